@@ -1,0 +1,279 @@
+"""What the machine is told: frames from other nodes, and reports from the shell around it. Values only.
+
+Frames are msgspec structs because they are also what travels; `wire` turns them into bytes and back, and checks
+what the types here declare. Reports are plain dataclasses and never leave the process.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from les_hooks.events import Reason
+from les_hooks.members import Address, Boot
+
+__all__ = [
+    "Answer",
+    "Ask",
+    "Beat",
+    "Bye",
+    "DialFailed",
+    "Frame",
+    "Heard",
+    "Hello",
+    "Instant",
+    "Introduced",
+    "Leadership",
+    "Leave",
+    "LinkDown",
+    "LinkUp",
+    "Message",
+    "OriginalAnswered",
+    "OriginalFailed",
+    "Relayed",
+    "Released",
+    "SaveFailed",
+    "Saved",
+    "SeedIsSelf",
+    "SeedsKnown",
+    "State",
+    "StepDown",
+    "Tell",
+]
+
+# Limits of what is believed; anything past them is malformed. A stamp of 2^33 is the year 2242, and a term of 2^53
+# is the last that a JSON reader with doubles counts correctly.
+Stamp = Annotated[float, Meta(ge=0, le=2**33)]
+Term = Annotated[int, Meta(ge=0, le=2**53)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Age = Annotated[float, Meta(ge=0, le=2**33)]
+Where = Annotated[str, Meta(min_length=3, max_length=262)]
+Word = Annotated[str, Meta(max_length=64)]
+Wheres = Annotated[tuple[Where, ...], Meta(max_length=256)]
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment on both clocks: `boottime` in seconds since the host's boot, sleep included; `wall` in Unix seconds."""
+
+    boottime: float
+    wall: float
+
+
+class Leadership(msgspec.Struct, frozen=True, array_like=True):
+    """Who leads, as which process, in which term."""
+
+    address: Where
+    boot: Boot
+    term: Term
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node says of itself. `serial` orders the states of one boot.
+
+    `start_time` is its stamp and `newest` the newest one that it knows, Unix seconds; `term` is the highest that it
+    knows. `leader` and `leader_boot` name whom it accepts: that is its confirmation. `role` is one of roles.Role,
+    and `led_term` the term of its own leadership, 0 without one. `sitting` are the leaders that it knows besides
+    itself, and `links` the members that it hears directly.
+    """
+
+    address: Where
+    name: Word
+    version: Word
+    boot: Boot
+    serial: Count
+    start_time: Stamp
+    newest: Stamp
+    term: Term
+    leader: Where | None
+    leader_boot: Boot | None
+    role: Word
+    led_term: Term
+    sitting: Annotated[tuple[Leadership, ...], Meta(max_length=64)]
+    fit: bool
+    links: Wheres
+    members: Wheres
+
+
+class Relayed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node heard directly from another, `age` seconds ago. `original`: the other speaks the old protocol."""
+
+    state: State
+    age: Age
+    original: bool = False
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello", tag_field="kind"):
+    """The first frame of a link, both ways: who speaks which protocol in which cluster."""
+
+    protocol: int
+    cluster: Word
+    address: Where
+    name: Word
+    version: Word
+    boot: Boot
+
+
+class Tell(msgspec.Struct, frozen=True, kw_only=True, tag="tell", tag_field="kind"):
+    """The sender's state, and those of others that the receiver may not hear itself.
+
+    `seq` numbers the sender's frames to this receiver, and `ack` is the highest number that it has had from it.
+    """
+
+    seq: Count
+    ack: Count
+    state: State
+    relayed: Annotated[tuple[Relayed, ...], Meta(max_length=256)]
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat", tag_field="kind"):
+    """A sign of life between tells; `prompt` asks for one in return at once."""
+
+    seq: Count
+    ack: Count
+    prompt: bool = False
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask", tag_field="kind"):
+    """Do you hear the process `boot` at `address`?"""
+
+    address: Where
+    boot: Boot
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, tag="answer", tag_field="kind"):
+    """The answer to an Ask: `age` is how many seconds ago its sender last heard it directly, None for never."""
+
+    address: Where
+    boot: Boot
+    age: Age | None
+
+
+class Bye(msgspec.Struct, frozen=True, kw_only=True, tag="bye", tag_field="kind"):
+    """The process `boot` leaves; its demote hooks have ended."""
+
+    boot: Boot
+
+
+Frame = Hello | Tell | Beat | Ask | Answer | Bye
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedsKnown:
+    """The seeds stand for these addresses now, without this node's own; `unresolved` names gave none yet."""
+
+    addresses: frozenset[Address]
+    unresolved: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedIsSelf:
+    """Behind this seed answers this very process."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkUp:
+    """A link to the member `hello.address` stands; `dialed` is the address that was dialed for it, if it was ours."""
+
+    hello: Hello
+    dialed: Address | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkDown:
+    """The link to this member broke; the shell dials it again by itself while the machine wants it."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialFailed:
+    """One attempt to reach the address failed; `refused` is the host's own word that nothing listens there."""
+
+    address: Address
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginalAnswered:
+    """A node of the old protocol answered `/state`: its members, its leader and its start time."""
+
+    address: Address
+    start_time: float
+    leader: Address | None
+    members: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginalFailed:
+    """A node of the old protocol did not answer a poll; `refused` as in DialFailed."""
+
+    address: Address
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introduced:
+    """Somebody named this address in `GET /state/<address>`."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """The term of a Save is on disk."""
+
+    term: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveFailed:
+    """The term of a Save could not be written."""
+
+    term: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """The hooks of the demotion have ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDown:
+    """This node is to give up leadership and stay unfit for a while: OPERATOR or CRITICAL."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """This node is about to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A frame that came over the link to the member `sender`."""
+
+    sender: Address
+    frame: Tell | Beat | Ask | Answer | Bye
+
+
+Message = (
+    Heard
+    | SeedsKnown
+    | SeedIsSelf
+    | LinkUp
+    | LinkDown
+    | DialFailed
+    | OriginalAnswered
+    | OriginalFailed
+    | Introduced
+    | Saved
+    | SaveFailed
+    | Released
+    | StepDown
+    | Leave
+)

@@ -1,0 +1,136 @@
+"""What a plugin may implement: one function per hook, and the context that comes with each call.
+
+Plugin authors import `hookimpl`, `Event` and `Context` from `les_hooks`. Every function here is documented in
+`docs/hooks.md`, and a test compares the two. All event hooks may be `async def` (awaited) or `def` (run in a thread);
+each call has a deadline and is isolated from the others.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pluggy
+
+from les_hooks.events import Event
+
+if TYPE_CHECKING:
+    import click
+    import msgspec
+    from structlog.typing import FilteringBoundLogger
+
+    from les_hooks.processes import Command, Finished
+
+__all__ = ["PROJECT", "Context", "HookSpecs", "hookimpl", "hookspec"]
+
+PROJECT = "les_hooks"
+"""The pluggy project name, and the group of entry points that plugins register in."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Context(Protocol):
+    """What a plugin has to work with; one for each plugin, the same for all its calls."""
+
+    @property
+    def name(self) -> str:
+        """The plugin's name, as in `[plugins.<name>]`."""
+
+    @property
+    def config(self) -> Any:
+        """The plugin's table as its `config_type`, or None where it has no such hook."""
+
+    @property
+    def log(self) -> "FilteringBoundLogger":
+        """A structured log, bound to the plugin's name."""
+
+    @property
+    def state_dir(self) -> Path:
+        """The plugin's own folder, made on first use; it survives restarts."""
+
+    @property
+    def dry_run(self) -> bool:
+        """True where nothing may be changed: say what would be done."""
+
+    def authority(self) -> float:
+        """Seconds for which this node may still act as leader, 0.0 when it must not; ask right before you act."""
+
+    def audit(self, action: str, outcome: str, **fields: object) -> None:
+        """Leave a record: `action` is written as `plugin.<name>.<action>`, `outcome` is success or failure."""
+
+    async def run(self, command: "Command") -> "Finished":
+        """Run a program in a process group of its own that never outlives the deadline, this call or the daemon."""
+
+
+class HookSpecs:
+    """All hooks of the project `les_hooks`."""
+
+    @hookspec
+    def on_started(self, event: Event, ctx: Context) -> None:
+        """This node has its first view of the cluster."""
+
+    @hookspec
+    def on_stopping(self, event: Event, ctx: Context) -> None:
+        """This node is about to leave."""
+
+    @hookspec
+    def on_elected(self, event: Event, ctx: Context) -> None:
+        """This node begins to lead."""
+
+    @hookspec
+    def on_demoted(self, event: Event, ctx: Context) -> None:
+        """This node no longer leads; told once at start too, with the reason `startup`."""
+
+    @hookspec
+    def on_reasserted(self, event: Event, ctx: Context) -> None:
+        """This node still leads, after a conflict or a reload: apply everything again."""
+
+    @hookspec
+    def on_leader_changed(self, event: Event, ctx: Context) -> None:
+        """The leader that this node accepts is another one now, or nobody."""
+
+    @hookspec
+    def on_member_joined(self, event: Event, ctx: Context) -> None:
+        """A member was heard for the first time."""
+
+    @hookspec
+    def on_member_left(self, event: Event, ctx: Context) -> None:
+        """A member said goodbye."""
+
+    @hookspec
+    def on_member_lost(self, event: Event, ctx: Context) -> None:
+        """A member is gone without a word."""
+
+    @hookspec
+    async def while_leader(self, event: Event, ctx: Context) -> None:
+        """Work that lasts as long as the leadership: begun after `on_elected`, cancelled before `on_demoted`.
+
+        It must be `async def`. When it returns or raises while this node leads, it is begun again with back-off.
+        """
+
+    @hookspec
+    def config_type(self) -> "type[msgspec.Struct]":
+        """The struct that `[plugins.<name>]` is read into; unknown keys are errors there too."""
+        raise NotImplementedError
+
+    @hookspec
+    def validate(self, ctx: Context) -> Sequence[str]:
+        """What `les check` should complain about, one line each; nothing may be changed."""
+        return ()
+
+    @hookspec
+    def status(self, ctx: Context) -> Mapping[str, object]:
+        """The plugin's part of `les status`, as plain JSON values; it must be quick."""
+        return {}
+
+    @hookspec
+    def commands(self, cli: "click.Group") -> None:
+        """Add commands to the command line; `les_hooks.plugin_call` reaches `control` on the daemon's side."""
+
+    @hookspec
+    def control(self, action: str, arguments: Mapping[str, object], ctx: Context) -> object:
+        """Answer a request of the plugin's own commands, in the daemon, with plain JSON values."""
+
+    @hookspec
+    def cleanup(self, ctx: Context) -> None:
+        """Undo what a daemon that died may have left behind; called by `les cleanup`, without a daemon."""

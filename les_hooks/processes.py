@@ -1,0 +1,56 @@
+"""Running programs: each in a process group of its own, with a deadline, bounded output, and an end for all of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = ["Command", "Ending", "Finished"]
+
+
+class Ending(StrEnum):
+    """How a program ended."""
+
+    SUCCESS = "success"
+    """It exited with 0."""
+    FAILURE = "failure"
+    """It exited with another code, or by a signal that was not ours."""
+    TIMEOUT = "timeout"
+    """Its time was up, and its group was ended."""
+    SUPERSEDED = "superseded"
+    """It was no longer wanted, and its group was ended."""
+    UNSTARTED = "unstarted"
+    """It could not be started at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A program to run: no shell, an environment of its own, `stdin` then end of file.
+
+    `timeout` in seconds, None for work that lasts (`while-leader`). `ends_with_authority`: the guard ends its group when
+    the daemon dies or lets its authority run out. `on_line` is called with the stream's name (`stdout`, `stderr`) and
+    each line of output, decoded, without control characters, cut to a bound.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin: bytes = b""
+    cwd: str = "/"
+    timeout: float | None = 30.0
+    grace: float = 5.0
+    ends_with_authority: bool = False
+    on_line: Callable[[str, str], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a command ended: `exit_code` or `signal` where it has one, `seconds` from start to the end of its group.
+
+    `error` says why it could not be started; `cut` how many bytes of output were dropped.
+    """
+
+    ending: Ending
+    seconds: float
+    exit_code: int | None = None
+    signal: int | None = None
+    error: str = ""
+    cut: int = 0
