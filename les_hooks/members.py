@@ -68,7 +68,7 @@ def parse_address(text: str) -> tuple[str, int]:
         if bracketed or not _HOST.fullmatch(host):
             raise ValueError("has no usable host") from None
         return host.lower(), port
-    if (ip.version == 6) != bracketed:  # noqa: PLR2004
+    if (ip.version == 6) != bracketed:
         raise ValueError("writes an IPv6 address without brackets, or another one in them")
     return str(ip), port
 
