@@ -26,9 +26,9 @@ class Ending(StrEnum):
 class Command:
     """A program to run: no shell, an environment of its own, `stdin` then end of file.
 
-    `timeout` in seconds, None for work that lasts (`while-leader`). `ends_with_authority`: the guard ends its group when
-    the daemon dies or lets its authority run out. `on_line` is called with the stream's name (`stdout`, `stderr`) and
-    each line of output, decoded, without control characters, cut to a bound.
+    `timeout` in seconds, None for work that lasts (`while-leader`). `ends_with_authority`: the guard ends its group
+    when the daemon dies or lets its authority run out. `on_line` is called with the stream's name (`stdout`,
+    `stderr`) and each line of output, decoded, without control characters, cut to a bound.
     """
 
     argv: tuple[str, ...]

@@ -161,10 +161,14 @@ Frame = Hello | Tell | Beat | Ask | Answer | Bye
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedsKnown:
-    """The seeds stand for these addresses now, without this node's own; `unresolved` names gave none yet."""
+    """The seeds stand for these addresses now, without this node's own; `unresolved` names gave none yet.
+
+    `configured`: the configuration names seeds; without any, this node waits to be introduced.
+    """
 
     addresses: frozenset[Address]
-    unresolved: int
+    unresolved: int = 0
+    configured: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,253 @@
+"""What comes in from the network and what it does to the books: links, frames, polled originals. Rules 1 to 4 and 9."""
+
+import math
+from dataclasses import dataclass, field
+
+import msgspec
+
+from les_hooks.election.contacts import Contacts
+from les_hooks.election.effects import Dial, Drop, Effect, Send
+from les_hooks.election.identity import Identity
+from les_hooks.election.membership import Link, Roster
+from les_hooks.election.messages import (
+    Answer,
+    Ask,
+    Beat,
+    Bye,
+    DialFailed,
+    Heard,
+    Instant,
+    Introduced,
+    LinkDown,
+    LinkUp,
+    Message,
+    OriginalAnswered,
+    OriginalFailed,
+    SeedIsSelf,
+    SeedsKnown,
+    State,
+    Tell,
+)
+from les_hooks.election.pulse import Pulse
+from les_hooks.election.roles import Role
+from les_hooks.election.standing import Standing
+from les_hooks.election.telling import Teller
+from les_hooks.election.viewing import Viewer
+from les_hooks.events import Reason
+from les_hooks.members import Address, Boot
+
+__all__ = ["Intake"]
+
+# How many others are asked about a silent member.
+_WITNESSES = 3
+
+
+@dataclass(slots=True)
+class Intake:
+    """Keeps the books of the machine; what is to be done about it is appended to `effects`."""
+
+    identity: Identity
+    roster: Roster
+    contacts: Contacts
+    standing: Standing
+    pulse: Pulse
+    teller: Teller
+    viewer: Viewer
+    effects: list[Effect] = field(default_factory=list)
+
+    def take_in(self, message: Message, now: Instant) -> bool:
+        """Take in a report or a frame; returns whether anything changed that an election could hang on."""
+        match message:
+            case Heard(sender=sender, frame=frame):
+                return self._hear(sender, frame, now)
+            case SeedsKnown():
+                self.effects += self.contacts.set_seeds(
+                    message.addresses, message.unresolved, configured=message.configured
+                )
+            case SeedIsSelf(address=address):
+                self.effects += self.contacts.is_self(address)
+            case Introduced(address=address):
+                self.effects += self.contacts.want(address)
+            case LinkUp():
+                self._link_up(message, now)
+            case LinkDown(address=address):
+                self.roster.links.pop(address, None)
+            case DialFailed(address=address, refused=refused):
+                self._dial_failed(address, refused, now)
+            case OriginalAnswered():
+                self._original_answered(message, now)
+            case OriginalFailed(address=address, refused=refused):
+                self._original_failed(address, refused, now)
+            case _:
+                return False
+        return True
+
+    def bury_the_lost(self, now: Instant) -> bool:
+        """Remove the members whose time is up; returns whether there were any."""
+        lost = self.roster.lost(now.boottime)
+        for address in lost:
+            self.viewer.depart(self.roster.remove(address).state, Reason.TIMEOUT)
+            self.pulse.awaited.pop(address, None)
+            self.effects += self.contacts.lost(address, now.boottime)
+        return bool(lost)
+
+    def doubt_the_silent(self, now: Instant) -> bool:
+        """Ask up to three others about every member that has gone silent; returns whether there were any."""
+        silent = self.roster.to_ask_about(now.boottime)
+        for address in silent:
+            question = Ask(address=address, boot=self.roster.peers[address].state.boot)
+            witnesses = [other for other in self.roster.heard_directly() if other in self.roster.links]
+            self.effects += [Send(address=other, frame=question) for other in witnesses[:_WITNESSES]]
+        return bool(silent)
+
+    # -- frames ----------------------------------------------------------------------------------------------------
+
+    def _hear(self, sender: Address, frame: Tell | Beat | Ask | Answer | Bye, now: Instant) -> bool:
+        link = self.roster.links.get(sender)
+        if link is None:
+            return False  # a link that was replaced or closed meanwhile
+        match frame:
+            case Beat():
+                return self._hear_beat(sender, link, frame, now)
+            case Tell():
+                return self._hear_tell(sender, link, frame, now)
+            case Ask():
+                self._answer(sender, frame, now)
+                return False
+            case Answer():
+                return self._hear_answer(frame, now)
+            case Bye(boot=boot):
+                return boot == link.boot and self._bury(sender, Reason.GOODBYE, now)
+
+    def _hear_beat(self, sender: Address, link: Link, beat: Beat, now: Instant) -> bool:
+        if beat.prompt:
+            self.effects.append(self.teller.prompt(sender, link, prompt=False))
+        return self._hear_life(sender, link, beat, now)
+
+    def _hear_life(self, sender: Address, link: Link, frame: Beat | Tell, now: Instant) -> bool:
+        recovered = self.roster.hear(sender, frame.seq, frame.ack, now.boottime)
+        self.pulse.answered(sender, link.acked)
+        return recovered
+
+    def _hear_tell(self, sender: Address, link: Link, tell: Tell, now: Instant) -> bool:
+        if tell.state.address != sender or tell.state.boot != link.boot:
+            return False  # its hello said otherwise
+        self._supersede(sender, tell.state.boot, now)
+        self.roster.meet(tell.state, now.boottime)
+        self._hear_life(sender, link, tell, now)
+        self._learn(tell.state, now)
+        for relayed in tell.relayed:
+            known = Address(relayed.state.address)
+            if known != self.identity.address and known not in self.roster.links:
+                self.roster.overhear(relayed, now.boottime)
+                self._learn(relayed.state, now)
+        return True
+
+    def _answer(self, sender: Address, question: Ask, now: Instant) -> None:
+        peer = self.roster.peers.get(Address(question.address))
+        age = None
+        if peer is not None and peer.state.boot == question.boot and peer.directly > -math.inf:
+            age = max(0.0, now.boottime - peer.directly)
+        answer = Answer(address=question.address, boot=question.boot, age=age)
+        self.effects.append(Send(address=sender, frame=answer))
+
+    def _hear_answer(self, answer: Answer, now: Instant) -> bool:
+        peer = self.roster.peers.get(Address(answer.address))
+        if peer is not None and answer.age is not None and peer.state.boot == answer.boot:
+            peer.others = max(peer.others, now.boottime - answer.age)
+        return False
+
+    # -- links -----------------------------------------------------------------------------------------------------
+
+    def _link_up(self, up: LinkUp, now: Instant) -> None:
+        address, boot = Address(up.hello.address), up.hello.boot
+        for reached in (up.dialed, address):
+            if reached is not None:
+                self.contacts.tried(reached)
+        known = self.roster.peers.get(address)
+        if known is not None and not known.original and boot.counter < known.state.boot.counter:
+            # Not the process that is known to live there: reach for whoever really listens.
+            self.roster.links.pop(address, None)
+            self.effects += [Drop(address=address), Dial(address=address)]
+            return
+        self._supersede(address, boot, now)
+        self.roster.links[address] = Link(boot)
+        self.pulse.awaited.pop(address, None)
+        self.effects += self.contacts.want(address)
+        self.effects.append(self.teller.introduce(address, now.boottime))
+
+    def _supersede(self, address: Address, boot: Boot, now: Instant) -> None:
+        """Another process than the one that is known answers at this address: the known one is gone."""
+        known = self.roster.peers.get(address)
+        if known is not None and known.state.boot != boot:
+            link = self.roster.links.get(address)
+            self._bury(address, Reason.RESTARTED, now)
+            if link is not None:
+                self.roster.links[address] = link
+
+    def _dial_failed(self, address: Address, refused: bool, now: Instant) -> None:
+        self.contacts.tried(address)
+        peer = self.roster.peers.get(address)
+        if peer is None:
+            self.effects += self.contacts.unwant(address)
+        elif refused and not peer.doubted and address not in self.roster.links:
+            self._bury(address, Reason.REFUSED, now)
+
+    def _bury(self, address: Address, reason: Reason, now: Instant) -> bool:
+        if address not in self.roster.peers:
+            return False
+        self.viewer.depart(self.roster.bury(address, now.boottime).state, reason)
+        self.pulse.awaited.pop(address, None)
+        return True
+
+    # -- originals -------------------------------------------------------------------------------------------------
+
+    def _original_answered(self, answer: OriginalAnswered, now: Instant) -> None:
+        address = answer.address
+        self.contacts.tried(address)
+        self.effects += self.contacts.want(address)
+        known = self.roster.peers.get(address)
+        state = _state_of(answer, known.state if known is not None else None)
+        self._supersede(address, state.boot, now)
+        self.roster.meet(state, now.boottime, original=True)
+        self._learn(state, now)
+
+    def _original_failed(self, address: Address, refused: bool, now: Instant) -> None:
+        self.contacts.tried(address)
+        if not self._bury(address, Reason.REFUSED if refused else Reason.TIMEOUT, now):
+            self.effects += self.contacts.unwant(address)
+
+    # -- what is learned on the way --------------------------------------------------------------------------------
+
+    def _learn(self, state: State, now: Instant) -> None:
+        self.contacts.heard_at = min(self.contacts.heard_at, now.boottime)
+        self.standing.learn(state, now.wall)
+        for address in (state.address, *state.members):
+            self.effects += self.contacts.want(Address(address))
+
+
+def _state_of(answer: OriginalAnswered, known: State | None) -> State:
+    """What an original would say of itself in our words; its start time tells its processes apart."""
+    state = State(
+        address=answer.address,
+        name=answer.address[:64],
+        version="",
+        boot=Boot(0, repr(answer.start_time)),
+        serial=0,
+        start_time=answer.start_time,
+        newest=0.0,
+        term=0,
+        leader=answer.leader,
+        leader_boot=None,
+        role=Role.LEADER if answer.leader == answer.address else Role.FOLLOWER,
+        led_term=0,
+        sitting=(),
+        fit=True,
+        links=(),
+        members=answer.members,
+    )
+    if known is None or known.boot != state.boot:
+        return state
+    if msgspec.structs.replace(known, serial=0) == state:
+        return known
+    return msgspec.structs.replace(state, serial=known.serial + 1)

@@ -1,0 +1,330 @@
+"""The election machine: what a node is, whom it accepts, and what it must tell and do about it.
+
+It may be imported by backends and tests. The parts that it is made of: `intake` keeps the books (`membership` knows who
+is alive, `contacts` whom to dial), `seniority` says who should lead, `roles` what may follow what, `pulse` watches the
+clocks, `telling` says it to the others and `viewing` to this node.
+"""
+
+import math
+
+from les_hooks.election.contacts import Contacts
+from les_hooks.election.effects import Effect, Left, Save, Send
+from les_hooks.election.identity import Identity, Timing
+from les_hooks.election.intake import Intake
+from les_hooks.election.membership import Roster
+from les_hooks.election.messages import Bye, Instant, Leave, Message, Released, Saved, SaveFailed, State, StepDown
+from les_hooks.election.pulse import Pulse
+from les_hooks.election.roles import Role, Trigger, next_role
+from les_hooks.election.seniority import leadership, most_senior, seniority, sitting_leaders
+from les_hooks.election.standing import Standing
+from les_hooks.election.telling import Teller
+from les_hooks.election.viewing import Viewer, first_view
+from les_hooks.events import Reason
+from les_hooks.members import UNSTAMPED, View
+
+__all__ = ["Machine"]
+
+# Losing leadership for these reasons costs seniority; yielding to a senior, healing and leaving do not. After those of
+# `_HELD` a node stays unfit for `hold`: what made it resign is not over because the hooks have ended.
+_HELD = frozenset({Reason.OPERATOR, Reason.CRITICAL, Reason.UNSAVED})
+_COSTLY = _HELD | {Reason.SLEPT}
+
+_LEADING = frozenset({Role.LEADER, Role.DEMOTING, Role.STOPPING})
+_LEAVING = frozenset({Role.DEMOTING, Role.STOPPING})
+
+
+class Machine:
+    """One node's part in the election. Feed it messages and ticks, carry out what it returns, and arm one timer.
+
+    `role`, `state` (what it says of itself), `view`, `authority_end` (boottime; -inf when it may not act as a leader)
+    and `confirming` (it may not act until the others have answered) may be read at any time.
+    """
+
+    def __init__(self, *, identity: Identity, timing: Timing, term: int, newest: float, now: Instant) -> None:
+        """Start a node that knows nobody yet. `term` and `newest` are what its disk remembers, 0 for nothing."""
+        self.identity = identity
+        self.timing = timing
+        self.role = Role.JOINING
+        self._standing = Standing(term=term, newest=newest)
+        self._pulse = Pulse(
+            timing, due=now.boottime + timing.heartbeat, timely=now.boottime, offset=now.wall - now.boottime
+        )
+        self._roster = Roster(timing)
+        self._contacts = Contacts(me=identity.address)
+        self._led_term = 0
+        self._proposal = 0
+        self._saved = False
+        self._conflict = False
+        self._costly = False
+        self._remembered = term, UNSTAMPED
+        self._decide_at = math.inf
+        self._teller = Teller(self._roster, self._draft(now))
+        self._viewer = Viewer(me=identity.address, grace=timing.settle, view=first_view(self.state))
+        self._intake = Intake(
+            identity=identity,
+            roster=self._roster,
+            contacts=self._contacts,
+            standing=self._standing,
+            pulse=self._pulse,
+            teller=self._teller,
+            viewer=self._viewer,
+        )
+        self._effects = self._intake.effects
+
+    # -- what the shell calls ------------------------------------------------------------------------------------------
+
+    def receive(self, message: Message, now: Instant) -> list[Effect]:
+        """Take in a message; afterwards carry out the effects in order and arm the timer at `next_deadline`."""
+        if self.role is not Role.GONE:
+            self._catch_up(now)
+            if self._is_told(message, now) or self._intake.take_in(message, now):
+                self._decide(now)
+        return self._flush()
+
+    def tick(self, now: Instant) -> list[Effect]:
+        """Do what is due; afterwards as for `receive`. An early call does nothing."""
+        if self.role is not Role.GONE:
+            beaten = self._catch_up(now)
+            changed = self._intake.bury_the_lost(now)
+            if beaten and self._intake.doubt_the_silent(now):
+                changed = True
+            if changed or now.boottime >= self._decide_at:
+                self._decide(now)
+        return self._flush()
+
+    def next_deadline(self) -> float:
+        """The boottime at which `tick` has something to do; infinite once this node is gone."""
+        if self.role is Role.GONE:
+            return math.inf
+        return min(self._pulse.due, self._decide_at, self._roster.next_loss())
+
+    @property
+    def state(self) -> State:
+        """What this node says of itself at present."""
+        return self._teller.state
+
+    @property
+    def view(self) -> View:
+        """The last view that was returned in a Changed."""
+        return self._viewer.view
+
+    @property
+    def authority_end(self) -> float:
+        """Until when this node may act as a leader, boottime."""
+        return self._pulse.authority_end if self.role is Role.LEADER else -math.inf
+
+    @property
+    def confirming(self) -> bool:
+        """Whether a leader must wait for the others' answers before its next side effect."""
+        return bool(self._pulse.awaited)
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def _catch_up(self, now: Instant) -> bool:
+        """Do the heartbeat if it is due, before anything else is looked at: a node that slept demotes first."""
+        lateness = self._pulse.lateness(now.boottime)
+        if lateness is None:
+            return False
+        if lateness > self.timing.heartbeat:
+            self._roster.forgive(lateness)
+            if self.role is Role.LEADER and now.boottime >= self.authority_end:
+                self._give_up(Trigger.SLEPT, Reason.SLEPT, now)
+                self._decide(now)
+        if self._pulse.beat(now, lateness) and self.role is Role.LEADER:
+            for address, link in sorted(self._roster.links.items()):
+                self._effects.append(self._teller.prompt(address, link, prompt=True))
+                self._pulse.awaited[address] = link.sent
+        self._roster.forget_graves(now.boottime)
+        self._effects += self._teller.beat(now.boottime)
+        return True
+
+    # -- what this node is told about itself ---------------------------------------------------------------------------
+
+    def _is_told(self, message: Message, now: Instant) -> bool:
+        match message:
+            case Saved(term=term):
+                self._saved = self._saved or term == self._proposal
+            case SaveFailed(term=term):
+                if term == self._proposal:
+                    self._resign(Reason.UNSAVED, now)
+            case StepDown(reason=reason):
+                if self.role is Role.LEADER:
+                    self._resign(reason, now)
+            case Released():
+                self._release(now)
+            case Leave():
+                self._leave(now)
+            case _:
+                return False
+        return True
+
+    def _resign(self, reason: Reason, now: Instant) -> None:
+        if self.role is Role.LEADER:
+            self._give_up(Trigger.RESIGNED, reason, now)
+        else:
+            self._standing.restamp(now.wall)
+        self._proposal = 0
+        self._standing.unfit_until = now.boottime + self.timing.hold
+
+    def _leave(self, now: Instant) -> None:
+        if self.role is Role.LEADER:
+            self._give_up(Trigger.LEAVES, Reason.LEAVING, now)
+        elif self.role is not Role.STOPPING:
+            self.role = next_role(self.role, Trigger.LEAVES)
+        self._say_goodbye()
+
+    def _release(self, now: Instant) -> None:
+        self.role = next_role(self.role, Trigger.RELEASED)
+        self._led_term = 0
+        if self._costly:
+            self._standing.restamp(now.wall)
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        if self.role is Role.GONE:
+            goodbye = Bye(boot=self.identity.boot)
+            self._effects += [Send(address=address, frame=goodbye) for address in sorted(self._roster.links)]
+            self._effects.append(Left())
+
+    # -- roles ---------------------------------------------------------------------------------------------------------
+
+    def _decide(self, now: Instant) -> None:
+        """Find out who should lead, become what follows from it, and say so."""
+        if self.role is Role.GONE:
+            return
+        self._take_stamp(now)
+        self._standing.recover(now)
+        if self.role is Role.JOINING and now.boottime >= self._contacts.settled_at(self.timing.settle):
+            self.role = next_role(self.role, Trigger.SETTLED)
+        nominee = self._nominee(now)
+        self._take_role(nominee, now)
+        accepted = self._accepted(self._nominee(now), now)
+        self._effects += self._teller.publish(self._draft(now, accepted), now.boottime)
+        self._remember()
+        self._effects += self._contacts.tidy(frozenset(self._roster.peers), now.boottime)
+        sitting = accepted if accepted is not None and accepted.role == Role.LEADER else None
+        self._effects += self._viewer.look(self.state, self._roster, sitting, now.boottime)
+        self._decide_at = self._next_decision(now.boottime)
+
+    def _take_stamp(self, now: Instant) -> None:
+        """Take the first stamp on first contact, and a fresh one that a newcomer owes to a sitting leader."""
+        if not self._standing.stamped:
+            if self._contacts.alone or self._roster.peers:
+                self._standing.restamp(now.wall)
+            else:
+                return
+        if self.role in _LEADING:
+            return
+        leaders = sitting_leaders(self._roster.states())
+        if leaders and seniority(leaders[-1]) > (self._standing.stamp, self.identity.address):
+            self._standing.restamp(now.wall, beyond=leaders[-1].start_time)
+
+    def _nominee(self, now: Instant) -> State | None:
+        return most_senior([self._draft(now), *self._roster.states()], self._roster.originals())
+
+    def _take_role(self, nominee: State | None, now: Instant) -> None:
+        mine = nominee is not None and nominee.address == self.identity.address
+        if self.role is Role.LEADER:
+            if mine:
+                self._mend()
+            else:
+                rival = nominee is not None and nominee.role == Role.LEADER
+                self._give_up(Trigger.OUTRANKED, Reason.CONFLICT if rival else Reason.OUTRANKED, now)
+        elif self.role is Role.FOLLOWER and mine:
+            self.role = next_role(self.role, Trigger.NOMINATED)
+        elif self.role is Role.CANDIDATE and not mine:
+            self.role = next_role(self.role, Trigger.OUTRANKED)
+        if self.role is Role.CANDIDATE and self._has_new_term() and self._is_confirmed():
+            self.role = next_role(self.role, Trigger.CONFIRMED)
+            self._begin_term()
+
+    def _mend(self) -> None:
+        """A leader that met another takes a new term once the other has ended its demotion, or is gone."""
+        if any(state.led_term or state.role == Role.LEADER for state in self._roster.states()):
+            self._conflict = True
+        elif self._conflict and self._has_new_term():
+            self._conflict = False
+            self._viewer.reason = Reason.CONFLICT
+            self._begin_term()
+
+    def _has_new_term(self) -> bool:
+        """Whether a term above all that are known is on disk; proposes one if there is none."""
+        if self._proposal <= self._standing.term:
+            self._proposal, self._saved = self._standing.term + 1, False
+            self._effects.append(Save(term=self._proposal, newest=self._standing.newest))
+        return self._saved
+
+    def _begin_term(self) -> None:
+        self._led_term = self._standing.term = self._proposal
+        self._proposal = 0
+
+    def _remember(self) -> None:
+        """Have the disk know of the newest term and stamp, so that neither goes back when everybody restarts."""
+        known = self._standing.term, self._standing.stamp
+        if known != self._remembered:
+            self._remembered = known
+            self._effects.append(Save(term=self._standing.term, newest=self._standing.newest))
+
+    def _is_confirmed(self) -> bool:
+        """Whether every live member accepts this very process; relayed words count."""
+        return all(
+            peer.state.leader == self.identity.address
+            and (peer.original or peer.state.leader_boot == self.identity.boot)
+            for peer in self._roster.peers.values()
+        )
+
+    def _give_up(self, trigger: Trigger, reason: Reason, now: Instant) -> None:
+        """Lead no more. The shell sees it in the view, ends the work of the leadership, and reports Released."""
+        self.role = next_role(self.role, trigger)
+        self._viewer.resigned(reason)
+        self._conflict = False
+        self._proposal = 0
+        self._pulse.awaited.clear()
+        self._costly = reason in _COSTLY
+        if self._costly:
+            self._standing.restamp(now.wall)
+
+    # -- what this node says -------------------------------------------------------------------------------------------
+
+    def _accepted(self, nominee: State | None, now: Instant) -> State | None:
+        """Whom this node accepts: itself as the leader, a sitting leader, or a candidate once it may elect."""
+        if self.role is Role.LEADER:
+            return self._draft(now)
+        if nominee is None or nominee.address == self.identity.address:
+            return None
+        elects = self.role is Role.FOLLOWER or (self.role is Role.JOINING and nominee.role == Role.LEADER)
+        return nominee if elects else None
+
+    def _draft(self, now: Instant, accepted: State | None = None) -> State:
+        """What this node has to say; the teller numbers it."""
+        states = self._roster.states()
+        return State(
+            address=self.identity.address,
+            name=self.identity.name,
+            version=self.identity.version,
+            boot=self.identity.boot,
+            serial=0,
+            start_time=self._standing.stamp,
+            newest=self._standing.newest,
+            term=self._standing.term,
+            leader=accepted.address if accepted is not None else None,
+            leader_boot=accepted.boot if accepted is not None else None,
+            role=self.role,
+            led_term=self._led_term,
+            sitting=tuple(leadership(state) for state in sitting_leaders(states)),
+            fit=self._standing.is_fit(now.boottime) and self.role not in _LEAVING,
+            links=self._roster.heard_directly(),
+            members=tuple(sorted([self.identity.address, *self._roster.peers])),
+        )
+
+    def _next_decision(self, now: float) -> float:
+        """When time alone changes something: settling, the end of `hold`, an absent leader that becomes news."""
+        moments = [self._standing.unfit_until, self._viewer.next_news()]
+        if self.role is Role.JOINING:
+            moments.append(self._contacts.settled_at(self.timing.settle))
+        return min((moment for moment in moments if moment > now), default=math.inf)
+
+    def _flush(self) -> list[Effect]:
+        done = self._effects.copy()
+        self._effects.clear()
+        return done

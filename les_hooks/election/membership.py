@@ -1,0 +1,184 @@
+"""Who is alive: links, signs of life, suspicion and burial. The bookkeeping under the machine; it decides no roles.
+
+A sign of life is a frame that answers one of ours, so that both directions are proven. Times are boottime seconds.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+from les_hooks.election.identity import Timing
+from les_hooks.election.messages import Relayed, State
+from les_hooks.members import Address, Boot
+
+__all__ = ["Link", "Peer", "Roster"]
+
+
+@dataclass(slots=True)
+class Link:
+    """One open link: the boot at its other end, and the numbers of the frames sent, answered and seen on it.
+
+    `told` is what was relayed over it: per address, the boot and serial of the last state.
+    """
+
+    boot: Boot
+    sent: int = 0
+    acked: int = 0
+    seen: int = 0
+    told: dict[Address, tuple[Boot, int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Peer:
+    """Another member: the last that it said of itself, and when it was last heard, `directly` and by `others`.
+
+    `doubted`: its host refuses us although others hear it, so a refusal proves nothing about it any more.
+    """
+
+    state: State
+    original: bool
+    directly: float
+    others: float = -math.inf
+    asked: float = -math.inf
+    suspected: bool = False
+    doubted: bool = False
+
+    @property
+    def sign(self) -> float:
+        """When it was last known to live."""
+        return max(self.directly, self.others)
+
+
+@dataclass(slots=True)
+class Roster:
+    """The members other than this node, the links, and the graves of those that were seen to die."""
+
+    timing: Timing
+    peers: dict[Address, Peer] = field(default_factory=dict)
+    links: dict[Address, Link] = field(default_factory=dict)
+    graves: dict[Address, tuple[Boot, float]] = field(default_factory=dict)
+
+    def states(self) -> list[State]:
+        """What the others last said of themselves."""
+        return [peer.state for _, peer in sorted(self.peers.items())]
+
+    def originals(self) -> frozenset[Address]:
+        """The members that speak the old protocol."""
+        return frozenset(address for address, peer in self.peers.items() if peer.original)
+
+    def heard_directly(self) -> tuple[Address, ...]:
+        """The members whose frames reach this node without help, and which answer its own."""
+        return tuple(
+            address
+            for address, peer in sorted(self.peers.items())
+            if not peer.suspected and (peer.original or address in self.links) and peer.directly > -math.inf
+        )
+
+    def hear(self, address: Address, seq: int, ack: int, now: float) -> bool:
+        """Note a frame of the link: `seq` is its number, `ack` the last of ours that it answers.
+
+        Returns whether the member was suspected until now.
+        """
+        link = self.links[address]
+        link.seen = max(link.seen, seq)
+        peer = self.peers.get(address)
+        if peer is None or not link.acked < ack <= link.sent:
+            return False
+        link.acked = ack
+        recovered = peer.suspected
+        peer.directly = now
+        peer.suspected = peer.doubted = False
+        return recovered
+
+    def meet(self, state: State, now: float, *, original: bool = False) -> None:
+        """Take in what a member said of itself directly."""
+        address = Address(state.address)
+        self.graves.pop(address, None)
+        peer = self.peers.get(address)
+        if peer is None:
+            self.peers[address] = Peer(state=state, original=original, directly=now)
+            return
+        if original or state.serial > peer.state.serial:
+            peer.state = state
+        if original or peer.directly == -math.inf:
+            peer.directly, peer.suspected = now, False
+
+    def overhear(self, relayed: Relayed, now: float) -> None:
+        """Take in what another member heard of this one."""
+        state = relayed.state
+        address = Address(state.address)
+        sign = now - relayed.age
+        if relayed.age >= self.horizon(relayed.original):
+            return
+        peer = self.peers.get(address)
+        if peer is None:
+            self._raise(relayed, sign)
+        elif peer.state.boot == state.boot:
+            peer.others = max(peer.others, sign)
+            if state.serial > peer.state.serial:
+                peer.state = state
+
+    def _raise(self, relayed: Relayed, sign: float) -> None:
+        """Take in a member that only others hear, unless it was buried and they have not noticed."""
+        address = Address(relayed.state.address)
+        boot, buried = self.graves.get(address, (None, -math.inf))
+        if boot is not None and relayed.state.boot.counter <= boot.counter and sign <= buried:
+            return
+        doubted = relayed.state.boot == boot
+        self.peers[address] = Peer(
+            state=relayed.state,
+            original=relayed.original,
+            directly=-math.inf,
+            others=sign,
+            suspected=True,
+            doubted=doubted,
+        )
+
+    def bury(self, address: Address, now: float) -> Peer:
+        """Remove a member that is known to be gone; what others still tell of it does not bring it back."""
+        peer = self.remove(address)
+        self.graves[address] = peer.state.boot, now
+        return peer
+
+    def remove(self, address: Address) -> Peer:
+        """Remove a member, and the link to it."""
+        self.links.pop(address, None)
+        return self.peers.pop(address)
+
+    def horizon(self, original: bool) -> float:
+        """Seconds without a sign of life after which a member is lost; an original speaks only when it is polled."""
+        return self.timing.failure + (2 * self.timing.loop_rate if original else 0.0)
+
+    def forgive(self, seconds: float) -> None:
+        """This node slept that long: nobody is to blame for what it missed."""
+        for peer in self.peers.values():
+            peer.directly += seconds
+            peer.others += seconds
+
+    def to_ask_about(self, now: float) -> list[Address]:
+        """The members that are silent for half of their time, marked as suspected and asked about now.
+
+        Looked at once a heartbeat: half of `failure` and one heartbeat still leave time for an answer.
+        """
+        due = []
+        for address, peer in sorted(self.peers.items()):
+            half = self.horizon(peer.original) / 2
+            if now >= peer.directly + half:
+                peer.suspected = True
+            if now >= max(peer.sign, peer.asked) + half:
+                peer.asked = now
+                due.append(address)
+        return due
+
+    def lost(self, now: float) -> list[Address]:
+        """The members whose time is up."""
+        return [a for a, peer in sorted(self.peers.items()) if now >= peer.sign + self.horizon(peer.original)]
+
+    def next_loss(self) -> float:
+        """When the next suspected member is lost if nothing is heard of it; infinite where none is suspected."""
+        ends = (p.sign + self.horizon(p.original) for p in self.peers.values() if p.suspected)
+        return min(ends, default=math.inf)
+
+    def forget_graves(self, now: float) -> None:
+        """Drop the graves that no late relay can reach any more: relays older than `failure` are not believed."""
+        keep = 2 * self.horizon(original=True)
+        self.graves = {address: grave for address, grave in self.graves.items() if now - grave[1] < keep}

@@ -1,0 +1,120 @@
+"""How the machine's knowledge becomes the view that the rest of the program acts on."""
+
+import math
+from dataclasses import dataclass, field
+
+from les_hooks.election.effects import Changed, Effect
+from les_hooks.election.identity import Timing
+from les_hooks.election.membership import Roster
+from les_hooks.election.messages import State
+from les_hooks.election.roles import Role
+from les_hooks.election.seniority import seniority
+from les_hooks.events import Reason
+from les_hooks.members import Address, Departure, Member, MemberKind, View
+
+__all__ = ["Viewer", "first_view"]
+
+
+@dataclass(slots=True)
+class Viewer:
+    """Builds views and remembers the last; `grace` is how many seconds without a leader go by before that is news.
+
+    `vacancy` is how the last leadership ended, and so the reason of the next; `reason` that of the present state.
+    An original's leadership has no term; the view keeps the last one.
+    """
+
+    me: Address
+    grace: float
+    view: View
+    vacancy: Reason = Reason.FIRST
+    reason: Reason = Reason.STARTUP
+    leaderless_at: float = math.inf
+    departed: list[Departure] = field(default_factory=list)
+
+    def depart(self, state: State, reason: Reason) -> None:
+        """A member is gone."""
+        self.departed.append(Departure(address=Address(state.address), name=state.name, reason=reason))
+
+    def resigned(self, reason: Reason) -> None:
+        """This node led until now."""
+        self.reason, self.vacancy = reason, Reason.LEADER_RESIGNED
+
+    def look(self, own: State, roster: Roster, accepted: State | None, now: float) -> list[Effect]:
+        """Compare what is with the last view. `accepted` is the sitting leader that this node accepts."""
+        leader = Address(accepted.address) if accepted is not None else None
+        if leader != self.view.leader:
+            self._turn(leader, roster, now)
+        leaderless = leader is None and now >= self.leaderless_at
+        if leaderless and not self.view.leaderless:
+            self.reason = Reason.NO_LEADER
+        view = View(
+            leading=leader == self.me,
+            leader=leader,
+            leaderless=leaderless,
+            term=(accepted.led_term if accepted is not None else 0) or self.view.term,
+            members=_members(own, roster),
+            departed=tuple(self.departed),
+            settled=self.view.settled or own.role != Role.JOINING or leader is not None,
+            reason=self.reason,
+        )
+        if view == self.view:
+            return []
+        self.departed.clear()
+        self.view = view
+        return [Changed(view=view)]
+
+    def next_news(self) -> float:
+        """The boottime at which the absence of a leader has to be told; infinite where there is no such moment."""
+        return math.inf if self.view.leaderless else self.leaderless_at
+
+    def _turn(self, leader: Address | None, roster: Roster, now: float) -> None:
+        """The accepted leader changes."""
+        before = self.view.leader
+        if before is not None and before != self.me:
+            self.vacancy = self._ending_of(before, roster)
+        if leader is None:
+            self.leaderless_at = now + self.grace
+        else:
+            self.leaderless_at = math.inf
+            self.reason = self.vacancy
+
+    def _ending_of(self, leader: Address, roster: Roster) -> Reason:
+        for departure in self.departed:
+            if departure.address == leader:
+                return Reason.LEADER_LEFT if departure.reason is Reason.GOODBYE else Reason.LEADER_LOST
+        still = roster.peers.get(leader)
+        leads = still is not None and still.state.role == Role.LEADER
+        return Reason.CONFLICT if leads else Reason.LEADER_RESIGNED
+
+
+def first_view(own: State) -> View:
+    """The view of a node that has seen nobody."""
+    return View(
+        leading=False,
+        leader=None,
+        leaderless=False,
+        term=own.term,
+        members=_members(own, Roster(Timing())),
+        departed=(),
+        settled=False,
+        reason=Reason.STARTUP,
+    )
+
+
+def _members(own: State, roster: Roster) -> tuple[Member, ...]:
+    direct = frozenset(roster.heard_directly())
+    originals = roster.originals()
+    return tuple(
+        Member(
+            address=Address(state.address),
+            name=state.name,
+            kind=MemberKind.ORIGINAL if state.address in originals else MemberKind.LES,
+            boot=state.boot,
+            start_time=state.start_time,
+            role=state.role,
+            fit=state.fit,
+            direct=state is own or state.address in direct,
+            version=state.version,
+        )
+        for state in sorted([own, *roster.states()], key=seniority)
+    )
