@@ -65,12 +65,12 @@ def _often_enough(heartbeat: float | None, failure: float | None, checker: Check
     # The margin forgives what binary fractions lose: a third of 0.3 is less than 0.1.
     if heartbeat is None or failure is None or heartbeat * _FRAMES_PER_FAILURE <= failure * (1 + 1e-9):
         return
-    less, more = failure / _FRAMES_PER_FAILURE, heartbeat * _FRAMES_PER_FAILURE
-    said, limit = format_duration(heartbeat), format_duration(failure)
+    said = toml_string(format_duration(heartbeat))
+    enough = toml_string(format_duration(round(heartbeat * _FRAMES_PER_FAILURE, 9)))
     checker.refuse(
         ("timing", "heartbeat"),
-        f'"{said}" is more than a third of failure, "{limit}"; heartbeat = "{_milliseconds(less)}" with '
-        f'failure = "{limit}" would do, or heartbeat = "{said}" with failure = "{format_duration(round(more, 6))}"',
+        f"{said} is more than a third of failure, {toml_string(format_duration(failure))}; "
+        f"heartbeat = {said} and failure = {enough} would do",
         place=checker.source.first_set(("timing", "heartbeat"), ("timing", "failure")),
     )
 
@@ -84,11 +84,6 @@ def _short_enough(path: Path | None, checker: Checker) -> None:
             'set socket to a shorter one, such as "/run/les/control.sock"',
             place=checker.source.first_set(("control", "socket"), ("node", "state_dir")),
         )
-
-
-def _milliseconds(seconds: float) -> str:
-    whole = int(seconds * 1000)
-    return format_duration(whole / 1000) if whole else format_duration(seconds)
 
 
 def _is_ip(address: Address) -> bool:

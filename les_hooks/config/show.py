@@ -63,8 +63,10 @@ def written(hint: Any, value: Any) -> Any:
         case msgspec.Struct():
             fields = msgspec.structs.fields(value)
             return {field.encode_name: written(field.type, getattr(value, field.name)) for field in fields}
-        case list() | tuple() | set() | frozenset() if arguments:
+        case list() | tuple() if arguments:
             return [written(arguments[0], item) for item in value]
+        case set() | frozenset() if arguments:
+            return sorted((written(arguments[0], item) for item in value), key=toml_value)
         case Mapping() if len(arguments) > 1:
             return {key: written(arguments[1], item) for key, item in value.items()}
         case _ if len(arguments) == 1:

@@ -108,16 +108,19 @@ def _read(path: Path) -> bytes | None:
     try:
         # Without O_NONBLOCK, opening a pipe would wait for somebody to write.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise _failed(path, "is not a file; give the path of the file itself")
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(_MOST_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise _failed(path, f"cannot be read: {error.strerror}") from None
     except ValueError:  # a NUL in the name
         raise _failed(path, "is no path") from None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _failed(path, "is not a file; give the path of the file itself")
-        data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise _failed(path, "is larger than 1 MiB, so it is hardly a configuration")
     return data
