@@ -74,11 +74,10 @@ def _text_of(value: object) -> str:
 
 def _cut(text: str, most_bytes: int) -> str:
     """Shorten the text until it fits as JSON writes it; an ellipsis shows that something is missing."""
-    text = encodable(text)
-    if len(_encode(text)) <= most_bytes:
-        return text
-    text = text[:most_bytes]
+    short = encodable(text[:most_bytes])
+    if len(text) <= most_bytes and len(_encode(short)) <= most_bytes:
+        return short
     # Characters differ in size up to six times, so the share is a guess that only ever errs to the long side.
-    while (size := len(_encode(text + "…"))) > most_bytes:
-        text = text[: len(text) * most_bytes // size]
-    return text + "…"
+    while (size := len(_encode(short + "…"))) > most_bytes:
+        short = short[: len(short) * most_bytes // size]
+    return short + "…"

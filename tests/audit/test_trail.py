@@ -3,7 +3,6 @@ import io
 import json
 import os
 import stat
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from les_hooks.audit.record import MOST_RECORD_BYTES, MOST_STRING_BYTES
 from les_hooks.errors import PluginError
 from les_hooks.log import LogFormat, make_log
 from les_hooks.processes import Ending
-from tests.needs import need_root
+from tests.disk import tiny_disk
 
 NOON = 1772366400.25
 
@@ -294,8 +293,8 @@ class TestTrouble:
 
         assert audit.dropped == 1
 
-    def test_a_full_disk_tears_one_line_at_most_and_is_accounted_for(self, tiny_disk: Path) -> None:
-        path, ballast = tiny_disk / "audit.jsonl", tiny_disk / "ballast"
+    def test_a_full_disk_tears_one_line_at_most_and_is_accounted_for(self, disk: Path) -> None:
+        path, ballast = disk / "audit.jsonl", disk / "ballast"
         ballast.write_bytes(b"x" * 32 * 1024)
         audit = open_audit(path)
 
@@ -319,16 +318,9 @@ class TestTrouble:
 
 
 @pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    need_root()
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "les-test", str(disk)]
-    subprocess.run(mount, check=True, timeout=10, capture_output=True)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True, timeout=10, capture_output=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with tiny_disk(tmp_path / "disk") as path:
+        yield path
 
 
 class TestBounds:
