@@ -220,7 +220,7 @@ def clean_up(command: list[str], limit: float) -> None:
     try:
         pid = os.posix_spawn(command[0], command, os.environ, file_actions=quiet, setpgroup=0, setsigdef=default)
     except OSError as error:
-        say("guard-cleanup-unstarted", error.strerror, 0)
+        say("guard-cleanup-unstarted", str(error.strerror), 0)
         return
     for number, seconds in ((0, limit), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
         send(pid, number)

@@ -1,7 +1,6 @@
 """A stand-in for a daemon, to be killed or frozen: python daemon.py CLEANUP AUTHORITY_SECONDS ELECTED PLAIN
 
-It runs both scripts under a guard, renews the authority ten times in its length, and prints the guard's pid once all of
-that is so. It ends by itself only on end of file, and then says goodbye.
+It runs both scripts under a guard, and renews the authority ten times in its length. It ends by itself only on end of file, and then says goodbye.
 """
 
 import asyncio
@@ -15,8 +14,12 @@ from les_hooks.processes import Command, Runner
 
 
 async def renew(guard: Guard, seconds: float) -> None:
-    """Hold authority for as long as this process runs."""
+    """Hold authority for as long as this process runs, and print the pid of each guard that is told of it."""
+    told = None
     while True:
+        if guard.pid not in (None, told):
+            told = guard.pid
+            print(told, flush=True)
         guard.authority(time.clock_gettime(time.CLOCK_BOOTTIME) + seconds)
         await asyncio.sleep(seconds / 10)
 
@@ -44,7 +47,6 @@ async def main(cleanup: str, seconds: str, elected: str, plain: str) -> None:
             if script
         ),
     ]
-    print(guard.pid, flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await guard.close()
     work[0].cancel()
