@@ -1,0 +1,205 @@
+"""The backend as the daemon sees it: the machine, the port, the links and the seeds, put together."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from aiohttp.web import WebSocketResponse
+
+from les_hooks.backends import OnAuthority, OnView, Save
+from les_hooks.backends.peers.dialer import MOST_DIALED, Dialer
+from les_hooks.backends.peers.driver import Driver, Elector
+from les_hooks.backends.peers.links import Links
+from les_hooks.backends.peers.seeds import Seeds
+from les_hooks.backends.peers.server import Server
+from les_hooks.backends.peers.settings import Settings
+from les_hooks.backends.peers.tasks import Tasks
+from les_hooks.election import effects
+from les_hooks.election.machine import Machine
+from les_hooks.election.messages import (
+    Heard,
+    Instant,
+    Introduced,
+    Leave,
+    Message,
+    OriginalAnswered,
+    Released,
+    Saved,
+    SaveFailed,
+    State,
+    StepDown,
+    Tell,
+)
+from les_hooks.events import Reason
+from les_hooks.members import Address, View
+
+__all__ = ["PeersBackend"]
+
+
+class PeersBackend:
+    """The backend `peers`: an election among the nodes themselves. Make it in a running loop, and let it `leave`.
+
+    `term` and `newest` are what the last `save` wrote, 0 for nothing. `clock` tells boottime and wall clock.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        term: int,
+        newest: float,
+        clock: Callable[[], Instant],
+        on_view: OnView,
+        on_authority: OnAuthority,
+        save: Save,
+        elector: Callable[..., Elector] = Machine,
+    ) -> None:
+        self._settings = settings
+        self._memory = {"term": term, "newest": newest}
+        self._clock = clock
+        self._on_view = on_view
+        self._on_authority = on_authority
+        self._save = save
+        self._elector = elector
+        self._log = structlog.get_logger()
+        self._driver: Driver | None = None
+        self._links = Links(settings.hello, report=self._tell, changed=self._links_changed, now=self._now)
+        self._dialer = Dialer(settings, self._links, report=self._tell, now=self._now)
+        self._server = Server(settings, self)
+        self._tasks = Tasks()
+        self._saving = asyncio.Lock()
+        self._left = asyncio.Event()
+        self._heard: dict[Address, State | OriginalAnswered] = {}
+
+    # -- what the daemon calls -----------------------------------------------------------------------------------------
+
+    @property
+    def authority_end(self) -> float:
+        """Until when this node may act as a leader, boottime seconds; -inf when it may not."""
+        return self._driver.machine.authority_end if self._driver is not None else -math.inf
+
+    @property
+    def confirming(self) -> bool:
+        """Whether a leader must wait before its next side effect, until the others have answered."""
+        return self._driver is not None and self._driver.machine.confirming
+
+    async def start(self) -> None:
+        """Take the port, and answer nobody yet; raises StartError."""
+        await self._server.bind()
+
+    async def join(self) -> None:
+        """Answer, look for the seeds, and take part; raises StartError."""
+        await self._server.listen()
+        me, timing = self._settings.identity, self._settings.timing
+        self._driver = Driver(
+            self._elector(identity=me, timing=timing, now=self._clock(), **self._memory),
+            clock=self._clock,
+            carry_out=self._carry_out,
+            on_authority=self._on_authority,
+        )
+        self._tasks.spawn(Seeds(self._settings, self._links, report=self._tell).run())
+
+    def released(self) -> None:
+        """The hooks of the demotion have ended."""
+        self._tell(Released())
+
+    def step_down(self, reason: Reason) -> None:
+        """Give up leadership, and stay unfit for a while; nothing happens on a node that does not lead."""
+        self._tell(StepDown(reason=reason))
+
+    async def leave(self, limit: float) -> None:
+        """Say goodbye and close; a leader is demoted first, by a view, and this waits for `released`."""
+        if self._driver is not None:
+            self._tell(Leave())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit):
+                    await self._left.wait()
+            self._driver.stop()
+        # The port first: whoever dials because its link broke must be refused.
+        self._server.stop_listening()
+        await self._tasks.cancel()
+        await self._dialer.stop()
+        await self._links.close()
+        await self._dialer.close()
+        await self._server.close()
+
+    def status(self) -> Mapping[str, object]:
+        """The links and what is dialed, as plain JSON values."""
+        links = [
+            {"address": link.address, "name": link.hello.name, "since": link.since, "dialed": link.dialed}
+            for link in self._links.all()
+        ]
+        return {"address": self._settings.identity.address, "links": links, "dialed": list(self._dialer.dialed)}
+
+    # -- what the server asks ------------------------------------------------------------------------------------------
+
+    def state(self) -> State:
+        """What this node says of itself now."""
+        assert self._driver is not None, "nobody is answered before join"
+        return self._driver.machine.state
+
+    def heard(self) -> Mapping[Address, State | OriginalAnswered]:
+        """What each other member said of itself last."""
+        return self._heard
+
+    def introduce(self, address: Address) -> None:
+        """Somebody says that a node answers at this address."""
+        # Half of what is dialed at most, so that strangers cannot crowd out members and seeds.
+        if len(self._dialer.dialed) < MOST_DIALED // 2:
+            self._tell(Introduced(address=address))
+
+    async def link(self, ws: WebSocketResponse[Any], remote: str) -> None:
+        """Serve the link that another node made from the host `remote`."""
+        await self._links.accept(ws, remote, self._settings.timing.failure)
+
+    # -- between the machine and the rest ------------------------------------------------------------------------------
+
+    def _tell(self, message: Message) -> None:
+        if self._driver is None:
+            return
+        match message:
+            case Heard(sender=sender, frame=Tell(state=state)):
+                self._heard[sender] = state
+            case OriginalAnswered(address=address):
+                self._heard[address] = message
+        self._driver.tell(message)
+
+    def _carry_out(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Send(address=address, frame=frame):
+                self._links.send(address, frame)
+            case effects.Changed(view=view):
+                self._show(view)
+            case effects.Dial(address=address):
+                self._dialer.dial(address)
+            case effects.Drop(address=address):
+                self._dialer.drop(address)
+                self._links.drop(address)
+            case effects.Save(term=term, newest=newest):
+                self._tasks.spawn(self._keep(term, newest))
+            case effects.Left():
+                self._left.set()
+
+    def _show(self, view: View) -> None:
+        members = {member.address for member in view.members}
+        self._heard = {address: state for address, state in self._heard.items() if address in members}
+        self._on_view(view)
+
+    async def _keep(self, term: int, newest: float) -> None:
+        async with self._saving:
+            try:
+                await self._save(term, newest)
+            except OSError as error:
+                self._log.error("state-unsaved", term=term, reason=str(error))
+                self._tell(SaveFailed(term=term))
+            else:
+                self._tell(Saved(term=term))
+
+    def _links_changed(self) -> None:
+        self._dialer.wake()
+
+    def _now(self) -> float:
+        return self._clock().boottime

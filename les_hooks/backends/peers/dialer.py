@@ -1,0 +1,227 @@
+"""Making links: a task for each address that is to be reached, while the machine wants it. For this package only."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import aiohttp
+import structlog
+
+from les_hooks import wire
+from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, Socket, check_peer, close_socket, receive_hello
+from les_hooks.backends.peers.links import Links
+from les_hooks.backends.peers.originals import is_refusal, poll_original
+from les_hooks.backends.peers.settings import Settings
+from les_hooks.backends.peers.tasks import Tasks
+from les_hooks.election.messages import DialFailed, Hello, Message, SeedIsSelf
+from les_hooks.errors import PeerError
+from les_hooks.members import Address
+
+__all__ = ["LINK_PATH", "MOST_DIALED", "Dialer"]
+
+LINK_PATH = "/les/link"
+"""Where our nodes accept links; an original answers 404 there."""
+
+MOST_DIALED = 512
+"""How many addresses are dialed at most; the machine asks for fewer on its own account."""
+
+# The connections of a process that dies break at the same moment as its port closes, and either may be first. A redial
+# that is neither refused nor answered is repeated after these seconds, before the pace of `retry` sets in.
+_QUICK_SECONDS = (0.01, 0.05, 0.2)
+
+# What our own nodes answer when they take no more links.
+_BUSY = 503
+
+
+class _AnsweredBySelfError(Exception):
+    """This very process answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """Why there is no link, and the seconds until the next attempt, None for the usual.
+
+    `broken`: the connection broke off; `told`: the machine has been told already.
+    """
+
+    why: str
+    refused: bool = False
+    broken: bool = False
+    told: bool = False
+    pause: float | None = None
+
+
+class Dialer:
+    """Keeps every wanted address linked, or polled where an original answers, and tells the machine of each attempt."""
+
+    def __init__(
+        self, settings: Settings, links: Links, *, report: Callable[[Message], None], now: Callable[[], float]
+    ) -> None:
+        self._settings = settings
+        self._own = settings.hello
+        self._links = links
+        self._report = report
+        self._now = now
+        self._log = structlog.get_logger()
+        self._session = _session()
+        self._dialing: dict[Address, asyncio.Task[None]] = {}
+        self._wakers: dict[Address, asyncio.Event] = {}
+        self._dialers = Tasks()
+        self._served = Tasks()
+
+    @property
+    def dialed(self) -> tuple[Address, ...]:
+        """The addresses that are wanted, sorted."""
+        return tuple(sorted(self._dialing))
+
+    def dial(self, address: Address) -> None:
+        """Keep a link to this address from now on; one that is dialed already is left as it is."""
+        if address in self._dialing:
+            return
+        if len(self._dialing) >= MOST_DIALED:
+            self._log.warning("dial-ignored", peer=address, limit=MOST_DIALED)
+            self._report(DialFailed(address=address, refused=False))
+            return
+        self._wakers[address] = asyncio.Event()
+        self._dialing[address] = self._dialers.spawn(self._keep(address, self._wakers[address]))
+
+    def drop(self, address: Address) -> None:
+        """Stop dialing this address; a link that stands is not touched."""
+        task = self._dialing.pop(address, None)
+        if task is not None:
+            del self._wakers[address]
+            task.cancel()
+
+    def wake(self) -> None:
+        """A link has come or gone: let every address look whether it has one."""
+        for waker in self._wakers.values():
+            waker.set()
+
+    async def stop(self) -> None:
+        """Stop dialing; links that stand are not touched."""
+        for address in self.dialed:
+            self.drop(address)
+        await self._dialers.cancel()
+
+    async def close(self) -> None:
+        """Give back what is left, once the links are closed."""
+        await self.stop()
+        await self._served.cancel()
+        await self._session.close()
+
+    async def _keep(self, address: Address, waker: asyncio.Event) -> None:
+        """Dial the address whenever it has no link."""
+        quick, logged = iter(_QUICK_SECONDS), ""
+        while True:
+            if self._links.linked(address):
+                quick, logged = iter(_QUICK_SECONDS), ""
+                waker.clear()
+                await waker.wait()
+                continue
+            failure = await self._try(address)
+            if failure is None or self._links.linked(address):
+                continue
+            if failure.why != logged:
+                self._log.info("dial-failed", peer=address, reason=failure.why)
+                logged = failure.why
+            if not failure.told:
+                self._report(DialFailed(address=address, refused=failure.refused))
+            usual = self._settings.retry if failure.pause is None else failure.pause
+            await self._pause(address, waker, next(quick, usual) if failure.broken else usual)
+
+    async def _pause(self, address: Address, waker: asyncio.Event, seconds: float) -> None:
+        """Wait before the next attempt, or until the member has dialed us."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._links.linked(address):
+                    waker.clear()
+                    await waker.wait()
+
+    async def _try(self, address: Address) -> _Failure | None:
+        """Make one attempt; returns None when it has led to a link."""
+        try:
+            async with asyncio.timeout(self._settings.attempt):
+                link = await self._connect(address)
+        except _AnsweredBySelfError:
+            self._report(SeedIsSelf(address=address))
+            # It may be an address that moves, so it is looked at again, but at leisure.
+            return _Failure(why="is this node", told=True, pause=self._settings.timing.loop_rate)
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status == _BUSY:
+                return _Failure(why="takes no more links")
+            return await self._poll(address)
+        except PeerError as error:
+            return _Failure(why=error.why)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            refused = is_refusal(error)
+            broken = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError) and not refused
+            return _Failure(why=_reason(error), refused=refused, broken=broken)
+        if self._links.admit(link):
+            self._served.spawn(self._links.serve(link))
+        else:
+            self._served.spawn(link.close())
+        return None
+
+    async def _connect(self, address: Address) -> Link:
+        ws = await self._session.ws_connect(
+            f"ws://{address}{LINK_PATH}",
+            autoping=False,
+            compress=0,
+            max_msg_size=wire.FRAME_LIMIT,
+            timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+        )
+        try:
+            return Link(ws, await self._greet(ws, address), dialed=address, since=self._now())
+        except BaseException as error:
+            await close_socket(ws, error.why if isinstance(error, PeerError) else "")
+            raise
+
+    async def _greet(self, ws: Socket, address: Address) -> Hello:
+        await ws.send_bytes(wire.encode(self._own))
+        hello = await receive_hello(ws, address)
+        if hello.boot == self._own.boot:
+            raise _AnsweredBySelfError
+        check_peer(hello, self._own)
+        return hello
+
+    async def _poll(self, address: Address) -> _Failure:
+        self._log.info("original-found", peer=address)
+        why = await poll_original(
+            self._session,
+            address,
+            self._settings.identity.address,
+            loop_rate=self._settings.timing.loop_rate,
+            report=self._report,
+        )
+        return _Failure(why=why, told=True)
+
+
+def _session() -> aiohttp.ClientSession:
+    """A client that takes nothing from the environment, keeps nothing, and goes nowhere else than it was sent."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(_refuse_redirect)
+    return aiohttp.ClientSession(
+        # No limit: there are no more connections than dialed addresses, which are limited.
+        connector=aiohttp.TCPConnector(
+            limit=0, force_close=True, use_dns_cache=False, resolver=aiohttp.ThreadedResolver()
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept-Encoding": "identity"},
+        timeout=aiohttp.ClientTimeout(total=None),  # each use has a limit of its own
+        auto_decompress=False,
+        trust_env=False,
+        trace_configs=[trace],
+    )
+
+
+async def _refuse_redirect(
+    _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
+) -> None:
+    params.response.close()
+    raise PeerError(params.url.authority, "redirects to somewhere else")
+
+
+def _reason(error: BaseException) -> str:
+    return "did not answer in time" if isinstance(error, TimeoutError) else wire.printable(str(error) or repr(error))

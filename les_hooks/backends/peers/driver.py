@@ -1,0 +1,114 @@
+"""Driving the election machine: one message at a time, its effects in their order, one timer. For this package only."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from les_hooks.backends import OnAuthority
+from les_hooks.election.effects import Effect
+from les_hooks.election.messages import Instant, Message, State
+
+__all__ = ["Driver", "Elector"]
+
+
+class Elector(Protocol):
+    """What is needed of a `Machine`."""
+
+    def receive(self, message: Message, now: Instant) -> list[Effect]:
+        """Take in a message."""
+
+    def tick(self, now: Instant) -> list[Effect]:
+        """Do what is due."""
+
+    def next_deadline(self) -> float:
+        """The boottime at which it wants a tick."""
+
+    @property
+    def state(self) -> State:
+        """What this node says of itself."""
+
+    @property
+    def authority_end(self) -> float:
+        """Until when this node may lead, boottime."""
+
+    @property
+    def confirming(self) -> bool:
+        """Whether a leader waits for answers."""
+
+
+class Driver:
+    """Feeds a machine; `carry_out` does what it wants, and may tell it more meanwhile."""
+
+    def __init__(
+        self,
+        machine: Elector,
+        *,
+        clock: Callable[[], Instant],
+        carry_out: Callable[[Effect], None],
+        on_authority: OnAuthority,
+    ) -> None:
+        self.machine = machine
+        self._clock = clock
+        self._carry_out = carry_out
+        self._on_authority = on_authority
+        self._loop = asyncio.get_running_loop()
+        self._inbox: deque[Message] = deque()
+        self._busy = False
+        self._stopped = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for = math.inf
+        self._authority_end = machine.authority_end
+        self._arm(clock().boottime)
+
+    def tell(self, message: Message) -> None:
+        """Tell the machine; what is told while its effects are carried out waits until they are."""
+        self._inbox.append(message)
+        self._work()
+
+    def stop(self) -> None:
+        """Neither tell nor tick it from now on."""
+        self._stopped = True
+        self._inbox.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _work(self, *, tick: bool = False) -> None:
+        if self._busy or self._stopped:
+            return
+        self._busy = True
+        try:
+            now = self._clock()
+            if tick:
+                self._follow(self.machine.tick(now))
+            while self._inbox and not self._stopped:
+                now = self._clock()
+                self._follow(self.machine.receive(self._inbox.popleft(), now))
+        finally:
+            self._busy = False
+            self._arm(now.boottime)
+
+    def _follow(self, effects: list[Effect]) -> None:
+        # Before the effects: who acts on a view must know until when it may.
+        end = self.machine.authority_end
+        if end != self._authority_end:
+            self._authority_end = end
+            self._on_authority(end)
+        for effect in effects:
+            self._carry_out(effect)
+
+    def _arm(self, now: float) -> None:
+        """Have the timer ring at the next deadline; one that rings too early is left alone, and looks again."""
+        deadline = self.machine.next_deadline()
+        if self._stopped or deadline >= self._armed_for or deadline == math.inf:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_for = deadline
+        # The loop's clock stands still while the host sleeps. The machine is told the real time and copes.
+        self._timer = self._loop.call_later(max(0.0, deadline - now), self._ring)
+
+    def _ring(self) -> None:
+        self._timer, self._armed_for = None, math.inf
+        self._work(tick=True)

@@ -1,0 +1,131 @@
+"""One open connection to another of our nodes: frames in and out, each bounded. For this package only."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
+from aiohttp.web import WebSocketResponse
+
+from les_hooks import wire
+from les_hooks.election.messages import Frame, Hello
+from les_hooks.errors import PeerError
+from les_hooks.members import Address
+
+__all__ = ["CLOSE_SECONDS", "Link", "Socket", "check_peer", "close_socket", "receive_hello"]
+
+Socket = ClientWebSocketResponse[Any] | WebSocketResponse[Any]
+
+CLOSE_SECONDS = 0.5
+"""The most that saying goodbye on a link may take."""
+
+# Frames that wait for a member that does not read. Two beats a second and a few tells never fill it in time of peace.
+_MOST_QUEUED = 128
+_MOST_QUEUED_BYTES = 4 * wire.FRAME_LIMIT
+
+# A close frame holds 125 bytes, two of them the code.
+_CLOSE_REASON_LENGTH = 120
+
+
+class Link:
+    """A connection whose hello has come; `dialed` is the address that this node dialed for it, if it did.
+
+    `since` is when it came up, boottime seconds; `reason` why it ends, once somebody knows.
+    """
+
+    def __init__(self, ws: Socket, hello: Hello, *, dialed: Address | None, since: float) -> None:
+        self.hello = hello
+        self.address = Address(hello.address)
+        self.dialed = dialed
+        self.since = since
+        self.reason = ""
+        self._ws = ws
+        # Kept, because aiohttp forgets it when it believes that the connection is closed.
+        self._socket: socket.socket | None = ws.get_extra_info("socket")
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(_MOST_QUEUED)
+        self._queued_bytes = 0
+
+    def send(self, data: bytes) -> bool:
+        """Queue the bytes of a frame; False where too much waits already."""
+        if self._queue.full() or self._queued_bytes + len(data) > _MOST_QUEUED_BYTES:
+            return False
+        self._queue.put_nowait(data)
+        self._queued_bytes += len(data)
+        return True
+
+    async def run(self, on_frame: Callable[[Frame], None]) -> None:
+        """Write what is queued and hand over what comes until the link ends; `reason` says why it did."""
+        writer = asyncio.create_task(self._write())
+        try:
+            while True:
+                frame = _decoded(await self._ws.receive(), self.address)
+                if frame is not None:
+                    on_frame(frame)
+        except PeerError as error:
+            self.reason = self.reason or error.why
+        finally:
+            writer.cancel()
+
+    async def drain(self) -> None:
+        """Wait until all that was queued is on its way; the caller limits the time."""
+        await self._queue.join()
+
+    def cut(self) -> None:
+        """Break the connection now, whatever waits: closing it would wait for a peer that does not read."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    async def close(self) -> None:
+        """End the connection and tell the other end why, in bounded time."""
+        await close_socket(self._ws, self.reason)
+        self.cut()
+
+    async def _write(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the reader hears of it too, and says so
+            while True:
+                data = await self._queue.get()
+                await self._ws.send_bytes(data)
+                self._queued_bytes -= len(data)
+                self._queue.task_done()
+
+
+async def receive_hello(ws: Socket, peer: str) -> Hello:
+    """Return the first frame of the other end; raises PeerError where it is no hello. The caller limits the time."""
+    frame = _decoded(await ws.receive(), peer)
+    if not isinstance(frame, Hello):
+        raise PeerError(peer, "did not begin with a hello")
+    return frame
+
+
+def check_peer(hello: Hello, own: Hello) -> None:
+    """Raise PeerError where the other end cannot be a member beside this node."""
+    wire.check_hello(hello, own.cluster)
+    if hello.address == own.address:
+        raise PeerError(hello.address, "goes by the address of this node; each needs an advertise address of its own")
+
+
+async def close_socket(ws: Socket, reason: str) -> None:
+    """Close with the reason, in bounded time."""
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await ws.close(message=reason.encode()[:_CLOSE_REASON_LENGTH])
+
+
+def _decoded(message: WSMessage, peer: str) -> Frame | None:
+    """Return the frame in a message, None where it says nothing to us; raises PeerError, at the end of the link too."""
+    match message.type:
+        case WSMsgType.BINARY:
+            return wire.decode(message.data, peer)
+        case WSMsgType.PING | WSMsgType.PONG:
+            return None
+        case WSMsgType.CLOSE:
+            raise PeerError(peer, f"closed the link: {wire.printable(str(message.extra or 'no reason'))}")
+        case WSMsgType.CLOSING | WSMsgType.CLOSED:
+            raise PeerError(peer, "broke off")
+        case WSMsgType.ERROR:
+            raise PeerError(peer, f"broke the protocol of the link: {wire.printable(str(message.data))}")
+        case _:
+            raise PeerError(peer, "sent text where frames are bytes")

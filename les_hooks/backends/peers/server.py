@@ -1,0 +1,162 @@
+"""The one port of a node: the four endpoints of the original, and the links of our own nodes. For this package only."""
+
+import asyncio
+import errno
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import structlog
+from aiohttp import web
+
+from les_hooks import wire
+from les_hooks.backends.peers.dialer import LINK_PATH
+from les_hooks.backends.peers.link import CLOSE_SECONDS
+from les_hooks.backends.peers.settings import Settings
+from les_hooks.election.messages import OriginalAnswered, State
+from les_hooks.errors import StartError
+from les_hooks.members import Address, join_host_port, parse_address
+from les_hooks.wire_original import encode_diag, encode_state
+
+__all__ = ["Answers", "Server"]
+
+# Links and requests together. A connection without a complete request is closed after `failure`.
+_MOST_CONNECTIONS = 1024
+
+# Room for `/state/<address>` with every letter escaped, and for the headers of a client that is not ours.
+_MOST_LINE = 2048
+_MOST_FIELD = 8190
+_MOST_HEADERS = 64
+
+_BIND_ADVICE = {
+    errno.EADDRINUSE: "another process listens there: stop it (`ss -ltnp` names it), or choose another [node] bind",
+    errno.EACCES: "choose a port above 1023 in [node] bind, or give this process CAP_NET_BIND_SERVICE",
+    errno.EADDRNOTAVAIL: "this host has no such address: set [node] bind to one of its own, or to 0.0.0.0",
+}
+
+
+class Answers(Protocol):
+    """What the server asks the node."""
+
+    def state(self) -> State:
+        """What this node says of itself now."""
+
+    def heard(self) -> Mapping[Address, State | OriginalAnswered]:
+        """What each other member said of itself last."""
+
+    def introduce(self, address: Address) -> None:
+        """Somebody says that a node answers at this address."""
+
+    async def link(self, ws: web.WebSocketResponse[Any], remote: str) -> None:
+        """Serve the link that another node made from the host `remote`."""
+
+
+class Server:
+    """Binds in `bind`, listens in `listen`; in between, connections are refused, as if nobody were there."""
+
+    def __init__(self, settings: Settings, answers: Answers) -> None:
+        self._settings = settings
+        self._answers = answers
+        self._log = structlog.get_logger()
+        self._server: asyncio.Server | None = None
+        self._http = web.Server(
+            self._answer,
+            access_log=None,
+            keepalive_timeout=settings.timing.failure,
+            lingering_time=0.0,
+            max_line_size=_MOST_LINE,
+            max_field_size=_MOST_FIELD,
+            max_headers=_MOST_HEADERS,
+        )
+        self._routes: Mapping[str, Callable[[], web.Response]] = {
+            "/ping": lambda: web.Response(text="OK"),
+            "/state": self._state,
+            "/diag": self._diag,
+        }
+
+    async def bind(self) -> None:
+        """Take the port; raises StartError where it cannot be had."""
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                self._connected, self._settings.host, self._settings.port, start_serving=False
+            )
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    async def listen(self) -> None:
+        """Answer from now on; raises StartError where another process was faster."""
+        assert self._server is not None, "bind comes first"
+        try:
+            await self._server.start_serving()
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def stop_listening(self) -> None:
+        """Refuse new connections from now on: to the others that is the proof that this node is gone."""
+        if self._server is not None:
+            self._server.close()
+
+    async def close(self) -> None:
+        """End all connections, and give the port back."""
+        self.stop_listening()
+        await self._http.shutdown(CLOSE_SECONDS)
+
+    def _unavailable(self, error: OSError) -> StartError:
+        advice = _BIND_ADVICE.get(error.errno or 0, "see [node] bind")
+        where = join_host_port(self._settings.host, self._settings.port)
+        return StartError(f"port {where}", error.strerror or str(error), advice)
+
+    def _connected(self) -> asyncio.BaseProtocol:
+        if len(self._http.connections) >= _MOST_CONNECTIONS:
+            self._log.warning("connection-refused", limit=_MOST_CONNECTIONS)
+            return _TurnedAway()
+        return self._http()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path.removesuffix("/")
+        if request.method != "GET":
+            response = web.Response(status=405, text="only GET is answered here\n")
+        elif path == LINK_PATH:
+            return await self._link(request)
+        elif path in self._routes:
+            response = self._routes[path]()
+        elif path.startswith("/state/"):
+            response = self._introduced(path.removeprefix("/state/"))
+        else:
+            response = web.Response(status=404, text="nothing here\n")
+        # One request for each connection, so that `keepalive_timeout` bounds the one wait that there is.
+        response.force_close()
+        return response
+
+    def _state(self) -> web.Response:
+        return web.Response(body=encode_state(self._answers.state()), content_type="application/json")
+
+    def _diag(self) -> web.Response:
+        body = encode_diag(self._answers.state(), self._answers.heard())
+        return web.Response(body=body, content_type="application/json")
+
+    def _introduced(self, text: str) -> web.Response:
+        try:
+            address = join_host_port(*parse_address(text))
+        except ValueError as error:
+            return web.Response(status=400, text=f"the address {error}\n")
+        self._answers.introduce(address)
+        return self._state()
+
+    async def _link(self, request: web.BaseRequest) -> web.StreamResponse:
+        # A browser names the page that sent it; nodes are no browsers, and pages have no business here.
+        if "Origin" in request.headers:
+            return web.Response(status=403, text="not for browsers\n")
+        ws = web.WebSocketResponse(timeout=CLOSE_SECONDS, autoping=False, compress=False, max_msg_size=wire.FRAME_LIMIT)
+        if not ws.can_prepare(request).ok:
+            return web.Response(status=426, text="this is where nodes of les-hooks link\n")
+        await ws.prepare(request)
+        await self._answers.link(ws, request.remote or "unknown")
+        return ws
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()

@@ -1,0 +1,46 @@
+"""What the peers backend is told by the configuration. Values only; for whoever makes a backend."""
+
+from dataclasses import dataclass, field
+
+from les_hooks.election.identity import Identity, Timing
+from les_hooks.election.messages import Hello
+from les_hooks.wire import PROTOCOL
+
+__all__ = ["Settings"]
+
+# A host that needs longer to answer would not be a useful member either.
+_MOST_ATTEMPT = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Who this node is, where it listens and whom it looks for.
+
+    `seeds` are `host:port`, names allowed; `retry` is the seconds between two attempts to reach one.
+    """
+
+    identity: Identity
+    cluster: str
+    host: str
+    port: int
+    seeds: tuple[str, ...]
+    retry: float = 1.0
+    timing: Timing = field(default_factory=Timing)
+
+    @property
+    def attempt(self) -> float:
+        """The most seconds that one attempt to reach another node may take, its hello included."""
+        return min(self.timing.failure, _MOST_ATTEMPT)
+
+    @property
+    def hello(self) -> Hello:
+        """The first frame of every link of this node."""
+        me = self.identity
+        return Hello(
+            protocol=PROTOCOL,
+            cluster=self.cluster,
+            address=me.address,
+            name=me.name,
+            version=me.version,
+            boot=me.boot,
+        )

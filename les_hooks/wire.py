@@ -1,0 +1,161 @@
+"""What travels between our own nodes: frames as bytes, and what is believed of the bytes that come in. Pure.
+
+Backends import it, and tests. What an original sends and reads is in `wire_original`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import msgspec
+
+from les_hooks.election.messages import Answer, Ask, Beat, Bye, Frame, Hello, Relayed, State, Tell
+from les_hooks.election.roles import Role
+from les_hooks.errors import PeerError
+from les_hooks.members import NAME, Boot, join_host_port, parse_address
+
+__all__ = ["FRAME_LIMIT", "PROTOCOL", "check_hello", "decode", "encode", "is_address", "printable"]
+
+PROTOCOL = 1
+"""The version of the frames; nodes of two versions refuse each other."""
+
+FRAME_LIMIT = 256 * 1024
+"""The largest frame in bytes: a tell of some 80 members, each relayed with all its links, fits."""
+
+_KINDS = frozenset({"hello", "tell", "beat", "ask", "answer", "bye"})
+_ROLES = frozenset(Role)
+_VERSION = re.compile(r"[A-Za-z0-9.+!_-]{0,64}")
+_MOST_STARTS = 2**53
+_REASON_LENGTH = 200
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Frame] = msgspec.json.Decoder(Frame)
+
+
+class _Kind(msgspec.Struct):
+    """All that is read of a frame of an unknown kind."""
+
+    kind: str
+
+
+_kind_decoder = msgspec.json.Decoder(_Kind)
+
+
+def encode(frame: Frame) -> bytes:
+    """Return the frame as it travels."""
+    return _encoder.encode(frame)
+
+
+def decode(data: bytes, peer: str = "peer") -> Frame | None:
+    """Return the frame in the bytes, or None where its kind belongs to a newer protocol and is to be ignored.
+
+    Raises PeerError, about `peer`, for everything that a node of this protocol does not send.
+    """
+    if len(data) > FRAME_LIMIT:
+        raise PeerError(peer, f"sent a frame of {len(data)} bytes; {FRAME_LIMIT} are allowed")
+    try:
+        frame = _decoder.decode(data)
+    # ValueError: text that is not UTF-8. RecursionError: brackets without end.
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        if _is_newer(data):
+            return None
+        raise PeerError(peer, f"sent a malformed frame: {printable(str(error))}") from None
+    if type(frame) is not Beat:  # a beat holds nothing but numbers, and comes all the time
+        fault = next(_faults(frame), None)
+        if fault is not None:
+            raise PeerError(peer, f"sent a malformed frame: {fault}")
+    return frame
+
+
+def check_hello(hello: Hello, cluster: str) -> None:
+    """Raise PeerError where the other speaks another protocol or belongs to another cluster than `cluster`."""
+    if hello.protocol != PROTOCOL:
+        raise PeerError(hello.address, f"speaks protocol {hello.protocol}, this node speaks protocol {PROTOCOL}")
+    if hello.cluster != cluster:
+        raise PeerError(hello.address, f"belongs to cluster {hello.cluster!r}, this node to cluster {cluster!r}")
+
+
+@lru_cache(maxsize=4096)  # the same few addresses stand in every tell; the bound is for a peer that makes them up
+def is_address(text: str) -> bool:
+    """Whether the text is an address in its one spelling."""
+    try:
+        return join_host_port(*parse_address(text)) == text
+    except ValueError:
+        return False
+
+
+def printable(text: str) -> str:
+    """Return foreign text as it may stand in a log: ASCII without control characters, and not long."""
+    return ascii(text)[1:-1][:_REASON_LENGTH]
+
+
+def _is_newer(data: bytes) -> bool:
+    try:
+        return _kind_decoder.decode(data).kind not in _KINDS
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+
+
+def _faults(frame: Frame) -> Iterator[str]:
+    """Yield what is wrong with a frame whose types are right."""
+    match frame:
+        case Hello():
+            yield from _address_faults((frame.address,))
+            yield from _name_faults(frame.name, frame.version)
+            yield from _boot_faults(frame.boot)
+            if not NAME.fullmatch(frame.cluster):
+                yield "a cluster's name that is none"
+        case Tell():
+            yield from _state_faults(frame.state)
+            yield from _name_faults(frame.state.name, frame.state.version)
+            for relayed in frame.relayed:
+                yield from _relayed_faults(relayed)
+        case Ask() | Answer():
+            yield from _address_faults((frame.address,))
+            yield from _boot_faults(frame.boot)
+        case Bye():
+            yield from _boot_faults(frame.boot)
+
+
+def _relayed_faults(relayed: Relayed) -> Iterator[str]:
+    state = relayed.state
+    yield from _state_faults(state)
+    if not relayed.original:
+        yield from _name_faults(state.name, state.version)
+    # An original has no name of its own; the machine calls it by its address.
+    elif state.version or state.name != state.address[: len(state.name)]:
+        yield "an original with a name"
+
+
+def _state_faults(state: State) -> Iterator[str]:
+    yield from _address_faults((state.address,))
+    if state.leader is not None:
+        yield from _address_faults((state.leader,))
+    yield from _address_faults(state.links)
+    yield from _address_faults(state.members)
+    yield from _boot_faults(state.boot)
+    if state.leader_boot is not None:
+        yield from _boot_faults(state.leader_boot)
+    for leadership in state.sitting:
+        yield from _address_faults((leadership.address,))
+        yield from _boot_faults(leadership.boot)
+    if state.role not in _ROLES:
+        yield "a role that is none"
+
+
+def _address_faults(addresses: Iterable[str]) -> Iterator[str]:
+    for address in addresses:
+        if not is_address(address):
+            yield f"an address that is none: {printable(address)}"
+
+
+def _name_faults(name: str, version: str) -> Iterator[str]:
+    if not NAME.fullmatch(name):
+        yield f"a name that is none: {printable(name)}"
+    if not _VERSION.fullmatch(version):
+        yield f"a version that is none: {printable(version)}"
+
+
+def _boot_faults(boot: Boot) -> Iterator[str]:
+    if not (0 <= boot.counter <= _MOST_STARTS and NAME.fullmatch(boot.nonce)):
+        yield "a boot that is none"
