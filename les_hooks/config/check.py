@@ -7,11 +7,13 @@ own, and asks `msgspec.convert` about each value that it finds no fault with.
 import difflib
 from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
+from msgspec.structs import FieldInfo
 
 from les_hooks.config.source import Place, Source
 from les_hooks.config.toml_text import KeyPath, dotted, excerpt, toml_string, toml_value
@@ -82,7 +84,7 @@ class Checker:
 
         `known` names keys that somebody else looks after, and `elsewhere` maps the keys of other tables to these.
         """
-        hints = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        hints = {field.encode_name: field.type for field in _fields(kind)}
         for key in table:
             if key not in hints and key not in known:
                 self.unknown((*path, key), [*hints, *known], elsewhere=elsewhere.get(key, ""))
@@ -94,7 +96,7 @@ class Checker:
         """Check a whole table, keys that must be there included; returns the struct or REFUSED."""
         tag = kind.__struct_config__.tag_field
         values = self.fields(kind, table, path, known=[*known, *([tag] if tag else [])])
-        missing = [f.encode_name for f in msgspec.structs.fields(kind) if f.required and f.encode_name not in table]
+        missing = [f.encode_name for f in _fields(kind) if f.required and f.encode_name not in table]
         for key in missing:
             self.refuse((*path, key), "is missing, and has no default")
         if missing or any(value is REFUSED for value in values.values()):
@@ -176,6 +178,11 @@ class Checker:
             return self.expected("a table", raw, path)
         values = {key: self.value(item, element, (*path, key)) for key, element in raw.items()}
         return REFUSED if any(value is REFUSED for value in values.values()) else self.converted(hint, values, path)
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[FieldInfo, ...]:
+    return msgspec.structs.fields(kind)  # which resolves all annotations anew each time
 
 
 def find_written(hint: Any) -> Written | None:

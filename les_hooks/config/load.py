@@ -89,12 +89,11 @@ def _read_plugins(checker: Checker, timeout: float | None, types: PluginTypes | 
     tables = _plugin_tables(checker)
     common = {name: _common(checker, name, table) for name, table in tables.items()}
     wanted = [name for name, keys in common.items() if keys.get("enabled", True) is True]
-    kinds = types(wanted) if types else {}
+    kinds = {name: kind for name, kind in types(wanted).items() if name in wanted} if types else {}
     plugins: dict[str, PluginConfig] = {}
     for name, table in tables.items():
         own = {key: value for key, value in table.items() if key not in _COMMON}
-        known = name in wanted and name in kinds
-        config = _own(checker, kinds[name], own, name) if known else None
+        config = _own(checker, kinds[name], own, name) if name in kinds else None
         if not any(value is REFUSED for value in (*common[name].values(), config)) and timeout is not None:
             keys = {"timeout": timeout} | common[name]
             plugins[name] = PluginConfig(**keys, own=MappingProxyType(own), config=config)

@@ -1,4 +1,4 @@
-"""What can stand in `les.toml`: every key with its type, default and description. Anybody below `config` may import it.
+"""What can stand in `les.toml`: every key with its type, default and description. The package re-exports it.
 
 The descriptions are the ones of the schema and of `docs/configuration.md`; a test compares.
 """

@@ -18,6 +18,10 @@ class Mode(StrEnum):
     OFF = "off"
 
 
+class Empty(msgspec.Struct, frozen=True):
+    pass
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     to: str
     pause: Duration = 0.0
@@ -35,6 +39,8 @@ class Vip(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     routes: tuple[Route, ...] = ()
     first: Route | None = None
     tags: frozenset[str] = frozenset()
+    marks: frozenset = frozenset()  # type: ignore[type-arg]  # as a plugin may write it
+    nothing: Empty | None = None
     count: Annotated[int, Meta(ge=1)] = 1
 
 
@@ -76,6 +82,7 @@ key-file = "secrets/key"
 weights = { a = 1, b = 0.5 }
 pauses = ["1s", "500ms"]
 tags = ["b", "a"]
+marks = ["d", "c"]
 first.to = "y"
 [[plugins.vip.routes]]
 to = "x"
@@ -105,6 +112,7 @@ def test_a_plugins_table_is_read_into_its_struct(load: Load, tmp_path: Path) -> 
         routes=(Route(to="x", pause=60.0),),
         first=Route(to="y"),
         tags=frozenset("ab"),
+        marks=frozenset("cd"),
     )
     assert vip(config).peer == "h:1"
 
@@ -129,9 +137,10 @@ def test_its_values_are_shown_as_they_are_written(load: Load, tmp_path: Path) ->
         "weights": ("{ a = 1.0, b = 0.5 }", "les.toml:11:1"),
         "pauses": ('["1s", "500ms"]', "les.toml:12:1"),
         "tags": ('["a", "b"]', "les.toml:13:1"),
-        "first.to": ('"y"', "les.toml:14:7"),
+        "marks": ('["c", "d"]', "les.toml:14:1"),
+        "first.to": ('"y"', "les.toml:15:7"),
         "first.pause": ('"0s"', "default"),
-        "routes": ('[{ to = "x", pause = "1m" }]', "les.toml:15:15"),
+        "routes": ('[{ to = "x", pause = "1m" }]', "les.toml:16:15"),
         "count": ("1", "default"),
     }
 
@@ -176,6 +185,14 @@ nam = "x"
         "les.toml:15:1: plugins.vip.routes[0].too: unknown key; did you mean 'to'?",
         "les.toml:17:1: plugins.plain.x: unknown key; known here: enabled, critical, timeout, order",
         "les.toml:19:1: cluster.nam: unknown key; did you mean 'name'?",
+    ]
+
+
+def test_tables_of_tables_have_problems_like_all_others(problems: Problems) -> None:
+    text = "[plugins.vip]\naddresses = []\nweights = []\nnothing.x = 1"
+    assert problems(text, plugin_types=types) == [
+        "les.toml:3:1: plugins.vip.weights: expected a table, got a list",
+        "les.toml:4:9: plugins.vip.nothing.x: unknown key; none is known here",
     ]
 
 
