@@ -8,7 +8,6 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
-from enum import StrEnum
 from typing import Any, Final, TextIO, cast
 
 import msgspec
@@ -17,29 +16,10 @@ from structlog.dev import ConsoleRenderer
 from structlog.processors import TimeStamper, add_log_level
 from structlog.typing import FilteringBoundLogger, Processor
 
+from les_hooks.config import LogFormat, LogLevel
 from les_hooks.text import encodable, printable
 
-__all__ = ["LogFormat", "LogLevel", "Threshold", "make_log"]
-
-
-class LogFormat(StrEnum):
-    """How the log is written."""
-
-    AUTO = "auto"
-    """Console where the stream is a terminal, JSON otherwise."""
-    CONSOLE = "console"
-    """Aligned text; coloured on a terminal, unless NO_COLOR is set."""
-    JSON = "json"
-    """One JSON object a line."""
-
-
-class LogLevel(StrEnum):
-    """From which level on events are written."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
+__all__ = ["Threshold", "make_log"]
 
 
 _RANK: Final[Mapping[str, int]] = {"debug": 0, "info": 1, "warning": 2, "error": 3, "critical": 4}

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from les_hooks.log import LogFormat, LogLevel, Threshold, make_log
+from les_hooks.config import LogFormat, LogLevel
+from les_hooks.log import Threshold, make_log
 
 
 class Terminal(io.StringIO):

@@ -32,6 +32,8 @@ class Action(StrEnum):
     """What happened. Plugins have `plugin.<name>.<action>` besides."""
 
     NODE_STARTED = "node.started"
+    NODE_SETTLED = "node.settled"
+    NODE_STOPPING = "node.stopping"
     NODE_STOPPED = "node.stopped"
     LEADER_ELECTED = "leader.elected"
     LEADER_DEMOTED = "leader.demoted"
@@ -61,3 +63,4 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     SUPERSEDED = "superseded"
     UNSTARTED = "unstarted"
+    DROPPED = "dropped"

@@ -36,9 +36,7 @@ class Narrator:
     `next_seq` numbers the events, `wall` gives Unix seconds.
     """
 
-    def __init__(
-        self, origin: Origin, *, past: Past, next_seq: Callable[[], int], wall: Callable[[], float]
-    ) -> None:
+    def __init__(self, origin: Origin, *, past: Past, next_seq: Callable[[], int], wall: Callable[[], float]) -> None:
         self._origin = origin
         self._past = past
         self._next_seq = next_seq

@@ -46,7 +46,7 @@ class Dispatcher:
         record: Recorder,
         log: FilteringBoundLogger,
         clock: Callable[[], float],
-        on_released: Callable[[], None],
+        on_released: Callable[[Event], None],
         on_critical: Callable[[str], None],
     ) -> None:
         self._registry = registry
@@ -117,7 +117,7 @@ class Dispatcher:
             self._finish(event, found, result)
             superseded = result.outcome is CallOutcome.SUPERSEDED
         if event.kind is EventKind.DEMOTED:
-            self._on_released()
+            self._on_released(event)
         elif event.kind is EventKind.ELECTED and not superseded:
             self._begin_tenure(event)
 
