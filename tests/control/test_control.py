@@ -467,7 +467,7 @@ class TestBadDaemons:
         )
         # Not tmp_path: the folders above it are closed to others, and the socket's owner is to be seen.
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder).chmod(0o755)
+            os.chmod(folder, 0o755)
             daemon = Daemon(Path(folder) / "c.sock")
             await daemon.server.start(daemon.path)
             command = [sys.executable, "-c", code, str(daemon.path)]
