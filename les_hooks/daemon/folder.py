@@ -1,4 +1,4 @@
-"""Files in the state directory: the lock, bounded reading, replacing a file as a whole. Imported by `state` only."""
+"""Files in the state directory: the lock, bounded reading, replacing a file. Imported by `state` and `stored`."""
 
 import contextlib
 import fcntl

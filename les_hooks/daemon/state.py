@@ -17,12 +17,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Self
 
 import msgspec
-from msgspec import Meta
 
-from les_hooks.daemon.folder import Lock, read_bounded, replace_file
+from les_hooks.daemon.folder import Lock, replace_file
+from les_hooks.daemon.stored import Running, State, Told, load_state, load_told
 from les_hooks.errors import StartError
 from les_hooks.members import Boot
 
@@ -31,40 +31,7 @@ __all__ = ["SEQ_BLOCK", "StateStore", "Told"]
 SEQ_BLOCK: Final = 1000
 """How many event numbers are reserved at a time: a crash skips at most this many."""
 
-_VERSION: Final = 1
 _SAVE_SECONDS: Final = 5.0
-_MOST_STATE_BYTES: Final = 64 * 1024
-_MOST_TOLD_BYTES: Final = 1024 * 1024
-
-_Count = Annotated[int, Meta(ge=0, le=2**53)]
-
-
-class _Running(msgspec.Struct, frozen=True, kw_only=True):
-    boot: Boot
-    pid: int
-
-
-class _State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    # Unknown fields are refused: they come from a newer version, and dropping them unread could break a promise that
-    # it wrote down.
-    version: Literal[1] = 1
-    counter: _Count = 0
-    term: _Count = 0
-    newest: Annotated[float, Meta(ge=0, le=2**33)] = 0.0
-    reserved: _Count = 0
-    running: _Running | None = None
-
-
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What hooks were told last. It may be missing or old: it decides what is told again, never who leads.
-
-    `audit_seq` is the number of the last audit record then.
-    """
-
-    leader: str | None
-    term: int
-    members: tuple[str, ...]
-    audit_seq: int
 
 
 class StateStore:
@@ -82,9 +49,9 @@ class StateStore:
         self._guard = threading.Lock()
         # One thread of our own: the loop's default ones may all be busy with hooks just when a term must be saved.
         self._writer = ThreadPoolExecutor(1, "les-state")
-        self._fresh, self._state = _load_state(path / "state.json")
+        self._fresh, self._state = load_state(path / "state.json")
         self._durable = self._state
-        self._told = _load_told(path / "told.json")
+        self._told = load_told(path / "told.json")
         self._told_pending = False
         self._next_seq = self._state.reserved + 1
         self._reserving = False
@@ -135,7 +102,7 @@ class StateStore:
         """
         counter = max(1, int(self._wall())) if self._fresh else self._state.counter + 1
 
-        def count(state: _State) -> _State:
+        def count(state: State) -> State:
             return msgspec.structs.replace(state, counter=counter, reserved=state.reserved + SEQ_BLOCK)
 
         self._commit_at_start(count)
@@ -144,7 +111,7 @@ class StateStore:
 
     def mark_running(self, boot: Boot) -> None:
         """Note that a daemon runs, so that its crash is seen at the next `open`. Durable; raises StartError."""
-        running = _Running(boot=boot, pid=os.getpid())
+        running = Running(boot=boot, pid=os.getpid())
         self._commit_at_start(lambda state: msgspec.structs.replace(state, running=running))
 
     def mark_stopped(self) -> None:
@@ -156,7 +123,7 @@ class StateStore:
     async def save(self, term: int, newest: float) -> None:
         """Have term and stamp on disk; neither is ever lowered. Raises OSError, TimeoutError after five seconds."""
 
-        def raised(state: _State) -> _State:
+        def raised(state: State) -> State:
             return msgspec.structs.replace(state, term=max(state.term, term), newest=max(state.newest, newest))
 
         loop = asyncio.get_running_loop()
@@ -198,7 +165,7 @@ class StateStore:
     ) -> None:
         self.close()
 
-    def _commit(self, change: Callable[[_State], _State]) -> None:
+    def _commit(self, change: Callable[[State], State]) -> None:
         with self._guard:
             # Kept even if the write fails: it may have reached the disk, and what follows must not undo it.
             self._state = change(self._state)
@@ -206,7 +173,7 @@ class StateStore:
                 replace_file(self.path / "state.json", msgspec.json.encode(self._state), durable=True)
                 self._durable = self._state
 
-    def _commit_at_start(self, change: Callable[[_State], _State]) -> None:
+    def _commit_at_start(self, change: Callable[[State], State]) -> None:
         try:
             self._commit(change)
         except OSError as error:
@@ -230,39 +197,3 @@ class StateStore:
         self._told_pending = False
         with contextlib.suppress(OSError):  # it may be lost, and whoever saves a term reports the disk
             replace_file(self.path / "told.json", msgspec.json.encode(self._told), durable=False)
-
-
-def _load_state(path: Path) -> tuple[bool, _State]:
-    """Whether nothing is stored yet, and the state. Raises StartError for what cannot be trusted."""
-    try:
-        data = read_bounded(path, _MOST_STATE_BYTES)
-    except FileNotFoundError:
-        return True, _State()
-    except OSError as error:
-        raise StartError(str(path), f"cannot be read ({error.strerror or error})", "make it readable") from error
-    advice = (
-        "move it away to start without it: the node then forgets its terms and event numbers, which is safe "
-        "while another member of the cluster runs"
-    )
-    try:
-        version = msgspec.json.decode(data, type=_Versioned).version
-        if version > _VERSION:
-            raise StartError(
-                str(path),
-                f"was written by a newer les-hooks (version {version})",
-                f"install that one again, or {advice}",
-            )
-        return False, msgspec.json.decode(data, type=_State)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StartError(str(path), f"is damaged ({error})", advice) from error
-
-
-class _Versioned(msgspec.Struct):
-    version: int
-
-
-def _load_told(path: Path) -> Told | None:
-    try:
-        return msgspec.json.decode(read_bounded(path, _MOST_TOLD_BYTES), type=Told)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
