@@ -68,6 +68,8 @@ def parse_address(text: str) -> tuple[str, int]:
         if bracketed or not _HOST.fullmatch(host):
             raise ValueError("has no usable host") from None
         return host.lower(), port
+    if "%" in bare:  # it means something on one host only, and Python takes any text for an interface
+        raise ValueError("names a network interface")
     if (ip.version == 6) != bracketed:
         raise ValueError("writes an IPv6 address without brackets, or another one in them")
     return str(ip), port

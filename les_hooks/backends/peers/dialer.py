@@ -157,7 +157,8 @@ class Dialer:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             refused = is_refusal(error)
             broken = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError) and not refused
-            return _Failure(why=_reason(error), refused=refused, broken=broken)
+            why = "refused the connection" if refused else _reason(error)
+            return _Failure(why=why, refused=refused, broken=broken)
         if self._links.admit(link):
             self._served.spawn(self._links.serve(link))
         else:
