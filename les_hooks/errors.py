@@ -81,10 +81,15 @@ class PluginError(LesHooksError):
 
 
 class ControlError(LesHooksError):
-    """A request over the control socket failed; `why` is what the operator reads."""
+    """A request over the control socket failed; `why` is what the operator reads.
 
-    def __init__(self, why: str) -> None:
+    `exit_code` is what the command line ends with: 1 unless something better is known, 69 where no daemon answers, 77
+    where it must not be asked.
+    """
+
+    def __init__(self, why: str, exit_code: int = 1) -> None:
         self.why = why
+        self.exit_code = exit_code
         super().__init__(why)
 
 

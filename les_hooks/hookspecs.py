@@ -109,6 +109,14 @@ class HookSpecs:
         """
 
     @hookspec
+    def deadline(self, event: Event, ctx: Context) -> float:
+        """Seconds that all of the plugin's work on this event may take; without this hook, its `timeout`.
+
+        For plugins that bound each step themselves, as `scripts` does. It must be quick.
+        """
+        raise NotImplementedError
+
+    @hookspec
     def config_type(self) -> "type[msgspec.Struct]":
         """The struct that `[plugins.<name>]` is read into; unknown keys are errors there too."""
         raise NotImplementedError

@@ -27,7 +27,7 @@ Address = NewType("Address", str)
 """`host:port` or `[v6]:port`, as `parse_address` returns it; it names a member."""
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""What a node's and a cluster's name may be made of: safe in a path, a variable and a terminal."""
+"""What a node's and a cluster's name may be made of: safe in a variable and a terminal."""
 
 UNSTAMPED = 4102444800.0
 """The stamp of who has none: the year 2100, which an original never nominates."""
@@ -68,8 +68,8 @@ def parse_address(text: str) -> tuple[str, int]:
         if bracketed or not _HOST.fullmatch(host):
             raise ValueError("has no usable host") from None
         return host.lower(), port
-    if "%" in bare:  # it means something on one host only, and Python takes any text for an interface
-        raise ValueError("names a network interface")
+    if "%" in bare:
+        raise ValueError("has an IPv6 scope, which means something else on every host")
     if (ip.version == 6) != bracketed:
         raise ValueError("writes an IPv6 address without brackets, or another one in them")
     return str(ip), port

@@ -1,0 +1,60 @@
+"""`les.toml`: reading it, checking all of it at once, and telling what is in force.
+
+Anybody above `config` may import what is named here; it imports only values. Plugins use `Duration` and `Interval` in
+their own config structs.
+"""
+
+from les_hooks.config.load import PluginTypes, load_config
+from les_hooks.config.model import (
+    ClusterConfig,
+    Config,
+    ControlConfig,
+    HooksConfig,
+    LogConfig,
+    LogFormat,
+    LogLevel,
+    NodeConfig,
+    PluginConfig,
+    Quorum,
+    SecurityConfig,
+    TimingConfig,
+)
+from les_hooks.config.schema import KeyHelp, key_help, schema
+from les_hooks.config.show import LIVE, Setting, changes, is_live, restart_keys, show
+from les_hooks.config.source import DEFAULT_FILES, Flags
+from les_hooks.config.written import Advertise, Duration, Interval, Listen, Name, Seed, Written
+
+__all__ = [
+    "DEFAULT_FILES",
+    "LIVE",
+    "Advertise",
+    "ClusterConfig",
+    "Config",
+    "ControlConfig",
+    "Duration",
+    "Flags",
+    "HooksConfig",
+    "Interval",
+    "KeyHelp",
+    "Listen",
+    "LogConfig",
+    "LogFormat",
+    "LogLevel",
+    "Name",
+    "NodeConfig",
+    "PluginConfig",
+    "PluginTypes",
+    "Quorum",
+    "SecurityConfig",
+    "Seed",
+    "Setting",
+    "TimingConfig",
+    "Written",
+    "changes",
+    "is_live",
+    "key_help",
+    "load_config",
+    "restart_keys",
+    "schema",
+    "show",
+]

@@ -1,0 +1,136 @@
+"""From a file and flags to a Config, or to all that is wrong with them."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from les_hooks.config.addresses import parse_name
+from les_hooks.config.check import REFUSED, Checker
+from les_hooks.config.derive import Values, derive
+from les_hooks.config.model import SECTIONS, Config, PluginConfig, PluginKeys
+from les_hooks.config.rules import check_rules
+from les_hooks.config.source import Flags, find_source
+from les_hooks.config.toml_text import excerpt
+
+__all__ = ["PluginTypes", "load_config"]
+
+PluginTypes = Callable[[Sequence[str]], Mapping[str, type[msgspec.Struct] | None]]
+"""From names of plugins to the types of their tables: None for a plugin without keys of its own, and nothing at all
+for one that cannot be loaded (its table is then kept as it is)."""
+
+_PLUGINS = "plugins"
+_ALWAYS = "scripts"
+_COMMON = tuple(field.name for field in msgspec.structs.fields(PluginKeys))
+_ELSEWHERE = {field.name: section for section, kind in SECTIONS.items() for field in msgspec.structs.fields(kind)}
+
+
+def load_config(
+    path: Path | None = None,
+    *,
+    flags: Flags = MappingProxyType({}),
+    environ: Mapping[str, str] = os.environ,
+    plugin_types: PluginTypes | None = None,
+) -> Config:
+    """Read `path`, or the first of DEFAULT_FILES, under the `flags`, and check all of it.
+
+    Without `plugin_types` the plugins' own keys are not looked at. Raises ConfigError with every problem at once.
+    """
+    source = find_source(path, flags)
+    checker = Checker(source)
+    values = _read_sections(checker)
+    derived = derive(values, checker, environ)
+    check_rules(values, checker)
+    plugins = _read_plugins(checker, values["hooks.timeout"], plugin_types)
+    checker.raise_problems()
+    sections: dict[str, Any] = {
+        section: msgspec.convert(_of_section(values, section), kind) for section, kind in SECTIONS.items()
+    }
+    return Config(
+        **sections,
+        plugins=MappingProxyType(plugins),
+        source=source.path,
+        base=source.base,
+        origins=MappingProxyType(derived | source.origins()),
+    )
+
+
+def _read_sections(checker: Checker) -> Values:
+    source = checker.source
+    tables: dict[str, dict[str, object]] = {}
+    for section, raw in source.table.items():
+        if section in SECTIONS and isinstance(raw, dict):
+            tables[section] = dict(raw)
+        elif section in SECTIONS:
+            checker.expected("a table", raw, (section,))
+        elif section != _PLUGINS:
+            what = "table" if isinstance(raw, dict | list) and section not in _ELSEWHERE else "key"
+            checker.unknown((section,), [*SECTIONS, _PLUGINS], what=what, elsewhere=_ELSEWHERE.get(section, ""))
+    for key, (value, _) in source.flags.items():
+        section, _, name = key.partition(".")
+        tables.setdefault(section, {})[name] = value
+    values: Values = {}
+    for section, kind in SECTIONS.items():
+        found = checker.fields(kind, tables.get(section, {}), (section,), elsewhere=_ELSEWHERE)
+        values |= {f"{section}.{name}": None if value is REFUSED else value for name, value in found.items()}
+    return values
+
+
+def _of_section(values: Values, section: str) -> dict[str, Any]:
+    prefix = f"{section}."
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+
+
+def _read_plugins(checker: Checker, timeout: float | None, types: PluginTypes | None) -> dict[str, PluginConfig]:
+    """Read all tables of plugins; the result is of use only if there was no problem."""
+    tables = _plugin_tables(checker)
+    common = {name: _common(checker, name, table) for name, table in tables.items()}
+    wanted = [name for name, keys in common.items() if keys.get("enabled", True) is True]
+    kinds = {name: kind for name, kind in types(wanted).items() if name in wanted} if types else {}
+    plugins: dict[str, PluginConfig] = {}
+    for name, table in tables.items():
+        own = {key: value for key, value in table.items() if key not in _COMMON}
+        config = _own(checker, kinds[name], own, name) if name in kinds else None
+        if not any(value is REFUSED for value in (*common[name].values(), config)) and timeout is not None:
+            keys = {"timeout": timeout} | common[name]
+            plugins[name] = PluginConfig(**keys, own=MappingProxyType(own), config=config)
+    return plugins
+
+
+def _plugin_tables(checker: Checker) -> dict[str, dict[str, object]]:
+    raw = checker.source.table.get(_PLUGINS, {})
+    if not isinstance(raw, dict):
+        checker.expected("tables such as [plugins.vip]", raw, (_PLUGINS,))
+        return {}
+    tables: dict[str, dict[str, object]] = {_ALWAYS: {}}
+    for name, table in raw.items():
+        try:
+            parse_name(name)
+        except ValueError as error:
+            checker.refuse((_PLUGINS, name), f"{excerpt(name)} {error}")
+        else:
+            if isinstance(table, dict):
+                tables[name] = table
+            else:
+                checker.expected("a table", table, (_PLUGINS, name))
+    return dict(sorted(tables.items()))
+
+
+def _common(checker: Checker, name: str, table: Mapping[str, object]) -> dict[str, Any]:
+    keys = {key: value for key, value in table.items() if key in _COMMON}
+    return checker.fields(PluginKeys, keys, (_PLUGINS, name))
+
+
+def _own(checker: Checker, kind: type[msgspec.Struct] | None, own: Mapping[str, object], name: str) -> Any:
+    path = (_PLUGINS, name)
+    if kind is None:
+        for key in own:
+            checker.unknown((*path, key), _COMMON)
+        return None
+    try:
+        return checker.struct(kind, own, path, known=_COMMON)
+    except Exception as error:  # the type is the plugin's own code, and no fault of it may keep the rest from loading
+        return checker.refuse(path, f"the plugin cannot read its table: {type(error).__name__}: {error}")

@@ -1,0 +1,235 @@
+"""What can stand in `les.toml`: every key with its type, default and description. The package re-exports it.
+
+The descriptions are the ones of the schema and of `docs/configuration.md`; a test compares.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from les_hooks.config.addresses import listen_address
+from les_hooks.config.written import Advertise, Derived, Duration, Interval, Listen, Name, Seed
+from les_hooks.members import Address
+
+__all__ = [
+    "SECTIONS",
+    "ClusterConfig",
+    "Config",
+    "ControlConfig",
+    "HooksConfig",
+    "LogConfig",
+    "LogFormat",
+    "LogLevel",
+    "NodeConfig",
+    "PluginConfig",
+    "PluginKeys",
+    "Quorum",
+    "SecurityConfig",
+    "TimingConfig",
+]
+
+# As many as a frame can name members.
+_MOST_SEEDS = 256
+
+
+class Quorum(StrEnum):
+    """Who must confirm a new leader."""
+
+    MEMBERS = "members"
+    """Every live member."""
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    AUTO = "auto"
+    """Console on a terminal, JSON otherwise."""
+    CONSOLE = "console"
+    """For people."""
+    JSON = "json"
+    """One JSON object a line."""
+
+
+class LogLevel(StrEnum):
+    """The least severe log lines that are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`[node]`: this node."""
+
+    name: Annotated[
+        Name,
+        Derived("the host name"),
+        Meta(description="What this node is called in logs and events: 1 to 64 of the characters `A-Z a-z 0-9 . _ -`."),
+    ]
+    bind: Annotated[
+        Listen,
+        Meta(description="The address to listen on. No other host can reach the default."),
+    ] = Address("127.0.0.1:4000")
+    advertise: Annotated[
+        Advertise,
+        Derived("`node.bind`, where that is an address others can use"),
+        Meta(description="The address at which the other nodes reach this one; it names the node in the cluster."),
+    ]
+    state_dir: Annotated[
+        Path,
+        Derived("`$STATE_DIRECTORY`, or `/var/lib/les` for root, or `~/.local/state/les/<name>`"),
+        Meta(description="The folder of what this node must remember. Two nodes never share one."),
+    ]
+
+    @property
+    def listen(self) -> tuple[str, int]:
+        """Host and port of `bind`; port 0 lets the system choose."""
+        return listen_address(self.bind)
+
+
+class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`[cluster]`: the cluster that this node belongs to."""
+
+    name: Annotated[
+        Name, Meta(description="Nodes of another cluster's name are refused, so that two clusters never merge.")
+    ] = "les"
+    seeds: Annotated[
+        tuple[Seed, ...],
+        Meta(
+            max_length=_MOST_SEEDS,
+            description="Nodes to try for ever, as `host:port` or `[v6]:port`; this node itself may be among them. "
+            "Without any, this node waits until another introduces itself.",
+        ),
+    ] = ()
+    quorum: Annotated[Quorum, Meta(description='Who must confirm a new leader: `"members"`, every live member.')] = (
+        Quorum.MEMBERS
+    )
+
+
+class TimingConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`[timing]`: how long things take. All nodes of a cluster should have the same."""
+
+    heartbeat: Annotated[
+        Interval, Meta(description="How often nodes tell each other that they live; at most a third of `failure`.")
+    ] = 0.5
+    failure: Annotated[Interval, Meta(description="A member that was not heard for this long is lost.")] = 1.5
+    settle: Annotated[
+        Duration, Meta(description="How long after its first contact a node waits before it takes part in elections.")
+    ] = 0.5
+    hold: Annotated[
+        Duration,
+        Meta(description="How long a node stays unfit after it stepped down, or after a critical hook failed."),
+    ] = 30.0
+    retry: Annotated[
+        Interval, Meta(description="How often seeds are tried; host names are looked up anew each time.")
+    ] = 1.0
+    loop_rate: Annotated[Interval, Meta(description="How often nodes of the original LES are asked.")] = 5.0
+
+
+class SecurityConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`[security]`: who may take part."""
+
+    insecure: Annotated[
+        bool,
+        Meta(description="Listen on an address that other hosts reach, although anybody who reaches it can take part."),
+    ] = False
+
+
+class HooksConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`[hooks]`: what runs when something happens."""
+
+    dir: Annotated[Path, Derived("`hooks.d` beside the file"), Meta(description="The folder of the hook scripts.")]
+    timeout: Annotated[
+        Interval, Meta(description="The time limit of each hook call; a plugin's table can set its own.")
+    ] = 30.0
+
+
+class PluginKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """`[plugins.<name>]`: naming a plugin loads it. It may take further keys of its own."""
+
+    enabled: Annotated[bool, Meta(description="`false` leaves the plugin out, and its table as it is.")] = True
+    critical: Annotated[
+        bool, Meta(description="Step down when the plugin fails on `elected`, so that the next in line tries.")
+    ] = False
+    timeout: Annotated[Interval, Derived("`hooks.timeout`"), Meta(description="The time limit of each of its hooks.")]
+    order: Annotated[
+        int,
+        Meta(
+            ge=-(10**6), le=10**6, description="Plugins are called from the lowest to the highest, equal ones by name."
+        ),
+    ] = 0
+
+
+class PluginConfig(PluginKeys, frozen=True, kw_only=True):
+    """A plugin's table: the common keys, `own` as written, and `config`, its own keys as its `config_type`.
+
+    `config` is None where the plugin takes no keys of its own, is not enabled, or could not be loaded.
+    """
+
+    own: Mapping[str, object]
+    config: msgspec.Struct | None
+
+
+class ControlConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`[control]`: how the operator reaches the daemon."""
+
+    socket: Annotated[
+        Path,
+        Derived("`control.sock` in `node.state_dir`"),
+        Meta(description="The Unix socket of the `les` commands; its whole path has at most 107 bytes."),
+    ]
+
+
+class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`[log]`: what is written down."""
+
+    format: Annotated[
+        LogFormat, Meta(description='`"console"`, `"json"`, or `"auto"`: console on a terminal, JSON otherwise.')
+    ] = LogFormat.AUTO
+    level: Annotated[
+        LogLevel, Meta(description='The least that is logged: `"debug"`, `"info"`, `"warning"` or `"error"`.')
+    ] = LogLevel.INFO
+    audit: Annotated[
+        Path, Derived("`audit.jsonl` in `node.state_dir`"), Meta(description="The file of the audit trail.")
+    ]
+
+
+SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
+    {
+        "node": NodeConfig,
+        "cluster": ClusterConfig,
+        "timing": TimingConfig,
+        "security": SecurityConfig,
+        "hooks": HooksConfig,
+        "control": ControlConfig,
+        "log": LogConfig,
+    }
+)
+"""The tables of `les.toml`, all but `[plugins]`, in their order there."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole configuration, valid and complete: every default is filled in, every path absolute.
+
+    `plugins` are sorted by name; `scripts` is always among them. `source` is the file, None where there was none, and
+    `base` the folder that relative paths started from. `origins` tells where the values that were set come from, by
+    dotted key: `les.toml:7:1`, `--seeds`, `$STATE_DIRECTORY`.
+    """
+
+    node: NodeConfig
+    cluster: ClusterConfig
+    timing: TimingConfig
+    security: SecurityConfig
+    hooks: HooksConfig
+    plugins: Mapping[str, PluginConfig]
+    control: ControlConfig
+    log: LogConfig
+    source: Path | None
+    base: Path
+    origins: Mapping[str, str]

@@ -1,0 +1,99 @@
+"""What must hold between values, or of a value once it is complete. For the loader.
+
+Each rule says nothing where a value that it needs was refused: None stands for that.
+"""
+
+import ipaddress
+import os
+from pathlib import Path
+
+from les_hooks.config.addresses import is_loopback, listen_address
+from les_hooks.config.check import Checker
+from les_hooks.config.derive import Values
+from les_hooks.config.durations import format_duration
+from les_hooks.config.toml_text import KeyPath, toml_string
+from les_hooks.members import Address
+
+__all__ = ["check_rules"]
+
+# sun_path has 108 bytes, of which the last is 0.
+_LONGEST_SOCKET = 107
+# Two lost frames in a row must not look like a death.
+_FRAMES_PER_FAILURE = 3
+
+
+def check_rules(values: Values, checker: Checker) -> None:
+    """Note every rule that the values break."""
+    _protected(values["node.bind"], values["security.insecure"], checker)
+    _reachable(values["node.advertise"], values["cluster.seeds"], checker)
+    _each_once(values["cluster.seeds"], checker)
+    _often_enough(values["timing.heartbeat"], values["timing.failure"], checker)
+    _short_enough(values["control.socket"], checker)
+
+
+def _protected(bind: Address | None, insecure: bool | None, checker: Checker) -> None:
+    if bind is None or insecure is None or insecure or is_loopback(listen_address(bind)[0]):
+        return
+    checker.refuse(
+        ("node", "bind"),
+        f"{toml_string(bind)} can be reached from other hosts, and whoever reaches it can take part and become the "
+        "leader; where only hosts that you trust can, add the line 'insecure = true' under [security]",
+    )
+
+
+def _reachable(advertise: Address | None, seeds: tuple[Address, ...] | None, checker: Checker) -> None:
+    if advertise is None or seeds is None or not is_loopback(listen_address(advertise)[0]):
+        return
+    # What a host name stands for is not known here.
+    far = [seed for seed in seeds if _is_ip(seed) and not is_loopback(listen_address(seed)[0])]
+    if far:
+        checker.refuse(
+            ("node", "advertise"),
+            f"{toml_string(advertise)} means another host to the seed {toml_string(far[0])}; "
+            "set bind, or advertise, to the address that the seeds reach this node at",
+            place=checker.source.first_set(_ADVERTISE, _BIND, _SEEDS),
+        )
+
+
+def _each_once(seeds: tuple[Address, ...] | None, checker: Checker) -> None:
+    for index, seed in enumerate(seeds or ()):
+        if seed in (seeds or ())[:index]:
+            checker.refuse((*_SEEDS, index), f"{toml_string(seed)} is listed twice; is another node meant?")
+
+
+def _often_enough(heartbeat: float | None, failure: float | None, checker: Checker) -> None:
+    # The margin forgives what binary fractions lose: a third of 0.3 is less than 0.1.
+    if heartbeat is None or failure is None or heartbeat * _FRAMES_PER_FAILURE <= failure * (1 + 1e-9):
+        return
+    said = toml_string(format_duration(heartbeat))
+    enough = toml_string(format_duration(round(heartbeat * _FRAMES_PER_FAILURE, 9)))
+    checker.refuse(
+        ("timing", "heartbeat"),
+        f"{said} is more than a third of failure, {toml_string(format_duration(failure))}; "
+        f"heartbeat = {said} and failure = {enough} would do",
+        place=checker.source.first_set(("timing", "heartbeat"), ("timing", "failure")),
+    )
+
+
+def _short_enough(path: Path | None, checker: Checker) -> None:
+    size = len(os.fsencode(path)) if path else 0
+    if size > _LONGEST_SOCKET:
+        checker.refuse(
+            ("control", "socket"),
+            f"the path of the socket has {size} bytes, and a Unix socket's has at most {_LONGEST_SOCKET}; "
+            'set socket to a shorter one, such as "/run/les/control.sock"',
+            place=checker.source.first_set(("control", "socket"), ("node", "state_dir")),
+        )
+
+
+def _is_ip(address: Address) -> bool:
+    try:
+        ipaddress.ip_address(listen_address(address)[0])
+    except ValueError:
+        return False
+    return True
+
+
+_ADVERTISE: KeyPath = ("node", "advertise")
+_BIND: KeyPath = ("node", "bind")
+_SEEDS: KeyPath = ("cluster", "seeds")

@@ -1,0 +1,103 @@
+"""What is known of every key, for editors and for the documentation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+from msgspec.structs import FieldInfo
+
+from les_hooks.config.check import find_written
+from les_hooks.config.model import SECTIONS, PluginKeys
+from les_hooks.config.show import is_live, written
+from les_hooks.config.toml_text import toml_value
+from les_hooks.config.written import Derived, Written
+
+__all__ = ["KeyHelp", "key_help", "schema"]
+
+_PLUGIN = "plugins.<name>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyHelp:
+    """What an operator may want to know of a key; `default` is TOML, or words where it is worked out."""
+
+    key: str
+    default: str
+    live: bool
+    description: str
+
+
+def key_help() -> Iterator[KeyHelp]:
+    """Describe every key of `les.toml`, in the order of its tables."""
+    tables: dict[str, type[msgspec.Struct]] = {**SECTIONS, _PLUGIN: PluginKeys}
+    for table, kind in tables.items():
+        for field in msgspec.structs.fields(kind):
+            key = f"{table}.{field.encode_name}"
+            default = _derived(field) or f"`{toml_value(written(field.type, field.default))}`"
+            yield KeyHelp(key=key, default=default, live=is_live(key), description=_description(field))
+
+
+def schema() -> dict[str, object]:
+    """Return a JSON Schema of `les.toml`; plugins' own keys are left open."""
+    tables: dict[str, object] = {section: _table(kind) for section, kind in SECTIONS.items()}
+    tables["plugins"] = {
+        "type": "object",
+        "description": (PluginKeys.__doc__ or "").strip(),
+        "additionalProperties": _table(PluginKeys) | {"additionalProperties": True},
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "les.toml",
+        "type": "object",
+        "properties": tables,
+        "additionalProperties": False,
+    }
+
+
+def _table(kind: type[msgspec.Struct]) -> dict[str, object]:
+    return {
+        "type": "object",
+        "description": (kind.__doc__ or "").strip(),
+        "properties": {field.encode_name: _property(field) for field in msgspec.structs.fields(kind)},
+        "additionalProperties": False,
+    }
+
+
+def _property(field: FieldInfo) -> dict[str, object]:
+    found = _value(field.type) | {"description": _description(field)}
+    if not field.required:
+        found["default"] = msgspec.to_builtins(written(field.type, field.default))
+    return found
+
+
+def _value(hint: Any) -> dict[str, object]:
+    """Describe one value: strings that are parsed by their pattern, all else as msgspec does."""
+    note: Written | None = find_written(hint)
+    base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if note:
+        return {"type": "string", "pattern": note.pattern, "examples": [note.example]}
+    if base is Path:
+        return {"type": "string", "minLength": 1}
+    if get_origin(base) is tuple:
+        limit = next(note.max_length for note in get_args(hint)[1:] if isinstance(note, msgspec.Meta))
+        return {"type": "array", "items": _value(get_args(base)[0]), "uniqueItems": True, "maxItems": limit}
+    # The few enums stand where they are used: most editors show that best.
+    (found,), components = msgspec.json.schema_components((hint,))
+    for component in components.values():
+        found = {"enum": component["enum"]}
+    return found
+
+
+def _notes(field: FieldInfo) -> tuple[object, ...]:
+    return get_args(field.type)[1:]
+
+
+def _derived(field: FieldInfo) -> str:
+    return next((note.words for note in _notes(field) if isinstance(note, Derived)), "")
+
+
+def _description(field: FieldInfo) -> str:
+    metas = (note for note in _notes(field) if isinstance(note, msgspec.Meta))
+    return next((meta.description for meta in metas if meta.description), "")

@@ -1,0 +1,93 @@
+"""What is in force, where it comes from, and what differs between two configurations."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+
+from les_hooks.config.check import find_written
+from les_hooks.config.model import SECTIONS, Config, PluginConfig, PluginKeys
+from les_hooks.config.toml_text import KeyPath, dotted, toml_value
+
+__all__ = ["LIVE", "Setting", "changes", "is_live", "restart_keys", "show", "written"]
+
+LIVE = ("cluster.seeds", "hooks.*", "log.level", "plugins.*")
+"""Patterns of the keys that may change while a node runs; all others take effect at its next start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One effective value: its dotted key, itself as TOML, and where it comes from."""
+
+    key: str
+    value: str
+    origin: str
+
+
+def show(config: Config) -> tuple[Setting, ...]:
+    """List every effective value in the order of the tables; optional keys of plugins that are unset are left out."""
+    found: list[tuple[KeyPath, str]] = []
+    for section, kind in SECTIONS.items():
+        found += _fields((section,), kind, getattr(config, section))
+    for name, plugin in config.plugins.items():
+        found += _plugin(("plugins", name), plugin)
+    keys = ((dotted(path), value) for path, value in found)
+    return tuple(Setting(key=key, value=value, origin=config.origins.get(key, "default")) for key, value in keys)
+
+
+def changes(old: Config, new: Config) -> tuple[str, ...]:
+    """Name the dotted keys whose values differ, sorted."""
+    before, after = ({setting.key: setting.value for setting in show(config)} for config in (old, new))
+    return tuple(sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key)))
+
+
+def is_live(key: str) -> bool:
+    """Say whether a change of this key takes effect without a restart."""
+    return any(fnmatchcase(key, pattern) for pattern in LIVE)
+
+
+def restart_keys(old: Config, new: Config) -> tuple[str, ...]:
+    """Name the changed keys that take effect only at the next start."""
+    return tuple(key for key in changes(old, new) if not is_live(key))
+
+
+def written(hint: Any, value: Any) -> Any:
+    """Turn a value back into what stands for it in TOML: durations into strings, structs into tables."""
+    if note := find_written(hint):
+        return None if value is None else note.write(value)
+    base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    arguments = [argument for argument in get_args(base) if argument is not type(None)]
+    match value:
+        case msgspec.Struct():
+            fields = msgspec.structs.fields(value)
+            return {field.encode_name: written(field.type, getattr(value, field.name)) for field in fields}
+        case list() | tuple() if arguments:
+            return [written(arguments[0], item) for item in value]
+        case set() | frozenset() if arguments:
+            return sorted((written(arguments[0], item) for item in value), key=toml_value)
+        case Mapping() if len(arguments) > 1:
+            return {key: written(arguments[1], item) for key, item in value.items()}
+        case _ if len(arguments) == 1:
+            return written(arguments[0], value)
+        case _:
+            return value
+
+
+def _fields(path: KeyPath, kind: type[msgspec.Struct], struct: msgspec.Struct) -> Iterator[tuple[KeyPath, str]]:
+    for field in msgspec.structs.fields(kind):
+        value = getattr(struct, field.name)
+        key = (*path, field.encode_name)
+        if isinstance(value, msgspec.Struct):
+            yield from _fields(key, type(value), value)
+        elif value is not None:
+            yield key, toml_value(written(field.type, value))
+
+
+def _plugin(path: KeyPath, plugin: PluginConfig) -> Iterator[tuple[KeyPath, str]]:
+    yield from _fields(path, PluginKeys, plugin)
+    if plugin.config is not None:
+        yield from _fields(path, type(plugin.config), plugin.config)
+    else:
+        yield from (((*path, key), toml_value(value)) for key, value in plugin.own.items())

@@ -1,0 +1,72 @@
+"""Making the control socket's file: private from the first moment, and never in the place of a living daemon's.
+
+Imported by `server` only.
+"""
+
+import contextlib
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Final
+
+from les_hooks.errors import StartError
+
+__all__ = ["Endpoint"]
+
+_BACKLOG: Final = 128
+_PROBE_SECONDS: Final = 1.0
+_ADVICE: Final = "name another place as [control] socket"
+
+
+class Endpoint:
+    """A listening Unix socket and its file."""
+
+    def __init__(self, path: Path) -> None:
+        """Listen at the path; what a crash left there is replaced. Raises StartError."""
+        what = f"control socket {path}"
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            _clear(path)
+            # On Linux the file gets the mode of the socket: unlike a chmod afterwards it leaves no moment in which
+            # others could connect, and unlike umask(2) it does not touch the files of other threads.
+            os.fchmod(listener.fileno(), 0o600)
+            listener.bind(os.fspath(path))
+            listener.listen(_BACKLOG)
+            listener.setblocking(False)
+            self._inode = path.lstat().st_ino
+        except OSError as error:
+            listener.close()
+            raise StartError(what, f"cannot be made ({error.strerror or error})", _ADVICE) from error
+        except BaseException:
+            listener.close()
+            raise
+        self.path = path
+        self.listener = listener
+
+    def remove(self) -> None:
+        """Take the file away, unless another daemon has put its own there."""
+        with contextlib.suppress(OSError):
+            if self.path.lstat().st_ino == self._inode:
+                self.path.unlink()
+
+
+def _clear(path: Path) -> None:
+    """Remove a socket that nobody listens at. Raises StartError where something else is in the way, or OSError."""
+    what = f"control socket {path}"
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(status.st_mode):
+        raise StartError(what, "is something else than a socket", f"move it away, or {_ADVICE}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_SECONDS)
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except (BlockingIOError, TimeoutError):
+            pass  # it has more clients waiting than it takes: alive
+    raise StartError(what, "another daemon answers there", f"stop that one, or {_ADVICE}")

@@ -1,0 +1,41 @@
+"""Whether this node may act as the leader at this moment, asked right before each side effect. Imported by `daemon`."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from les_hooks.backends import Backend
+
+__all__ = ["BackendAuthority"]
+
+
+class BackendAuthority:
+    """Implements `dispatch.Authority` with what the backend knows; `clock` is boottime seconds.
+
+    `patience` is how many seconds `confirmed` waits for an answer: who is silent for longer is lost anyway.
+    """
+
+    def __init__(self, backend: Backend, clock: Callable[[], float], patience: float) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._patience = patience
+        self._changed = asyncio.Event()
+
+    def left(self) -> float:
+        """Seconds for which this node may act, 0.0 when it must not."""
+        if self._backend.confirming:
+            return 0.0
+        return max(0.0, self._backend.authority_end - self._clock())
+
+    def changed(self) -> None:
+        """The backend knows something new."""
+        self._changed.set()
+
+    async def confirmed(self) -> bool:
+        """Wait while the others are being asked, then say whether this node may act."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                while self._backend.confirming:
+                    self._changed.clear()
+                    await self._changed.wait()
+        return self.left() > 0.0

@@ -1,0 +1,86 @@
+"""From a configuration to loaded plugins with their contexts: what the daemon, `les check` and `les cleanup` share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from les_hooks import config as configuration
+from les_hooks.config import Config, Flags
+from les_hooks.dispatch import Authority, PluginContext, PluginSettings, Recorder
+from les_hooks.plugins import Registry
+from les_hooks.processes import Runner
+
+__all__ = ["NoAuthority", "Plugins", "load_config"]
+
+SCRIPTS = "scripts"
+"""The one plugin that is always loaded; `[hooks]` is its table."""
+
+
+def load_config(
+    path: Path | str | None = None, *, flags: Flags = MappingProxyType({}), registry: Registry | None = None
+) -> Config:
+    """Read a configuration with the tables of the plugins that it names, as a Node takes it.
+
+    Without `path`, `./les.toml` or `/etc/les/les.toml`. Raises ConfigError with every problem at once.
+    """
+    chosen = registry or Registry()
+    return configuration.load_config(
+        Path(path) if path is not None else None, flags=flags, plugin_types=chosen.config_types
+    )
+
+
+class NoAuthority:
+    """The authority of a process that is no daemon: it never leads."""
+
+    def left(self) -> float:
+        """No seconds."""
+        return 0.0
+
+    async def confirmed(self) -> bool:
+        """Never."""
+        return False
+
+
+@dataclass(slots=True, kw_only=True)
+class Plugins:
+    """The plugins of one configuration: their registry, and for each its context and common settings."""
+
+    registry: Registry
+    log: FilteringBoundLogger
+    record: Recorder
+    runner: Runner
+    authority: Authority = field(default_factory=NoAuthority)
+    dry_run: bool = False
+    contexts: Mapping[str, PluginContext] = field(default_factory=dict)
+    settings: Mapping[str, PluginSettings] = field(default_factory=dict)
+
+    def load(self, config: Config) -> None:
+        """Load what the configuration names, drop what it does not name any more, and make the contexts."""
+        wanted = sorted((p.order, name) for name, p in config.plugins.items() if p.enabled)
+        disabled = [name for name, plugin in config.plugins.items() if not plugin.enabled]
+        self.registry.load([name for _, name in wanted], disabled=disabled)
+        self.contexts = {name: self._context(name, config) for name in self.registry.loaded}
+        self.settings = {
+            name: PluginSettings(timeout=config.plugins[name].timeout, critical=config.plugins[name].critical)
+            for name in self.registry.loaded
+        }
+
+    def _context(self, name: str, config: Config) -> PluginContext:
+        own: Any = config.plugins[name].config
+        if name == SCRIPTS and own is not None:
+            own = msgspec.structs.replace(own, dir=str(config.hooks.dir), timeout=config.plugins[name].timeout)
+        return PluginContext(
+            name=name,
+            config=own,
+            log=self.log.bind(plugin=name),
+            folder=config.node.state_dir / "plugins" / name,
+            dry_run=self.dry_run,
+            leading=self.authority,
+            record=self.record,
+            runner=self.runner.run,
+        )

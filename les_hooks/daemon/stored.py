@@ -1,0 +1,88 @@
+"""What stands in the files of the state directory, and reading it back. Imported by `state` only."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from les_hooks.daemon.folder import read_bounded
+from les_hooks.errors import StartError
+from les_hooks.members import Boot
+
+__all__ = ["Running", "State", "Told", "load_state", "load_told"]
+
+_VERSION: Final = 1
+_MOST_STATE_BYTES: Final = 64 * 1024
+_MOST_TOLD_BYTES: Final = 1024 * 1024
+
+_Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """The mark of a running daemon."""
+
+    boot: Boot
+    pid: int
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What must survive a power cut. `reserved`: event numbers up to this one may have been used."""
+
+    # Unknown fields are refused: they come from a newer version, and dropping them unread could break a promise that
+    # it wrote down.
+    version: Literal[1] = 1
+    counter: _Count = 0
+    term: _Count = 0
+    newest: Annotated[float, Meta(ge=0, le=2**33)] = 0.0
+    reserved: _Count = 0
+    running: Running | None = None
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What hooks were told last. It may be missing or old: it decides what is told again, never who leads.
+
+    `audit_seq` is the number of the last audit record then.
+    """
+
+    leader: str | None
+    term: int
+    members: tuple[str, ...]
+    audit_seq: int
+
+
+def load_state(path: Path) -> tuple[bool, State]:
+    """Whether nothing is stored yet, and the state. Raises StartError for what cannot be trusted."""
+    try:
+        data = read_bounded(path, _MOST_STATE_BYTES)
+    except FileNotFoundError:
+        return True, State()
+    except OSError as error:
+        raise StartError(str(path), f"cannot be read ({error.strerror or error})", "make it readable") from error
+    advice = (
+        "move it away to start without it: the node then forgets its terms and event numbers, which is safe "
+        "while another member of the cluster runs"
+    )
+    try:
+        version = msgspec.json.decode(data, type=_Versioned).version
+        if version > _VERSION:
+            raise StartError(
+                str(path),
+                f"was written by a newer les-hooks (version {version})",
+                f"install that one again, or {advice}",
+            )
+        return False, msgspec.json.decode(data, type=State)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StartError(str(path), f"is damaged ({error})", advice) from error
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+def load_told(path: Path) -> Told | None:
+    """What was told last, None where that cannot be known."""
+    try:
+        return msgspec.json.decode(read_bounded(path, _MOST_TOLD_BYTES), type=Told)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

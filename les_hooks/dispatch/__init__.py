@@ -1,0 +1,9 @@
+"""From events to hook calls: lanes, order, isolation, deadlines, supersession, and work that lasts while leading.
+
+`Dispatcher` is what the daemon uses. Imports `plugins`, `processes` and the values; imported by `daemon` and above.
+"""
+
+from les_hooks.dispatch.context import Authority, PluginContext, Recorder
+from les_hooks.dispatch.dispatcher import Dispatcher, PluginSettings
+
+__all__ = ["Authority", "Dispatcher", "PluginContext", "PluginSettings", "Recorder"]

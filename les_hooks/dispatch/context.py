@@ -1,0 +1,61 @@
+"""The context that a plugin gets with each call, as the daemon makes it. Imported by `dispatch` and what is above."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from les_hooks.processes import Command, Finished
+
+__all__ = ["Authority", "PluginContext", "Recorder"]
+
+
+class Recorder(Protocol):
+    """Leaves a record in the audit trail."""
+
+    def __call__(self, action: str, outcome: str, /, **fields: object) -> None:
+        """`action` and `outcome` are words of `docs/audit.md`."""
+
+
+class Authority(Protocol):
+    """How long this node may act as the leader."""
+
+    def left(self) -> float:
+        """Seconds, 0.0 when it must not act."""
+
+    async def confirmed(self) -> bool:
+        """Wait, for a bounded time, until it is known whether this node may act; then say so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginContext:
+    """Implements `hookspecs.Context`."""
+
+    name: str
+    config: Any
+    log: FilteringBoundLogger
+    folder: Path
+    dry_run: bool
+    leading: Authority
+    record: Recorder
+    runner: Callable[[Command], Awaitable[Finished]]
+
+    @property
+    def state_dir(self) -> Path:
+        """Make and return the plugin's own folder; raises OSError where that is not possible."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.folder
+
+    def authority(self) -> float:
+        """Seconds for which this node may still act as leader."""
+        return self.leading.left()
+
+    def audit(self, action: str, outcome: str, **fields: object) -> None:
+        """Leave a record of the plugin's own."""
+        self.record(f"plugin.{self.name}.{action}", outcome, **fields)
+
+    async def run(self, command: Command) -> Finished:
+        """Run a program."""
+        return await self.runner(command)

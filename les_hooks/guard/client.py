@@ -1,0 +1,198 @@
+"""The daemon's end of the guard. Imported through `les_hooks.guard`."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+__all__ = ["Guard"]
+
+_PROGRAM = Path(__file__).with_name("process.py")
+
+# A guard that dies at once each time (no memory, no such interpreter any more) is not started in a circle.
+_FIRST_DELAY_SECONDS = 1.0
+_LONGEST_DELAY_SECONDS = 30.0
+
+# It has nothing to do after `bye`; one that hangs is killed.
+_GOODBYE_SECONDS = 2.0
+
+# It sleeps in poll(), so KILL takes it at once; the limit is for a machine in trouble.
+_KILLED_SECONDS = 1.0
+
+
+class Guard:
+    """The process that ends the groups of this daemon's scripts when the daemon dies or lets its authority run out.
+
+    Nothing here blocks: a line is written whole or not at all, and a guard that takes no more lines, or died, is
+    replaced by a new one that is told everything again. To be used inside the running loop.
+    """
+
+    def __init__(self, log: "FilteringBoundLogger", *, grace: float = 5.0, cleanup_limit: float = 60.0) -> None:
+        """`grace` is the seconds between TERM and KILL, `cleanup_limit` those that the cleanup command may take."""
+        self._log = log
+        self._times = (str(grace), str(cleanup_limit))
+        self._cleanup: tuple[str, ...] = ()
+        self._groups: dict[int, bool] = {}
+        self._until: float | None = None
+        self._running: _Running | None = None
+        self._closing = False
+        self._delay = 0.0
+        self._restart: asyncio.TimerHandle | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The guard's process, None while there is none."""
+        return None if self._running is None else self._running.pid
+
+    def start(self, cleanup: Sequence[str] = ()) -> None:
+        """Start the guard; `cleanup` is the command that it runs when this process died, `argv[0]` being a path.
+
+        Raises OSError where no process can be started.
+        """
+        self._cleanup = tuple(cleanup)
+        self._spawn()
+
+    def authority(self, until: float | None) -> None:
+        """Tell until when (CLOCK_BOOTTIME) work that ends with authority may run.
+
+        None: no end is set, as when nothing of that kind runs. To be renewed well before it passes: what was ended
+        stays ended. Nothing is sent while no such work runs, so a leader without any costs nothing.
+        """
+        self._until = until
+        if any(self._groups.values()):
+            self._tell_authority()
+
+    def add(self, group: int, ends_with_authority: bool) -> None:
+        """Tell of a process group that runs from now on."""
+        self._groups[group] = ends_with_authority
+        self._tell_group(group)
+
+    def remove(self, group: int) -> None:
+        """Tell that the group is gone; to be called at once, before its number can be used again."""
+        if self._groups.pop(group, None) is not None:
+            self._send(b"ended %d\n" % group)
+
+    async def close(self) -> None:
+        """Say goodbye: the guard ends, touches nothing, and runs no cleanup."""
+        self._closing = True
+        if self._restart is not None:
+            self._restart.cancel()
+        if self._running is None:
+            return
+        self._send(b"bye\n")
+        try:
+            await asyncio.wait((self._running.ended,), timeout=_GOODBYE_SECONDS)
+        finally:
+            if self._running is not None:
+                self._running.close()
+                self._running = None
+
+    def _spawn(self) -> None:
+        self._running = _Running(
+            [sys.executable, "-I", "-S", str(_PROGRAM), str(os.getpid()), *self._times, *self._cleanup]
+        )
+        self._running.ended.add_done_callback(self._on_death)
+        for group in sorted(self._groups):
+            self._tell_group(group)
+
+    def _spawn_again(self) -> None:
+        try:
+            self._spawn()
+        except OSError as error:
+            self._log.error("guard-unstarted", reason=str(error))
+            self._spawn_later()
+
+    def _spawn_later(self) -> None:
+        self._restart = asyncio.get_running_loop().call_later(self._delay, self._spawn_again)
+        self._delay = min(max(2 * self._delay, _FIRST_DELAY_SECONDS), _LONGEST_DELAY_SECONDS)
+
+    def _on_death(self, ended: "asyncio.Future[float]") -> None:
+        if self._closing or self._running is None:
+            return
+        self._log.warning("guard-died", pid=self.pid, groups=len(self._groups))
+        self._running.close()
+        self._running = None
+        if ended.result() > _LONGEST_DELAY_SECONDS:
+            self._delay = 0.0
+        self._spawn_later()
+
+    def _tell_group(self, group: int) -> None:
+        if self._groups[group]:
+            self._tell_authority()
+        self._send(b"group %d %s\n" % (group, b"authority" if self._groups[group] else b"daemon"))
+
+    def _tell_authority(self) -> None:
+        self._send(b"authority none\n" if self._until is None else b"authority %.6f\n" % self._until)
+
+    def _send(self, line: bytes) -> None:
+        """Write one line. Where that fails nothing is lost: the next guard is told everything."""
+        if self._running is None:
+            return
+        try:
+            self._running.write(line)
+        except BlockingIOError:
+            # Thousands of lines unread: it hangs, and would miss the daemon's death.
+            if not self._running.killed:
+                self._log.warning("guard-hung", pid=self.pid)
+                self._running.kill()
+        except OSError:
+            pass  # it died, and `_on_death` is on its way
+
+
+class _Running:
+    """One guard process; `ended` tells how many seconds it lived."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._process = subprocess.Popen(  # noqa: S603  (our own program, and our own command line)
+            argv, bufsize=0, stdin=subprocess.PIPE, close_fds=True, start_new_session=True
+        )
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except OSError:
+            self._release()
+            raise
+        assert self._process.stdin is not None
+        self._pipe = self._process.stdin
+        os.set_blocking(self._pipe.fileno(), False)
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
+        self.killed = False
+        self.ended: asyncio.Future[float] = self._loop.create_future()
+        self._loop.add_reader(self._pidfd, self._on_exit)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def write(self, line: bytes) -> None:
+        """Write a line, which is far shorter than PIPE_BUF, and so is written whole or not at all."""
+        os.write(self._pipe.fileno(), line)
+
+    def kill(self) -> None:
+        self.killed = True
+        self._process.kill()
+
+    def close(self) -> None:
+        """Let go of it; one that has not ended by now is killed."""
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._release()
+
+    def _release(self) -> None:
+        # SIGKILL first, and only then the end of the pipe: it would take that for the daemon's death.
+        self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=_KILLED_SECONDS)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def _on_exit(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        self.ended.set_result(self._loop.time() - self._started)

@@ -1,0 +1,177 @@
+"""The guard as a daemon uses it: whatever becomes of the daemon, or of the guard, no work outlives its right to run."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from les_hooks.guard import Guard
+from les_hooks.guard.process import now
+
+from .conftest import Daemon, Groups, Script, lives, within
+
+STUBBORN = "trap '' TERM; (trap '' TERM; sleep 1000; sleep 1000) & echo $$ > {0}; sleep 1000; sleep 1000"
+PLAIN = "echo $$ > {0}; exec sleep 1000"
+
+
+def guard_of(daemon: "subprocess.Popen[bytes]") -> int:
+    """The pid of the stand-in's guard, or of the next one after it was killed."""
+    assert daemon.stdout is not None
+    return int(daemon.stdout.readline())
+
+
+def number_in(path: Path) -> int:
+    """The number that a script writes there."""
+    within(5, lambda: path.exists() and path.read_text(encoding="utf-8").endswith("\n"))
+    return int(path.read_text(encoding="utf-8"))
+
+
+def test_a_killed_daemon_takes_all_groups_with_it_and_is_cleaned_up_after(
+    daemon: Daemon, script: Script, tmp_path: Path
+) -> None:
+    """Those that ignore TERM, and grandchildren, too; and a script that left its group does not hide the death."""
+    service = f"setsid sh -c 'echo $$ > {tmp_path}/service; exec sleep 1000' &\n"
+    process = daemon(
+        cleanup=script("cleanup", f"echo cleaned > {tmp_path}/cleaned"),
+        elected=script("elected", service + STUBBORN.format(tmp_path / "one")),
+        plain=script("plain", PLAIN.format(tmp_path / "two")),
+    )
+    guard = guard_of(process)
+    one, two = number_in(tmp_path / "one"), number_in(tmp_path / "two")
+    left = number_in(tmp_path / "service")
+    try:
+        process.kill()
+        within(1, lambda: not lives(two))
+        within(2, lambda: not lives(one))
+        within(2, (tmp_path / "cleaned").exists)
+        within(2, lambda: not lives(guard))
+        assert lives(left)
+    finally:
+        os.kill(left, signal.SIGKILL)
+
+
+def test_a_frozen_daemon_loses_what_needs_authority_and_keeps_the_rest(
+    daemon: Daemon, script: Script, tmp_path: Path
+) -> None:
+    process = daemon(
+        cleanup=script("cleanup", f"touch {tmp_path}/cleaned"),
+        authority=0.5,
+        elected=script("elected", PLAIN.format(tmp_path / "one")),
+        plain=script("plain", PLAIN.format(tmp_path / "two")),
+    )
+    guard_of(process)
+    one, two = number_in(tmp_path / "one"), number_in(tmp_path / "two")
+    process.send_signal(signal.SIGSTOP)
+    took = within(5, lambda: not lives(one))
+    assert 0.3 < took < 0.75
+    assert lives(two)
+    assert not (tmp_path / "cleaned").exists()
+    process.send_signal(signal.SIGCONT)
+
+
+def test_a_killed_guard_is_replaced_and_told_everything_again(daemon: Daemon, script: Script, tmp_path: Path) -> None:
+    process = daemon(elected=script("elected", PLAIN.format(tmp_path / "one")))
+    guard = guard_of(process)
+    one = number_in(tmp_path / "one")
+    os.kill(guard, signal.SIGKILL)
+    assert guard_of(process) != guard
+    assert lives(one)
+    process.kill()
+    within(3, lambda: not lives(one))
+
+
+def test_a_daemon_that_says_goodbye_leaves_no_guard(daemon: Daemon, script: Script, tmp_path: Path) -> None:
+    process = daemon(cleanup=script("cleanup", f"touch {tmp_path}/cleaned"))
+    guard = guard_of(process)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(timeout=10) == 0
+    within(1, lambda: not lives(guard))
+    assert not (tmp_path / "cleaned").exists()
+
+
+@pytest.fixture
+async def guard() -> AsyncIterator[Guard]:
+    """A guard in this process."""
+    started = Guard(structlog.get_logger(), grace=0.3)
+    started.start()
+    yield started
+    await started.close()
+
+
+async def until(holds: object) -> None:
+    """Wait, with the loop running, until it holds."""
+    assert callable(holds)
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+async def test_authority_is_told_with_the_first_group_that_needs_it(guard: Guard, groups: Groups) -> None:
+    guard.authority(now() + 0.2)
+    bound, free = groups.start(), groups.start()
+    guard.add(free, ends_with_authority=False)
+    guard.add(bound, ends_with_authority=True)
+    await until(lambda: not lives(bound))
+    assert lives(free)
+
+
+async def test_close_touches_nothing_and_a_second_close_is_harmless(groups: Groups) -> None:
+    guard = Guard(structlog.get_logger())
+    guard.start()
+    pid, group = guard.pid, groups.start()
+    assert pid is not None
+    guard.add(group, ends_with_authority=True)
+    await guard.close()
+    await guard.close()
+    assert guard.pid is None
+    assert not lives(pid)
+    assert lives(group)
+    guard.add(group, ends_with_authority=True)
+    guard.remove(group)
+
+
+async def test_a_hung_guard_is_closed_all_the_same(groups: Groups) -> None:
+    guard = Guard(structlog.get_logger())
+    guard.start()
+    pid, group = guard.pid, groups.start()
+    assert pid is not None
+    guard.add(group, ends_with_authority=True)
+    os.kill(pid, signal.SIGSTOP)
+    await guard.close()
+    assert not lives(pid)
+    assert lives(group)
+
+
+async def test_a_hung_guard_with_a_full_pipe_is_replaced(guard: Guard, groups: Groups) -> None:
+    first, group = guard.pid, groups.start()
+    assert first is not None
+    os.kill(first, signal.SIGSTOP)
+    with capture_logs() as logs:
+        guard.add(group, ends_with_authority=True)
+        for _ in range(10_000):
+            guard.authority(now() + 60)
+        await until(lambda: guard.pid not in (None, first))
+    assert [entry["event"] for entry in logs] == ["guard-hung", "guard-died"]
+    assert not lives(first)
+    guard.authority(now())
+    await until(lambda: not lives(group))
+
+
+async def test_each_death_is_logged_once_and_a_guard_that_keeps_dying_is_not_started_in_a_circle(guard: Guard) -> None:
+    with capture_logs() as logs:
+        for _ in range(2):
+            pid = guard.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            await until(lambda pid=pid: guard.pid != pid)
+            if guard.pid is None:
+                await asyncio.sleep(0.2)
+    assert [entry["event"] for entry in logs] == ["guard-died", "guard-died"]
+    assert guard.pid is None  # the second one waits

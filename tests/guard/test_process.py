@@ -1,0 +1,227 @@
+"""The guard's program alone, fed line by line: what it ends, what it leaves, and what it ignores."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import les_hooks.guard.process as program
+from les_hooks.guard.process import now
+
+from .conftest import Groups, Script, lives, within
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start the program under this process, with this cleanup command."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(*cleanup: str, grace: float = 0.3, limit: float = 5.0, parent: int | None = None) -> object:
+        arguments = [str(parent or os.getpid()), str(grace), str(limit), *cleanup]
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-I", "-S", program.__file__, *arguments],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        )
+        return started[-1]
+
+    yield begin  # type: ignore[misc]  # a generator fixture's type is what it yields
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def tell(guard: "subprocess.Popen[bytes]", *lines: str) -> None:
+    """Write these lines to it."""
+    assert guard.stdin is not None
+    guard.stdin.write("".join(f"{line}\n" for line in lines).encode())
+
+
+def hang_up(guard: "subprocess.Popen[bytes]") -> bytes:
+    """End its input, wait for its end, and return what it said."""
+    return guard.communicate(timeout=15)[1]
+
+
+def test_end_of_file_ends_all_groups_and_then_cleans_up(
+    start: Start, groups: Groups, script: Script, tmp_path: Path
+) -> None:
+    stubborn = groups.start("sh", "-c", f"trap '' TERM; sleep 1000 & touch {tmp_path}/ready; sleep 1000; sleep 1000")
+    plain = groups.start()
+    within(5, (tmp_path / "ready").exists)
+    cleanup = script("cleanup", f'kill -0 -{stubborn} 2>/dev/null && echo too early; echo "$@" > {tmp_path}/cleaned')
+    guard = start(cleanup, "-c", "les.toml")
+    tell(guard, f"group {plain} daemon", f"group {stubborn} authority")
+    said = hang_up(guard)
+    assert not lives(plain)
+    assert not lives(stubborn)
+    assert (tmp_path / "cleaned").read_text(encoding="utf-8") == "-c les.toml\n"
+    assert b'"reason": "daemon-died", "groups": 2' in said
+
+
+def test_bye_ends_nothing_and_cleans_up_nothing(start: Start, groups: Groups, script: Script, tmp_path: Path) -> None:
+    group = groups.start()
+    guard = start(script("cleanup", f"touch {tmp_path}/cleaned"))
+    tell(guard, f"group {group} authority", "bye")
+    assert hang_up(guard) == b""
+    assert guard.returncode == 0
+    assert lives(group)
+    assert not (tmp_path / "cleaned").exists()
+
+
+def test_authority_that_passes_ends_what_needs_it_and_nothing_else(start: Start, groups: Groups) -> None:
+    bound, free = groups.start(), groups.start()
+    guard = start()
+    until = now() + 0.3
+    tell(guard, f"authority {until}", f"group {bound} authority", f"group {free} daemon")
+    within(5, lambda: not lives(bound))
+    assert 0 <= now() - until < 0.25
+    assert lives(free)
+    assert guard.poll() is None
+
+
+def test_renewed_authority_ends_nothing(start: Start, groups: Groups) -> None:
+    bound = groups.start()
+    guard = start()
+    tell(guard, f"authority {now() + 0.1}", f"group {bound} authority")
+    for _ in range(10):
+        tell(guard, f"authority {now() + 0.3}")
+        time.sleep(0.05)
+    assert lives(bound)
+    tell(guard, "authority none")
+    time.sleep(0.4)
+    assert lives(bound)
+
+
+def test_authority_renewed_too_late_revives_nothing(start: Start, groups: Groups, tmp_path: Path) -> None:
+    """Who ignores TERM is killed after the grace, whatever is renewed in it."""
+    bound = groups.start("sh", "-c", f"trap '' TERM; touch {tmp_path}/ready; sleep 1000; sleep 1000")
+    within(5, (tmp_path / "ready").exists)
+    guard = start(grace=0.4)
+    tell(guard, f"authority {now() - 1}", f"group {bound} authority")
+    time.sleep(0.1)
+    assert lives(bound)
+    tell(guard, f"authority {now() + 60}")
+    within(2, lambda: not lives(bound))
+
+
+def test_a_group_that_has_ended_is_forgotten(start: Start, groups: Groups) -> None:
+    """Its number may be somebody else's by now."""
+    group = groups.start()
+    guard = start()
+    tell(guard, f"authority {now() + 0.1}", f"group {group} authority", f"ended {group}")
+    time.sleep(0.3)
+    hang_up(guard)
+    assert lives(group)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_meant_for_everybody_are_ignored(start: Start, groups: Groups, number: int) -> None:
+    group = groups.start()
+    guard = start()
+    tell(guard, f"authority {now() + 0.2}", f"group {group} authority")
+    within(5, lambda: not lives(group))  # so it has begun, and ignores them by now
+    guard.send_signal(number)
+    time.sleep(0.05)
+    assert guard.poll() is None
+
+
+def test_malformed_lines_are_ignored(start: Start, groups: Groups) -> None:
+    group = groups.start()
+    guard = start()
+    tell(
+        guard,
+        *("", "group", "group x daemon", f"group {group} someday", f"group -{group} daemon", "group 0 daemon"),
+        *("group 1 daemon", f"group {guard.pid} daemon", f"group {10**30} daemon", "ended", "ended x", "bye bye"),
+        *("authority", "authority soon", "authority nan", "authority inf", "authority -1", "authority 1 2", "\0\xff"),
+        "x" * 1_000_000,
+        f"group {group} daemon",
+    )
+    hang_up(guard)
+    assert not lives(group)
+
+
+def test_a_line_that_never_ends_is_bounded(start: Start, groups: Groups) -> None:
+    group = groups.start()
+    guard = start()
+    tell(guard, f"group {group} daemon")
+    assert guard.stdin is not None
+    for _ in range(100):
+        guard.stdin.write(b"x" * 100_000)
+    assert int(memory(guard.pid, "VmRSS")) < 20_000
+    hang_up(guard)
+    assert not lives(group)
+
+
+def test_the_table_of_groups_is_bounded() -> None:
+    table = program.Groups(grace=1.0)
+    for number in range(2, 5000):
+        table.obey(b"group %d daemon" % (number + 10_000_000))
+    assert len(table.known) == program.MOST_GROUPS
+
+
+def test_a_cleanup_that_hangs_is_ended_with_its_group(start: Start, script: Script, tmp_path: Path) -> None:
+    guard = start(script("cleanup", f"echo $$ > {tmp_path}/pid; sleep 1000"), limit=0.3)
+    started = time.monotonic()
+    hang_up(guard)
+    assert time.monotonic() - started < 3
+    assert not lives(int((tmp_path / "pid").read_text(encoding="utf-8")))
+
+
+def test_a_cleanup_that_cannot_be_started_is_said(start: Start, tmp_path: Path) -> None:
+    guard = start(str(tmp_path / "gone"))
+    assert b'"event": "guard-cleanup-unstarted"' in hang_up(guard)
+
+
+def test_cleanup_takes_signals_again(start: Start, script: Script, tmp_path: Path) -> None:
+    guard = start(script("cleanup", f"grep -E '^Sig(Ign|Blk)' /proc/self/status > {tmp_path}/signals"))
+    hang_up(guard)
+    masks = [int(line.split()[1], 16) for line in (tmp_path / "signals").read_text(encoding="utf-8").splitlines()]
+    assert all(mask & (1 << number - 1) == 0 for mask in masks for number in (1, 2, 13, 15))
+
+
+def test_the_daemons_death_is_noticed_where_somebody_inherited_the_pipe(
+    groups: Groups, script: Script, tmp_path: Path
+) -> None:
+    """A library user's process may fork without an exec; such a child holds the pipe open."""
+    group = groups.start()
+    holder = script(
+        "holder",
+        f"exec 3>{tmp_path}/fifo; {sys.executable} -I -S {program.__file__} $$ 0.3 5 < {tmp_path}/fifo &\n"
+        f"echo group {group} daemon >&3; sleep 1000 & echo $! > {tmp_path}/heir; sleep 0.5",
+    )
+    os.mkfifo(tmp_path / "fifo")
+    opened = os.open(tmp_path / "fifo", os.O_RDWR)  # so that nobody's open blocks, and no end of file comes
+    try:
+        subprocess.run([holder], check=True, timeout=10)
+        within(5, lambda: not lives(group))
+    finally:
+        os.close(opened)
+        os.kill(int((tmp_path / "heir").read_text(encoding="utf-8")), signal.SIGKILL)
+
+
+def memory(pid: int, key: str, file: str = "status") -> str:
+    """One number of kibibytes from /proc."""
+    for line in Path(f"/proc/{pid}/{file}").read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{key}:"):
+            return line.split()[1]
+    raise KeyError(key)
+
+
+def test_the_guard_is_small(start: Start, groups: Groups) -> None:
+    guard = start()
+    group = groups.start()
+    tell(guard, f"authority {now() + 0.1}", f"group {group} authority")
+    within(5, lambda: not lives(group))
+    assert int(memory(guard.pid, "Pss", "smaps_rollup")) <= 10 * 1024
+    assert int(memory(guard.pid, "Threads")) == 1

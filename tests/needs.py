@@ -1,0 +1,40 @@
+"""What a test needs of the machine: it skips with a reason without it, or fails where LES_TEST_STRICT is 1."""
+
+import os
+import shutil
+import subprocess
+from typing import NoReturn
+
+import pytest
+
+__all__ = ["need_netns", "need_program", "need_root"]
+
+
+def _lacking(reason: str) -> NoReturn:
+    if os.environ.get("LES_TEST_STRICT") == "1":
+        pytest.fail(f"{reason}, and LES_TEST_STRICT=1 allows no skipping")
+    pytest.skip(reason)
+
+
+def need_root() -> None:
+    """The test mounts, or changes owners."""
+    if os.geteuid() != 0:
+        _lacking("needs root")
+
+
+def need_program(name: str) -> str:
+    """The test runs this program; returns its path."""
+    path = shutil.which(name)
+    if path is None:
+        _lacking(f"needs the program {name}")
+    return path
+
+
+def need_netns() -> None:
+    """The test makes network namespaces."""
+    need_root()
+    unshare = need_program("unshare")
+    need_program("ip")
+    attempt = subprocess.run([unshare, "--net", "true"], capture_output=True, text=True, timeout=10, check=False)
+    if attempt.returncode != 0:
+        _lacking(f"needs network namespaces: {attempt.stderr.strip()}")
