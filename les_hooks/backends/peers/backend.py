@@ -92,6 +92,7 @@ class PeersBackend:
 
     async def join(self) -> None:
         """Answer, look for the seeds, and take part; raises StartError."""
+        self._dialer.open()
         await self._server.listen()
         me, timing = self._settings.identity, self._settings.timing
         self._driver = Driver(

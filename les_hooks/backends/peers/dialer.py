@@ -65,7 +65,7 @@ class Dialer:
         self._report = report
         self._now = now
         self._log = structlog.get_logger()
-        self._session = _session()
+        self._session: aiohttp.ClientSession | None = None
         self._dialing: dict[Address, asyncio.Task[None]] = {}
         self._wakers: dict[Address, asyncio.Event] = {}
         self._dialers = Tasks()
@@ -75,6 +75,10 @@ class Dialer:
     def dialed(self) -> tuple[Address, ...]:
         """The addresses that are wanted, sorted."""
         return tuple(sorted(self._dialing))
+
+    def open(self) -> None:
+        """Make ready to dial; to be closed again."""
+        self._session = _session()
 
     def dial(self, address: Address) -> None:
         """Keep a link to this address from now on; one that is dialed already is left as it is."""
@@ -109,7 +113,8 @@ class Dialer:
         """Give back what is left, once the links are closed."""
         await self.stop()
         await self._served.cancel()
-        await self._session.close()
+        if self._session is not None:
+            await self._session.close()
 
     async def _keep(self, address: Address, waker: asyncio.Event) -> None:
         """Dial the address whenever it has no link."""
@@ -157,7 +162,8 @@ class Dialer:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             refused = is_refusal(error)
             broken = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError) and not refused
-            return _Failure(why=_reason(error), refused=refused, broken=broken)
+            why = "refused the connection" if refused else _reason(error)
+            return _Failure(why=why, refused=refused, broken=broken)
         if self._links.admit(link):
             self._served.spawn(self._links.serve(link))
         else:
@@ -165,6 +171,7 @@ class Dialer:
         return None
 
     async def _connect(self, address: Address) -> Link:
+        assert self._session is not None, "open comes first"
         ws = await self._session.ws_connect(
             f"ws://{address}{LINK_PATH}",
             autoping=False,
@@ -188,6 +195,7 @@ class Dialer:
 
     async def _poll(self, address: Address) -> _Failure:
         self._log.info("original-found", peer=address)
+        assert self._session is not None, "open comes first"
         why = await poll_original(
             self._session,
             address,

@@ -97,5 +97,5 @@ def _is_numeric(host: str) -> bool:
 async def _resolve(host: str, port: int) -> frozenset[Address]:
     infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     hosts = [str(info[4][0]) for info in infos[:_MOST_ADDRESSES]]
-    # A link-local address is none that another node could be told of.
+    # A link-local address means nothing on another host.
     return frozenset(join_host_port(found, port) for found in hosts if "%" not in found)

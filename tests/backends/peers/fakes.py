@@ -1,0 +1,221 @@
+"""Small doubles for the tests of the peers backend: a machine that only notes, a node around it, and a bare peer."""
+
+import asyncio
+import math
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import aiohttp
+
+from les_hooks import wire
+from les_hooks.backends.peers import PeersBackend, Settings
+from les_hooks.election.effects import Effect, Left
+from les_hooks.election.identity import Identity, Timing
+from les_hooks.election.messages import Frame, Hello, Instant, Leave, Message, State
+from les_hooks.members import UNSTAMPED, Address, Boot, View
+
+QUICK = Timing(heartbeat=0.1, failure=0.4, settle=0.05, hold=0.5, loop_rate=0.1)
+
+M = TypeVar("M")
+
+
+def clock() -> Instant:
+    return Instant(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
+    """Wait until it holds; for what other sockets and threads do, which nobody announces."""
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+def identity(address: str, name: str = "a", counter: int = 1) -> Identity:
+    return Identity(address=Address(address), name=name, version="0.1.0", boot=Boot(counter, f"{name}.{address[-4:]}"))
+
+
+def hello(address: str, **changes: Any) -> Hello:
+    """The hello of a node of the tests' cluster."""
+    values: dict[str, Any] = {
+        "protocol": wire.PROTOCOL,
+        "cluster": "web",
+        "address": address,
+        "name": "peer",
+        "version": "0.1.0",
+        "boot": Boot(1, "peer"),
+    }
+    return Hello(**values | changes)
+
+
+@dataclass
+class NotingMachine:
+    """Notes what it is told, and answers with what the test has put in `script`."""
+
+    identity: Identity
+    timing: Timing
+    term: int
+    newest: float
+    now: Instant
+    told: list[Message] = field(default_factory=list)
+    script: Callable[[Message], list[Effect]] = lambda _message: []
+    ticks: list[Instant] = field(default_factory=list)
+    deadline: float = math.inf
+    authority_end: float = -math.inf
+    confirming: bool = False
+
+    def receive(self, message: Message, now: Instant) -> list[Effect]:
+        self.told.append(message)
+        return [Left()] if isinstance(message, Leave) else self.script(message)
+
+    def tick(self, now: Instant) -> list[Effect]:
+        self.ticks.append(now)
+        self.deadline = math.inf
+        return []
+
+    def next_deadline(self) -> float:
+        return self.deadline
+
+    def all(self, kind: type[M]) -> list[M]:
+        """What it was told of this kind."""
+        return [message for message in self.told if isinstance(message, kind)]
+
+    @property
+    def state(self) -> State:
+        me = self.identity
+        return State(
+            address=me.address,
+            name=me.name,
+            version=me.version,
+            boot=me.boot,
+            serial=0,
+            start_time=UNSTAMPED,
+            newest=0.0,
+            term=self.term,
+            leader=None,
+            leader_boot=None,
+            role="joining",
+            led_term=0,
+            sitting=(),
+            fit=True,
+            links=(),
+            members=(me.address,),
+        )
+
+
+@dataclass
+class Node:
+    """A backend with all that it said."""
+
+    backend: PeersBackend
+    address: Address
+    views: list[View]
+    authority: list[float]
+    saved: list[int]
+    machines: list[NotingMachine]
+
+    @property
+    def machine(self) -> NotingMachine:
+        return self.machines[0]
+
+    @property
+    def view(self) -> View:
+        return self.views[-1]
+
+
+def make_node(
+    *seeds: str,
+    address: str = "",
+    name: str = "a",
+    noting: bool = False,
+    save_fails: bool = False,
+    **settings: Any,
+) -> Node:
+    """A node on a loopback address of its own; `noting` puts a NotingMachine in it."""
+    own = Address(address or f"127.0.0.1:{free_port()}")
+    host, _, port = own.rpartition(":")
+    views: list[View] = []
+    authority: list[float] = []
+    saved: list[int] = []
+    machines: list[NotingMachine] = []
+
+    async def save(term: int, newest: float) -> None:
+        if save_fails:
+            raise OSError("the disk is full")
+        saved.append(term)
+
+    def elector(**values: Any) -> NotingMachine:
+        machines.append(NotingMachine(**values))
+        return machines[0]
+
+    defaults: dict[str, Any] = {"timing": QUICK, "retry": 0.1, "cluster": "web"}
+    backend = PeersBackend(
+        Settings(
+            identity=identity(own, name), host=host.strip("[]"), port=int(port), seeds=seeds, **defaults | settings
+        ),
+        term=0,
+        newest=0.0,
+        clock=clock,
+        on_view=views.append,
+        on_authority=authority.append,
+        save=save,
+        **({"elector": elector} if noting else {}),
+    )
+    return Node(backend, own, views, authority, saved, machines)
+
+
+@asynccontextmanager
+async def running(*nodes: Node) -> AsyncIterator[None]:
+    """Have the nodes join, and leave in the end; demotions end at once."""
+    try:
+        for node in nodes:
+            await node.backend.start()
+            await node.backend.join()
+        yield
+    finally:
+        for node in nodes:
+            leaving = asyncio.create_task(node.backend.leave(5.0))
+            await asyncio.sleep(0)
+            if not node.machines and node.views and node.view.reason == "leaving":
+                node.backend.released()
+            await leaving
+
+
+class Peer:
+    """The other end of a link, in the hands of a test."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse[Any]) -> None:
+        self.ws = ws
+
+    async def say(self, frame: Frame) -> None:
+        await self.ws.send_bytes(wire.encode(frame))
+
+    async def hear(self) -> Frame | None:
+        """The next frame; None at the end of the link."""
+        async with asyncio.timeout(5):
+            message = await self.ws.receive()
+        return wire.decode(message.data) if message.type is aiohttp.WSMsgType.BINARY else None
+
+    async def ended(self) -> str:
+        """Wait for the end of the link; the reason that it was given."""
+        async with asyncio.timeout(5):
+            while True:
+                message = await self.ws.receive()
+                if message.type is not aiohttp.WSMsgType.BINARY:
+                    return str(message.extra or "")
+
+
+@asynccontextmanager
+async def peer_of(node: Node) -> AsyncIterator[Peer]:
+    """A link to the node on which nothing was said."""
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"ws://{node.address}/les/link") as ws:
+        yield Peer(ws)

@@ -1,0 +1,50 @@
+"""One node as a program: `python -m tests.backends.peers.node ADDRESS SEED,SEED`. Each view is a line: boottime, leader.
+
+For tests and measurements that need a process to kill.
+"""
+
+import asyncio
+import signal
+import sys
+
+from les_hooks.backends.peers import PeersBackend, Settings
+from les_hooks.members import View
+from tests.backends.peers.fakes import clock, identity
+
+
+async def main(address: str, seeds: str) -> None:
+    """Take part until SIGTERM."""
+    host, _, port = address.rpartition(":")
+    done = asyncio.Event()
+
+    def show(view: View) -> None:
+        gone = ",".join(f"{left.address}={left.reason}" for left in view.departed)
+        print(f"{clock().boottime:.6f} {view.leader} {len(view.members)} {gone}", flush=True)
+
+    async def save(_term: int, _newest: float) -> None:
+        """Forget it."""
+
+    backend = PeersBackend(
+        Settings(
+            identity=identity(address), cluster="web", host=host.strip("[]"), port=int(port), seeds=tuple(seeds.split(","))
+        ),
+        term=0,
+        newest=0.0,
+        clock=clock,
+        on_view=show,
+        on_authority=lambda _end: None,
+        save=save,
+    )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, done.set)
+    await backend.start()
+    await backend.join()
+    await done.wait()
+    leaving = asyncio.create_task(backend.leave(5.0))
+    await asyncio.sleep(0)
+    if backend.state().role == "stopping":
+        backend.released()
+    await leaving
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2]))

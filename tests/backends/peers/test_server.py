@@ -1,0 +1,153 @@
+"""The port: what strangers, originals and operators with curl get from it."""
+
+import asyncio
+import errno
+import json
+import socket
+from typing import Any
+
+import aiohttp
+import pytest
+
+from les_hooks.backends.peers import server
+from les_hooks.election.messages import Introduced
+from les_hooks.errors import StartError
+from tests.backends.peers.fakes import Node, hello, make_node, peer_of, running, until
+
+
+async def _get(node: Node, path: str, **options: Any) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://{node.address}{path}", **options) as response:
+            return response.status, await response.text()
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+async def test_the_four_endpoints_of_the_original_answer_with_and_without_a_trailing_slash(slash: str) -> None:
+    node = make_node(noting=True)
+    async with running(node):
+        assert await _get(node, f"/ping{slash}") == (200, "OK")
+        status, text = await _get(node, f"/state{slash}")
+        assert status == 200
+        assert json.loads(text)["members"] == [node.address]
+        assert json.loads(text)["leader"] is False
+        status, text = await _get(node, f"/diag{slash}")
+        assert text.startswith('{\n  "state": {')
+        assert json.loads(text)["member_states"] == {}
+        assert node.machine.all(Introduced) == []
+        status, text = await _get(node, f"/state/127.0.0.9:4000{slash}")
+        assert json.loads(text)["members"] == [node.address]
+        assert node.machine.all(Introduced) == [Introduced(address="127.0.0.9:4000")]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["web", "127.0.0.9", "127.0.0.9:0", "127.0.0.9:99999", "::1:4000", "a%20b:1", "%24(reboot):1", "a:1/b", "[x]:1", "%0a:1"],
+)
+async def test_what_is_no_address_is_introduced_to_nobody(text: str) -> None:
+    node = make_node(noting=True)
+    async with running(node):
+        status, _ = await _get(node, f"/state/{text}")
+        assert status == 400
+        assert node.machine.all(Introduced) == []
+
+
+async def test_an_ipv6_address_is_introduced_in_brackets_escaped_or_not() -> None:
+    node = make_node(noting=True)
+    async with running(node):
+        await _get(node, "/state/[::1]:4000")
+        await _get(node, "/state/%5B::2%5D:4000")
+        assert [introduced.address for introduced in node.machine.all(Introduced)] == ["[::1]:4000", "[::2]:4000"]
+
+
+async def test_other_paths_methods_and_browsers_get_nothing() -> None:
+    node = make_node(noting=True)
+    async with running(node):
+        assert (await _get(node, "/"))[0] == 404
+        assert (await _get(node, "/les/link"))[0] == 426
+        assert (await _get(node, "/les/link", headers={"Origin": "http://evil.example"}))[0] == 403
+        assert (await _get(node, "/" + "x" * 5000))[0] == 400
+        async with aiohttp.ClientSession() as session, session.post(f"http://{node.address}/state") as response:
+            assert response.status == 405
+
+
+async def _answer_to(node: Node, data: bytes) -> bytes:
+    host, _, port = node.address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(data)
+        async with asyncio.timeout(3):
+            return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("data", [b"", b"GET /ping HTTP/1.1\r\nHost: x\r\nX-Slow: "], ids=["silent", "half a request"])
+async def test_a_connection_without_a_complete_request_is_closed(data: bytes) -> None:
+    node = make_node(noting=True)
+    async with running(node):
+        assert await _answer_to(node, data) == b""
+
+
+async def test_a_body_that_never_comes_keeps_no_connection_open() -> None:
+    node = make_node(noting=True)
+    async with running(node):
+        answer = await _answer_to(node, b"GET /ping HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        assert answer.endswith(b"OK")
+
+
+async def test_connections_past_the_limit_are_turned_away_and_links_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_MOST_CONNECTIONS", 2)
+    node = make_node(noting=True)
+    async with running(node), peer_of(node) as peer:
+        await peer.say(hello("127.0.0.9:4000"))
+        await peer.hear()
+        host, _, port = node.address.rpartition(":")
+        _, idle = await asyncio.open_connection(host, int(port))
+        with pytest.raises(aiohttp.ClientError):
+            await _get(node, "/ping")
+        idle.close()
+        await idle.wait_closed()
+        await until(lambda: len(node.backend._server._http.connections) == 1)
+        assert await _get(node, "/ping") == (200, "OK")
+        assert len(node.machine.told) == 2
+
+
+async def test_before_it_joins_a_node_refuses_connections_as_if_it_were_not_there() -> None:
+    node = make_node(noting=True)
+    await node.backend.start()
+    with pytest.raises(aiohttp.ClientConnectorError) as caught:
+        await _get(node, "/ping")
+    assert caught.value.os_error.errno == errno.ECONNREFUSED
+    await node.backend.leave(1.0)
+
+
+async def test_a_port_in_use_says_so_and_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        node = make_node(address=f"127.0.0.1:{port}", noting=True)
+        with pytest.raises(StartError) as caught:
+            await node.backend.start()
+        await node.backend.leave(1.0)
+    assert caught.value.what == f"port 127.0.0.1:{port}"
+    assert "already in use" in caught.value.why
+    assert "ss -ltnp" in caught.value.advice
+
+
+async def test_two_nodes_that_start_at_the_same_moment_cannot_both_have_the_port() -> None:
+    one = make_node(noting=True)
+    two = make_node(address=one.address, noting=True)
+    await one.backend.start()
+    await two.backend.start()
+    await one.backend.join()
+    with pytest.raises(StartError):
+        await two.backend.join()
+    await one.backend.leave(1.0)
+    await two.backend.leave(1.0)
+
+
+async def test_an_address_of_another_host_says_what_to_do() -> None:
+    node = make_node(address="192.0.2.1:4000", noting=True)
+    with pytest.raises(StartError, match="no such address"):
+        await node.backend.start()
+    await node.backend.leave(1.0)

@@ -1,0 +1,226 @@
+"""What is believed of bytes that come over a link, and what is not."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from les_hooks import wire
+from les_hooks.election.messages import Answer, Ask, Beat, Bye, Frame, Hello, Leadership, Relayed, State, Tell
+from les_hooks.election.roles import Role
+from les_hooks.errors import PeerError
+from les_hooks.members import Boot
+
+BOOT = Boot(7, "n0nce")
+
+STATE = State(
+    address="10.0.0.1:4000",
+    name="a",
+    version="0.1.0",
+    boot=BOOT,
+    serial=3,
+    start_time=1.6e9,
+    newest=1.7e9,
+    term=4,
+    leader="10.0.0.2:4000",
+    leader_boot=BOOT,
+    role=Role.FOLLOWER,
+    led_term=0,
+    sitting=(Leadership("10.0.0.2:4000", BOOT, 4),),
+    fit=True,
+    links=("10.0.0.2:4000",),
+    members=("10.0.0.1:4000", "10.0.0.2:4000"),
+)
+HELLO = Hello(protocol=wire.PROTOCOL, cluster="web", address="[::1]:4000", name="a", version="0.1.0", boot=BOOT)
+
+addresses = st.one_of(
+    st.tuples(st.ip_addresses(v=4), st.integers(1, 65535)).map(lambda pair: f"{pair[0]}:{pair[1]}"),
+    st.tuples(st.ip_addresses(v=6), st.integers(1, 65535)).map(lambda pair: f"[{pair[0]}]:{pair[1]}"),
+    st.tuples(st.from_regex(r"[a-z]{1,9}(\.[a-z]{1,9})?", fullmatch=True), st.integers(1, 65535)).map(
+        lambda pair: f"{pair[0]}:{pair[1]}"
+    ),
+)
+names = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
+versions = st.sampled_from(["", "0.1.0", "1.0rc1+deb.2"])
+counts = st.integers(0, 2**53)
+stamps = st.floats(0, 2**33)
+boots = st.builds(Boot, counts, names)
+states = st.builds(
+    State,
+    address=addresses,
+    name=names,
+    version=versions,
+    boot=boots,
+    serial=counts,
+    start_time=stamps,
+    newest=stamps,
+    term=counts,
+    leader=st.none() | addresses,
+    leader_boot=st.none() | boots,
+    role=st.sampled_from([role.value for role in Role]),
+    led_term=counts,
+    sitting=st.lists(st.builds(Leadership, addresses, boots, counts), max_size=3).map(tuple),
+    fit=st.booleans(),
+    links=st.lists(addresses, max_size=3).map(tuple),
+    members=st.lists(addresses, max_size=3).map(tuple),
+)
+frames = st.one_of(
+    st.builds(
+        Hello, protocol=st.integers(0, 99), cluster=names, address=addresses, name=names, version=versions, boot=boots
+    ),
+    st.builds(
+        Tell,
+        seq=counts,
+        ack=counts,
+        state=states,
+        relayed=st.lists(st.builds(Relayed, state=states, age=stamps, original=st.just(False)), max_size=3).map(tuple),
+    ),
+    st.builds(Beat, seq=counts, ack=counts, prompt=st.booleans()),
+    st.builds(Ask, address=addresses, boot=boots),
+    st.builds(Answer, address=addresses, boot=boots, age=st.none() | stamps),
+    st.builds(Bye, boot=boots),
+)
+
+
+def _changed(frame: Frame, **changes: Any) -> bytes:
+    """The frame as JSON with some keys of it, or of its state, replaced."""
+    plain = json.loads(wire.encode(frame))
+    for key, value in changes.items():
+        where = plain["state"] if key in plain.get("state", {}) else plain
+        where[key] = value
+    return json.dumps(plain).encode()
+
+
+TELL = Tell(seq=1, ack=0, state=STATE, relayed=())
+
+
+@given(frames)
+def test_what_one_node_encodes_another_decodes(frame: Frame) -> None:
+    assert wire.decode(wire.encode(frame)) == frame
+
+
+@given(st.binary(max_size=200) | st.text(max_size=50).map(lambda text: json.dumps({"kind": text}).encode()))
+def test_any_bytes_are_a_frame_or_nothing_or_the_peers_fault(data: bytes) -> None:
+    try:
+        frame = wire.decode(data)
+    except PeerError as error:
+        assert error.why.isascii()
+        assert error.why.isprintable()
+    else:
+        assert frame is None or isinstance(frame, msgspec.Struct)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(frames, st.data())
+def test_a_frame_with_one_wrong_value_is_never_more_than_the_peers_fault(frame: Frame, data: st.DataObject) -> None:
+    plain = json.loads(wire.encode(frame))
+    where = plain["state"] if "state" in plain and data.draw(st.booleans()) else plain
+    where[data.draw(st.sampled_from(sorted(where)))] = data.draw(json_values)
+    try:
+        decoded = wire.decode(json.dumps(plain).encode())
+    except PeerError:
+        return
+    assert decoded is None or wire.decode(wire.encode(decoded)) == decoded
+
+
+def test_an_unknown_kind_belongs_to_a_newer_protocol_and_is_ignored() -> None:
+    assert wire.decode(b'{"kind": "vote", "for": ["x"]}') is None
+
+
+def test_unknown_keys_of_a_known_kind_are_ignored() -> None:
+    assert wire.decode(_changed(Beat(seq=1, ack=2), mood="good")) == Beat(seq=1, ack=2)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b'{"kind": 3}',
+        b'{"kind": "beat"}',
+        b'{"kind": "beat", "seq": "1", "ack": 0}',
+        b'{"kind": "beat", "seq": -1, "ack": 0}',
+        b'{"kind": "beat", "seq": 1e999, "ack": 0}',
+        b'{"kind": "beat", "seq": 9007199254740993, "ack": 0}',
+        b"[" * 100_000,
+        b'{"kind": "beat", "seq": 1, "ack": 0, "x": ' + b"[" * 100_000,
+        _changed(TELL, start_time=2**33 + 1),
+        _changed(TELL, start_time="old"),
+        _changed(TELL, term=2**53 + 1),
+        _changed(TELL, term=1.5),
+        _changed(TELL, role="king"),
+        _changed(TELL, fit=1),
+        _changed(TELL, name='a"\n\x1b[2J'),
+        _changed(TELL, name=""),
+        _changed(TELL, name="../../etc"),
+        _changed(TELL, version="1.0\x1b[2J"),
+        _changed(TELL, address="10.0.0.1"),
+        _changed(TELL, address="10.0.0.1:04000"),
+        _changed(TELL, address="LOCALHOST:4000"),
+        _changed(TELL, address="::1:4000"),
+        _changed(TELL, address="[fe80::1%eth0;reboot]:4000"),
+        _changed(TELL, leader="nobody"),
+        _changed(TELL, leader=False),
+        _changed(TELL, links=["$(reboot):1"]),
+        _changed(TELL, members=[f"10.1.{n // 250}.{n % 250}:4000" for n in range(257)]),
+        _changed(TELL, members=["a:1"] * 100_000),
+        _changed(TELL, boot=[1]),
+        _changed(TELL, boot=[-1, "x"]),
+        _changed(TELL, boot=[1, "x\n"]),
+        _changed(HELLO, cluster="web\n"),
+        _changed(HELLO, protocol=None),
+    ],
+    ids=lambda data: repr(data[:40]),
+)
+def test_what_is_malformed_is_the_peers_fault_and_the_reason_is_safe_to_log(data: bytes) -> None:
+    with pytest.raises(PeerError) as caught:
+        wire.decode(data, "10.0.0.9:4000")
+    assert caught.value.peer == "10.0.0.9:4000"
+    assert caught.value.why.isprintable()
+    assert len(caught.value.why) < 300
+
+
+def test_a_frame_past_the_limit_is_refused_unread() -> None:
+    with pytest.raises(PeerError, match="262144 are allowed"):
+        wire.decode(_changed(Beat(seq=1, ack=2), x="x" * wire.FRAME_LIMIT))
+
+
+def test_a_tell_of_80_members_with_all_links_relayed_fits_in_a_frame() -> None:
+    everybody = tuple(f"10.100.0.{n}:4000" for n in range(100, 180))
+    full = msgspec.structs.replace(STATE, members=everybody, links=everybody[:40])
+    relayed = tuple(Relayed(state=full, age=0.1) for _ in everybody)
+    assert len(wire.encode(Tell(seq=1, ack=1, state=full, relayed=relayed))) < wire.FRAME_LIMIT
+
+
+def test_a_relayed_original_is_called_by_its_address_and_nothing_else() -> None:
+    original = msgspec.structs.replace(STATE, name=STATE.address, version="", boot=Boot(0, repr(1.6e9)))
+    tell = Tell(seq=1, ack=1, state=STATE, relayed=(Relayed(state=original, age=1, original=True),))
+    assert wire.decode(wire.encode(tell)) == tell
+    liar = msgspec.structs.replace(original, name="\x1b[2J")
+    with pytest.raises(PeerError, match="original"):
+        wire.decode(wire.encode(msgspec.structs.replace(tell, relayed=(Relayed(state=liar, age=1, original=True),))))
+
+
+def test_another_cluster_is_refused_by_both_names() -> None:
+    with pytest.raises(PeerError, match=r"belongs to cluster 'web', this node to cluster 'db'"):
+        wire.check_hello(HELLO, "db")
+
+
+def test_another_protocol_version_is_refused_by_both_numbers() -> None:
+    newer = msgspec.structs.replace(HELLO, protocol=2)
+    with pytest.raises(PeerError, match="speaks protocol 2, this node speaks protocol 1"):
+        wire.check_hello(newer, "web")
+
+
+def test_a_node_of_the_same_cluster_and_version_is_welcome() -> None:
+    wire.check_hello(HELLO, "web")
