@@ -1,7 +1,7 @@
 """A stand-in for a daemon, to be killed or frozen: python daemon.py CLEANUP AUTHORITY_SECONDS ELECTED PLAIN
 
-It runs both scripts under a guard, renews the authority ten times in its length, and prints the pid of each guard. It ends
-by itself only on end of file, and then says goodbye.
+It runs both scripts under a guard, renews the authority ten times in its length, and prints the pid of each guard.
+It ends by itself only on end of file, and then says goodbye.
 """
 
 import asyncio
