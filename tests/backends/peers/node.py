@@ -26,7 +26,11 @@ async def main(address: str, seeds: str) -> None:
 
     backend = PeersBackend(
         Settings(
-            identity=identity(address), cluster="web", host=host.strip("[]"), port=int(port), seeds=tuple(seeds.split(","))
+            identity=identity(address),
+            cluster="web",
+            host=host.strip("[]"),
+            port=int(port),
+            seeds=tuple(seeds.split(",")),
         ),
         term=0,
         newest=0.0,

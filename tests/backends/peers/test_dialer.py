@@ -206,7 +206,13 @@ async def test_what_answers_http_and_knows_no_links_is_an_original_and_is_polled
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b"OK", 200), (b"{}", 200), (b" " * 70_000, 200), (b'{"members": [], "leader": 0, "start_time": 1}', 200), (b"", 500)],
+    [
+        (b"OK", 200),
+        (b"{}", 200),
+        (b" " * 70_000, 200),
+        (b'{"members": [], "leader": 0, "start_time": 1}', 200),
+        (b"", 500),
+    ],
     ids=["no-json", "empty", "endless", "wrong-type", "status"],
 )
 async def test_an_original_that_answers_nonsense_has_failed(body: bytes, status: int) -> None:

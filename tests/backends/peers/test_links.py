@@ -50,9 +50,7 @@ async def test_a_peer_that_says_hello_is_linked_and_its_frames_are_heard_in_orde
 async def test_what_the_machine_sends_reaches_the_peer_after_the_hello() -> None:
     node = make_node(noting=True)
     async with running(node), peer_of(node) as peer:
-        node.machine.script = lambda message: (
-            [Send(address=THERE, frame=BEAT)] if isinstance(message, LinkUp) else []
-        )
+        node.machine.script = lambda message: [Send(address=THERE, frame=BEAT)] if isinstance(message, LinkUp) else []
         assert isinstance(await _greet(peer), Hello)
         assert await peer.hear() == BEAT
 

@@ -30,7 +30,10 @@ def _accepts(node: Node, leader: str) -> bool:
 
 async def test_originals_elect_one_of_ours_that_is_more_senior() -> None:
     one, two = free_port(), free_port()
-    nodes = [make_node(f"127.0.0.1:{two}", address=f"127.0.0.1:{one}"), make_node(f"127.0.0.1:{one}", address=f"127.0.0.1:{two}")]
+    nodes = [
+        make_node(f"127.0.0.1:{two}", address=f"127.0.0.1:{one}"),
+        make_node(f"127.0.0.1:{one}", address=f"127.0.0.1:{two}"),
+    ]
     async with running(*nodes):
         await until(lambda: any(node.views and node.view.leading for node in nodes))
         leader = next(node for node in nodes if node.view.leading)

@@ -41,7 +41,18 @@ async def test_the_four_endpoints_of_the_original_answer_with_and_without_a_trai
 
 @pytest.mark.parametrize(
     "text",
-    ["web", "127.0.0.9", "127.0.0.9:0", "127.0.0.9:99999", "::1:4000", "a%20b:1", "%24(reboot):1", "a:1/b", "[x]:1", "%0a:1"],
+    [
+        "web",
+        "127.0.0.9",
+        "127.0.0.9:0",
+        "127.0.0.9:99999",
+        "::1:4000",
+        "a%20b:1",
+        "%24(reboot):1",
+        "a:1/b",
+        "[x]:1",
+        "%0a:1",
+    ],
 )
 async def test_what_is_no_address_is_introduced_to_nobody(text: str) -> None:
     node = make_node(noting=True)
