@@ -11,7 +11,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from les_hooks.config import Config, Duration, Interval
-    from les_hooks.control import plugin_call, serve_control
+    from les_hooks.control.plugin_call import plugin_call
+    from les_hooks.control.serve import serve_control
     from les_hooks.daemon import Node, load_config
     from les_hooks.errors import ConfigError, LesHooksError, PluginError, StartError
     from les_hooks.events import Event, EventKind, Reason
@@ -42,7 +43,8 @@ __all__ = [
 
 _HOMES = {
     "les_hooks.config": ("Config", "Duration", "Interval"),
-    "les_hooks.control": ("plugin_call", "serve_control"),
+    "les_hooks.control.plugin_call": ("plugin_call",),
+    "les_hooks.control.serve": ("serve_control",),
     "les_hooks.daemon": ("Node", "load_config"),
     "les_hooks.errors": ("ConfigError", "LesHooksError", "PluginError", "StartError"),
     "les_hooks.events": ("Event", "EventKind", "Reason"),

@@ -80,10 +80,10 @@ class Narrator:
         if led and not view.leading:
             events.append(self._event(EventKind.DEMOTED, view.reason))
         self._term = view.term
+        if before is None:
+            events.append(self._event(EventKind.STARTED, Reason.STARTUP))
         events += self._departures(view.departed)
         events += self._arrivals(view.members)
-        if before is None:
-            events.insert(0, self._event(EventKind.STARTED, Reason.STARTUP))
         if view.leading and not led:
             events.append(self._event(EventKind.ELECTED, view.reason, leader=view.leader))
         elif view.leading and before is not None and view.term > before.term:

@@ -17,15 +17,16 @@ from structlog.typing import FilteringBoundLogger
 from les_hooks import __version__
 from les_hooks.audit import Action, Audit, Outcome
 from les_hooks.backends.peers import PeersBackend, Settings
-from les_hooks.config import Config
+from les_hooks.config import Config, changes, restart_keys
 from les_hooks.daemon.authority import BackendAuthority
 from les_hooks.daemon.clock import boottime, instant
 from les_hooks.daemon.narrator import Narrator, Origin, Past
-from les_hooks.daemon.setup import Plugins
+from les_hooks.daemon.setup import Plugins, recorder
 from les_hooks.daemon.state import StateStore
 from les_hooks.daemon.story import Story
 from les_hooks.dispatch import Dispatcher
 from les_hooks.election.identity import Identity, Timing
+from les_hooks.errors import ConfigError, Problem
 from les_hooks.events import Event, EventKind, Reason
 from les_hooks.guard import Guard
 from les_hooks.log import Threshold, make_log
@@ -37,9 +38,6 @@ __all__ = ["Node"]
 
 # `les cleanup` of the daemon before, or that daemon itself, may hold the state directory for as long as its hooks run.
 _LOCK_PATIENCE_SECONDS = 60.0
-
-# What a hook call may take beyond its own limit: TERM, five seconds, KILL, and the reaping.
-_WIND_UP_SECONDS = 10.0
 
 _RECORDED = {
     EventKind.ELECTED: Action.LEADER_ELECTED,
@@ -120,6 +118,24 @@ class Node:
         """Give up leadership if this node has it, and stay unfit for `hold`."""
         self.backend.step_down(reason)
 
+    def reload(self, config: Config) -> tuple[str, ...]:
+        """Take a new configuration while running, and tell the hooks again; returns the keys that changed.
+
+        Raises ConfigError, and changes nothing, where a key differs that only a restart can change.
+        """
+        fixed = restart_keys(self.config, config)
+        if fixed:
+            why = "cannot change while the node runs; restart it, or put the old value back"
+            raise ConfigError(tuple(Problem(where=config.origins.get(key, ""), key=key, message=why) for key in fixed))
+        changed = changes(self.config, config)
+        self.config = config
+        self.threshold.level = config.log.level
+        self.backend.set_seeds(tuple(config.cluster.seeds))
+        self.apply_plugins(config)
+        self.audit.record(Action.CONFIG_RELOADED, changed=changed)
+        self._tell(self.narrator.again(Reason.RELOAD))
+        return changed
+
     # -- life ----------------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
@@ -176,7 +192,7 @@ class Node:
         close.push_async_callback(self.dispatcher.close)
         self.started_at = time.time()
         self._tell(self.narrator.startup())
-        await self.dispatcher.drained(self._hooks_limit())
+        await self.dispatcher.drained(self.plugins.limit)
         await self.backend.join()
 
     def _make_backend(self, identity: Identity) -> PeersBackend:
@@ -212,14 +228,14 @@ class Node:
         self.plugins = Plugins(
             registry=self.registry,
             log=self.log,
-            record=self.record,
+            record=recorder(self.audit),
             runner=Runner(self.guard, boottime),
             authority=self.authority,
         )
         self.dispatcher = Dispatcher(
             registry=self.registry,
             authority=self.authority,
-            record=self.record,
+            record=recorder(self.audit),
             log=self.log,
             clock=boottime,
             on_released=self._on_released,
@@ -239,17 +255,12 @@ class Node:
                 self.log.error("plugin-failed", plugin=info.name, reason=info.why)
                 self.audit.record(Action.PLUGIN_FAILED, Outcome.FAILURE, plugin=info.name, reason=info.why)
 
-    def _hooks_limit(self) -> float:
-        """The longest that one event's hooks may take, all plugins together."""
-        limits = (settings.timeout + _WIND_UP_SECONDS for settings in self.plugins.settings.values())
-        return sum(limits) + _WIND_UP_SECONDS
-
     async def stop(self) -> None:
         """Demote, say goodbye, finish the hooks, and end. May be called more than once."""
         if not self.started_at:
             return
         self._tell(self.narrator.stopping())
-        limit = self._hooks_limit()
+        limit = self.plugins.limit
         await self.backend.leave(limit)
         await self.dispatcher.drained(limit)
         self.started_at = 0.0
@@ -297,10 +308,6 @@ class Node:
         )
         self.story.tell(event)
 
-    def tell_again(self, reason: Reason) -> None:
-        """Tell the hooks once more what stands."""
-        self._tell(self.narrator.again(reason))
-
     def _on_authority(self, end: float) -> None:
         if end > -math.inf:
             self.guard.authority(end)
@@ -309,14 +316,6 @@ class Node:
     def _on_released(self, event: Event) -> None:
         if event.reason is not Reason.STARTUP:
             self.backend.released()
-
-    def record(self, action: str, outcome: str, /, **fields: object) -> None:
-        """Leave an audit record by the names of its action and outcome."""
-        if action.startswith("plugin."):
-            _, name, word = action.split(".", 2)
-            self.audit.plugin(name, word, outcome, fields)
-        else:
-            self.audit.record(Action(action), Outcome(outcome), **fields)  # type: ignore[arg-type]  # by name
 
 
 def _cleanup_command(config: Config) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks import config as configuration
+from les_hooks.audit import Action, Audit, Outcome
 from les_hooks.config import Config, Flags
 from les_hooks.dispatch import Authority, PluginContext, PluginSettings, Recorder
 from les_hooks.plugins import Registry
 from les_hooks.processes import Runner
 
-__all__ = ["NoAuthority", "Plugins", "load_config"]
+__all__ = ["NoAuthority", "Plugins", "load_config", "recorder"]
 
 SCRIPTS = "scripts"
 """The one plugin that is always loaded; `[hooks]` is its table."""
@@ -32,6 +33,23 @@ def load_config(
     return configuration.load_config(
         Path(path) if path is not None else None, flags=flags, plugin_types=chosen.config_types
     )
+
+
+# What a hook call may take beyond its own limit: TERM, five seconds, KILL, and the reaping.
+_WIND_UP_SECONDS = 10.0
+
+
+def recorder(audit: Audit) -> Recorder:
+    """Let what knows actions and outcomes by their names leave records."""
+
+    def record(action: str, outcome: str, /, **fields: object) -> None:
+        if action.startswith("plugin."):
+            _, name, word = action.split(".", 2)
+            audit.plugin(name, word, outcome, fields)
+        else:
+            audit.record(Action(action), Outcome(outcome), **fields)  # type: ignore[arg-type]  # checked by the tests
+
+    return record
 
 
 class NoAuthority:
@@ -69,6 +87,11 @@ class Plugins:
             name: PluginSettings(timeout=config.plugins[name].timeout, critical=config.plugins[name].critical)
             for name in self.registry.loaded
         }
+
+    @property
+    def limit(self) -> float:
+        """The longest that the hooks of one event may take, all plugins together, in seconds."""
+        return _WIND_UP_SECONDS + sum(settings.timeout + _WIND_UP_SECONDS for settings in self.settings.values())
 
     def _context(self, name: str, config: Config) -> PluginContext:
         own: Any = config.plugins[name].config

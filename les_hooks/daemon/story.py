@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
+from les_hooks.errors import ControlError
 from les_hooks.events import Event
 
 __all__ = ["Story"]
@@ -13,7 +14,7 @@ _MOST_UNHEARD = 1000
 
 
 class Story:
-    """Passes each event to every listener; a slow listener loses its oldest ones and delays nobody."""
+    """Passes each event to every listener, and waits for none: one that is too slow is dropped, and told so."""
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[Event | None]] = set()
@@ -23,18 +24,24 @@ class Story:
     def tell(self, event: Event) -> None:
         """Pass on an event."""
         self._told.append(event)
-        for listener in self._listeners:
-            _put(listener, event)
+        for listener in list(self._listeners):
+            if listener.qsize() < _MOST_UNHEARD:
+                listener.put_nowait(event)
+            else:
+                self._listeners.remove(listener)
 
     def end(self) -> None:
         """There will be no more events."""
         self._over = True
         for listener in self._listeners:
-            _put(listener, None)
+            listener.put_nowait(None)
 
-    def listen(self, *, from_start: bool = False) -> AsyncIterator[Event]:
-        """The events from this call on until the node has stopped; `from_start` those before as well."""
-        mine: asyncio.Queue[Event | None] = asyncio.Queue(_MOST_UNHEARD)
+    def listen(self, *, from_start: bool = False) -> AsyncGenerator[Event, None]:
+        """The events from this call on until the node has stopped; `from_start` those before as well.
+
+        Raises ControlError where the listener was too slow.
+        """
+        mine: asyncio.Queue[Event | None] = asyncio.Queue()
         for event in self._told if from_start else ():
             mine.put_nowait(event)
         if self._over:
@@ -42,15 +49,13 @@ class Story:
         self._listeners.add(mine)
         return self._hear(mine)
 
-    async def _hear(self, mine: asyncio.Queue[Event | None]) -> AsyncIterator[Event]:
+    async def _hear(self, mine: asyncio.Queue[Event | None]) -> AsyncGenerator[Event, None]:
         try:
-            while (event := await mine.get()) is not None:
+            while mine in self._listeners or not mine.empty():
+                event = await mine.get()
+                if event is None:
+                    return
                 yield event
+            raise ControlError(f"too slow: more than {_MOST_UNHEARD} events were waiting; listen again")
         finally:
             self._listeners.discard(mine)
-
-
-def _put(listener: asyncio.Queue[Event | None], event: Event | None) -> None:
-    if listener.full():
-        listener.get_nowait()
-    listener.put_nowait(event)

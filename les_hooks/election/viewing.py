@@ -14,6 +14,8 @@ from les_hooks.members import Address, Departure, Member, MemberKind, View
 
 __all__ = ["Viewer", "first_view"]
 
+_ENDINGS = {Role.LEADER: Reason.CONFLICT, Role.STOPPING: Reason.LEADER_LEFT}
+
 
 @dataclass(slots=True)
 class Viewer:
@@ -83,8 +85,9 @@ class Viewer:
             if departure.address == leader:
                 return Reason.LEADER_LEFT if departure.reason is Reason.GOODBYE else Reason.LEADER_LOST
         still = roster.peers.get(leader)
-        leads = still is not None and still.state.role == Role.LEADER
-        return Reason.CONFLICT if leads else Reason.LEADER_RESIGNED
+        if still is not None and still.state.role in _ENDINGS:
+            return _ENDINGS[Role(still.state.role)]
+        return Reason.LEADER_RESIGNED
 
 
 def first_view(own: State) -> View:

@@ -6,7 +6,8 @@ import pytest
 
 from les_hooks.audit import Action, Audit, Damage, Entry, read
 from les_hooks.audit.record import MOST_RECORD_BYTES
-from les_hooks.log import LogFormat, make_log
+from les_hooks.config import LogFormat
+from les_hooks.log import make_log
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from les_hooks.audit import CORE_FIELDS, Action, Audit, Entry, Outcome, read
 from les_hooks.audit.record import MOST_RECORD_BYTES, MOST_STRING_BYTES
+from les_hooks.config import LogFormat
 from les_hooks.errors import PluginError
-from les_hooks.log import LogFormat, make_log
+from les_hooks.log import make_log
 from les_hooks.processes import Ending
 from tests.disk import tiny_disk
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.control.feed import Feed
 
 from les_hooks.control.client import call, stream
-from les_hooks.control.feed import Feed
 from les_hooks.control.protocol import MOST_REQUEST_BYTES
 from les_hooks.control.server import Caller, ControlServer
 from les_hooks.errors import ControlError, PluginError, StartError
-from les_hooks.log import LogFormat, LogLevel, make_log
+from les_hooks.config import LogFormat, LogLevel
+from les_hooks.log import make_log
 from tests.needs import need_root
 
 
@@ -120,7 +121,7 @@ async def raw(daemon: Daemon, data: bytes, *, end: bool = False) -> dict[str, An
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what no event tells."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  (the server has no events for its tests' sake)
+        while not condition():
             await asyncio.sleep(0.005)
 
 
@@ -230,27 +231,6 @@ class TestStreams:
 
         assert await in_thread(lambda: list(watcher)) == []
         assert daemon.ended.is_set()
-
-
-class TestFeed:
-    async def test_a_slow_listener_gets_what_was_kept_and_then_the_reason(self) -> None:
-        feed = Feed(capacity=3)
-        listener = feed.listen()
-        first = asyncio.ensure_future(anext(listener))
-        await asyncio.sleep(0)
-        feed.publish(0)
-        assert await first == 0
-
-        for number in range(1, 100):
-            feed.publish(number)
-
-        assert [await anext(listener) for _ in range(3)] == [1, 2, 3]
-        with pytest.raises(ControlError, match="too slow: more than 3 lines were waiting"):
-            await anext(listener)
-        assert not feed._queues
-
-    async def test_nobody_listening_costs_nothing(self) -> None:
-        Feed().publish(1)
 
 
 class TestBadClients:

@@ -1,4 +1,4 @@
-"""One source, many listeners, each with a bounded queue. Imported by what streams over the control socket."""
+"""A source of items for the streams that these tests watch: a small double of the daemon's story."""
 
 import asyncio
 from collections.abc import AsyncGenerator
