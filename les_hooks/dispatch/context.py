@@ -31,7 +31,7 @@ class Authority(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class PluginContext:
-    """Implements `hookspecs.Context`. Plugins may keep things by it: it is its own key, and can be referred to weakly."""
+    """Implements `hookspecs.Context`. Plugins may keep things by it, in a WeakKeyDictionary too."""
 
     name: str
     config: Any
