@@ -26,7 +26,7 @@ from les_hooks.daemon.state import StateStore
 from les_hooks.daemon.story import Story
 from les_hooks.dispatch import Dispatcher
 from les_hooks.election.identity import Identity, Timing
-from les_hooks.errors import ConfigError, Problem
+from les_hooks.errors import ConfigError, ControlError, Problem
 from les_hooks.events import Event, EventKind, Reason
 from les_hooks.guard import Guard
 from les_hooks.log import Threshold, make_log
@@ -82,7 +82,10 @@ class Node:
         self._close = contextlib.AsyncExitStack()
         self._settled = asyncio.Event()
         self._view: View | None = None
-        self._led = asyncio.Condition()
+        self._news = asyncio.Event()
+        self._stopping: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
+        self.broken: BaseException | None = None
 
     # -- for users -----------------------------------------------------------------------------------------------------
 
@@ -110,9 +113,16 @@ class Node:
         await self._settled.wait()
 
     async def wait_elected(self) -> None:
-        """Wait until this node leads."""
-        async with self._led:
-            await self._led.wait_for(lambda: self.is_leader)
+        """Wait until this node leads. Raises ControlError where it stops instead."""
+        while not self.is_leader:
+            if self._stopped.is_set():
+                raise ControlError("this node has stopped, and will lead no more")
+            self._news.clear()
+            await self._news.wait()
+
+    async def wait_stopped(self) -> None:
+        """Wait until this node has stopped; where it did so by itself, `broken` is the error that it met."""
+        await self._stopped.wait()
 
     def step_down(self, reason: Reason = Reason.OPERATOR) -> None:
         """Give up leadership if this node has it, and stay unfit for `hold`."""
@@ -240,12 +250,13 @@ class Node:
             clock=boottime,
             on_released=self._on_released,
             on_critical=lambda plugin: self.step_down(Reason.CRITICAL),
+            on_broken=self._on_broken,
         )
         self.apply_plugins(self.config)
 
     def apply_plugins(self, config: Config) -> None:
         """Have exactly the plugins of this configuration loaded, and say which they are."""
-        before = set(self.registry.loaded)
+        before = set(self.plugins.contexts)
         self.plugins.load(config)
         self.dispatcher.configure(self.plugins.contexts, self.plugins.settings)
         for info in self.registry.infos():
@@ -257,23 +268,34 @@ class Node:
 
     async def stop(self) -> None:
         """Demote, say goodbye, finish the hooks, and end. May be called more than once."""
-        if not self.started_at:
-            return
+        if self._stopping is None and self.started_at:
+            self._stopping = asyncio.create_task(self._stop(), name="node-stop")
+        if self._stopping is not None:
+            await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
         self._tell(self.narrator.stopping())
-        limit = self.plugins.limit
-        await self.backend.leave(limit)
-        await self.dispatcher.drained(limit)
-        self.started_at = 0.0
-        self.story.end()
-        self.audit.record(Action.NODE_STOPPED)
-        with contextlib.suppress(OSError):
-            self.store.mark_stopped()
-        await self._close.aclose()
+        # Nobody runs the demote hooks of a node whose lanes broke; what `les cleanup` does about it needs no waiting.
+        limit = self.plugins.limit if self.broken is None else 0.0
+        try:
+            await self.backend.leave(limit)
+            await self.dispatcher.drained(limit)
+            self.audit.record(Action.NODE_STOPPED)
+            if self.broken is None:
+                with contextlib.suppress(OSError):
+                    self.store.mark_stopped()
+            await self._close.aclose()
+        finally:
+            self.started_at = 0.0
+            self.story.end()
+            self._stopped.set()
+            self._news.set()
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
     def _on_view(self, view: View) -> None:
         self._view = view
+        self._news.set()
         for event in self.narrator.tell(view):
             self._tell(event)
         if view.settled:
@@ -312,6 +334,13 @@ class Node:
         if end > -math.inf:
             self.guard.authority(end)
         self.authority.changed()
+        self._news.set()
+
+    def _on_broken(self, error: BaseException) -> None:
+        """Without its lanes this node must not lead: end, so that the next in line does."""
+        if self.broken is None:
+            self.broken = error
+            self._stopping = self._stopping or asyncio.create_task(self._stop(), name="node-stop")
 
     def _on_released(self, event: Event) -> None:
         if event.reason is not Reason.STARTUP:
