@@ -13,6 +13,7 @@ from les_hooks.dispatch.lanes import Lane
 from les_hooks.dispatch.tenure import Tenure
 from les_hooks.events import Event, EventKind
 from les_hooks.events import Lane as LaneName
+from les_hooks.failures import watch_over
 from les_hooks.plugins import Implementation, Registry
 
 __all__ = ["Dispatcher", "PluginSettings"]
@@ -70,6 +71,8 @@ class Dispatcher:
     def start(self) -> None:
         """Begin to work the lanes off."""
         self._workers = [asyncio.create_task(lane.work(), name=f"lane-{name}") for name, lane in self._lanes.items()]
+        for worker in self._workers:
+            watch_over(worker, worker.get_name())
 
     def submit(self, event: Event) -> None:
         """Queue the event in its lane; returns at once."""

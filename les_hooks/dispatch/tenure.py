@@ -9,6 +9,7 @@ from les_hooks.backoff import Backoff
 from les_hooks.dispatch.calls import Caller, CallOutcome
 from les_hooks.dispatch.context import Authority, Recorder
 from les_hooks.events import Event, EventKind
+from les_hooks.failures import watch_over
 from les_hooks.plugins import Implementation
 
 __all__ = ["Tenure"]
@@ -29,6 +30,7 @@ class Tenure:
     def begin(self, found: Implementation, arguments: dict[str, object], event: Event) -> None:
         """Keep one plugin's work running from now on."""
         task = asyncio.create_task(self._keep(found, arguments, event), name=f"while-leader-{found.plugin}")
+        watch_over(task, task.get_name())
         self._tasks.add(task)
 
     async def end(self) -> None:

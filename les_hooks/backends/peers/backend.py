@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
 from aiohttp.web import WebSocketResponse
+from structlog.typing import FilteringBoundLogger
 
 from les_hooks.backends import OnAuthority, OnView, Save
 from les_hooks.backends.peers.dialer import MOST_DIALED, Dialer
@@ -42,7 +44,8 @@ __all__ = ["PeersBackend"]
 class PeersBackend:
     """The backend `peers`: an election among the nodes themselves. Make it in a running loop, and let it `leave`.
 
-    `term` and `newest` are what the last `save` wrote, 0 for nothing. `clock` tells boottime and wall clock.
+    `term` and `newest` are what the last `save` wrote, 0 for nothing. `clock` tells boottime and wall clock. `on_beat`
+    is called once a heartbeat, by the election itself.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class PeersBackend:
         on_view: OnView,
         on_authority: OnAuthority,
         save: Save,
+        on_beat: Callable[[], None] = lambda: None,
+        log: FilteringBoundLogger | None = None,
         elector: Callable[..., Elector] = Machine,
     ) -> None:
         self._settings = settings
@@ -64,12 +69,16 @@ class PeersBackend:
         self._on_authority = on_authority
         self._save = save
         self._elector = elector
-        self._log = structlog.get_logger()
+        self._on_beat = on_beat
+        self._log: FilteringBoundLogger = structlog.get_logger() if log is None else log
         self._driver: Driver | None = None
-        self._links = Links(settings.hello, report=self._tell, changed=self._links_changed, now=self._now)
-        self._dialer = Dialer(settings, self._links, report=self._tell, now=self._now)
-        self._server = Server(settings, self)
+        self._links = Links(
+            settings.hello, report=self._tell, changed=self._links_changed, now=self._now, log=self._log
+        )
+        self._dialer = Dialer(settings, self._links, report=self._tell, now=self._now, log=self._log)
+        self._server = Server(settings, self, self._log)
         self._tasks = Tasks()
+        self._seeking: asyncio.Task[None] | None = None
         self._saving = asyncio.Lock()
         self._left = asyncio.Event()
         self._heard: dict[Address, State | OriginalAnswered] = {}
@@ -100,8 +109,9 @@ class PeersBackend:
             clock=self._clock,
             carry_out=self._carry_out,
             on_authority=self._on_authority,
+            on_beat=self._on_beat,
         )
-        self._tasks.spawn(Seeds(self._settings, self._links, report=self._tell).run())
+        self._look_for(self._settings)
 
     def released(self) -> None:
         """The hooks of the demotion have ended."""
@@ -110,6 +120,13 @@ class PeersBackend:
     def step_down(self, reason: Reason) -> None:
         """Give up leadership, and stay unfit for a while; nothing happens on a node that does not lead."""
         self._tell(StepDown(reason=reason))
+
+    def set_seeds(self, seeds: tuple[str, ...]) -> None:
+        """Look for these seeds from now on, and for the former ones no more."""
+        if self._seeking is not None and seeds != self._settings.seeds:
+            self._settings = replace(self._settings, seeds=seeds)
+            self._seeking.cancel()
+            self._look_for(self._settings)
 
     async def leave(self, limit: float) -> None:
         """Say goodbye and close; a leader is demoted first, by a view, and this waits for `released`."""
@@ -198,6 +215,10 @@ class PeersBackend:
                 self._tell(SaveFailed(term=term))
             else:
                 self._tell(Saved(term=term))
+
+    def _look_for(self, settings: Settings) -> None:
+        seeds = Seeds(settings, self._links, report=self._tell, log=self._log)
+        self._seeking = self._tasks.spawn(seeds.run())
 
     def _links_changed(self) -> None:
         self._dialer.wake()
