@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import structlog
 from aiohttp import web
+from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
 from les_hooks.backends.peers.dialer import LINK_PATH
@@ -54,10 +54,10 @@ class Answers(Protocol):
 class Server:
     """Binds in `bind`, listens in `listen`; in between, connections are refused, as if nobody were there."""
 
-    def __init__(self, settings: Settings, answers: Answers) -> None:
+    def __init__(self, settings: Settings, answers: Answers, log: FilteringBoundLogger) -> None:
         self._settings = settings
         self._answers = answers
-        self._log = structlog.get_logger()
+        self._log = log
         self._server: asyncio.Server | None = None
         self._http = web.Server(
             self._answer,
