@@ -67,6 +67,7 @@ async def measure(flips: int) -> list[Row]:
             clock=boottime,
             on_released=lambda _: None,
             on_critical=lambda _: None,
+            on_broken=lambda _: None,
         )
         dispatcher.configure(plugins.contexts, plugins.settings)
         dispatcher.start()
