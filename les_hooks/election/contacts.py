@@ -34,7 +34,7 @@ class Contacts:
     heard_at: float = math.inf
 
     def set_seeds(self, seeds: frozenset[Address], unresolved: int, *, configured: bool) -> list[Effect]:
-        """Take the seeds' present addresses; those that are no seeds any more are dropped by `tidy`."""
+        """Take the seeds' present addresses; those that are no seeds any more go when they next fail."""
         fresh = seeds - self.seeds - self.selves - {self.me}
         self.untried |= fresh
         self.untried &= seeds
@@ -78,11 +78,9 @@ class Contacts:
         self.wanted.discard(address)
         return [Drop(address=address), *self.want(address)]
 
-    def tidy(self, members: frozenset[Address], now: float) -> list[Effect]:
-        """Leave alone what is no seed, no member and not looked for any more."""
+    def tidy(self, members: frozenset[Address], now: float) -> None:
+        """Stop looking for who was found, or looked for too long; that address goes when it next fails."""
         self.estranged = {a: end for a, end in self.estranged.items() if end > now and a not in members}
-        idle = self.wanted - members - self.seeds - self.estranged.keys()
-        return [effect for address in sorted(idle) for effect in self.unwant(address)]
 
     def settled_at(self, settle: float) -> float:
         """The boottime from which this node may take part in an election; infinite while that is open."""

@@ -201,7 +201,7 @@ class Machine:
         accepted = self._accepted(self._nominee(now), now)
         self._effects += self._teller.publish(self._draft(now, accepted), now.boottime)
         self._remember()
-        self._effects += self._contacts.tidy(frozenset(self._roster.peers), now.boottime)
+        self._contacts.tidy(frozenset(self._roster.peers), now.boottime)
         sitting = accepted if accepted is not None and accepted.role == Role.LEADER else None
         self._effects += self._viewer.look(self.state, self._roster, sitting, now.boottime)
         self._decide_at = self._next_decision(now.boottime)

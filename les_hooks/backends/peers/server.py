@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -102,8 +103,10 @@ class Server:
 
     def _unavailable(self, error: OSError) -> StartError:
         advice = _BIND_ADVICE.get(error.errno or 0, "see [node] bind")
+        # asyncio repeats the address in its text; what is no errno of ours (a host that is none) only it can tell.
+        why = os.strerror(error.errno).lower() if error.errno in _BIND_ADVICE else str(error)
         where = join_host_port(self._settings.host, self._settings.port)
-        return StartError(f"port {where}", error.strerror or str(error), advice)
+        return StartError(f"port {where}", why, advice)
 
     def _connected(self) -> asyncio.BaseProtocol:
         if len(self._http.connections) >= _MOST_CONNECTIONS:

@@ -72,10 +72,11 @@ class NotingMachine:
     deadline: float = math.inf
     authority_end: float = -math.inf
     confirming: bool = False
+    stays: bool = False
 
     def receive(self, message: Message, now: Instant) -> list[Effect]:
         self.told.append(message)
-        return [Left()] if isinstance(message, Leave) else self.script(message)
+        return [Left()] if isinstance(message, Leave) and not self.stays else self.script(message)
 
     def tick(self, now: Instant) -> list[Effect]:
         self.ticks.append(now)
