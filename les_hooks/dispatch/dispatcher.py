@@ -148,7 +148,14 @@ class Dispatcher:
             reason=result.error,
         )
         if result.outcome in (CallOutcome.FAILURE, CallOutcome.TIMEOUT):
-            self._log.warning("hook-failed", **fields, outcome=str(result.outcome), error=result.error)
+            self._log.warning(
+                "hook-failed",
+                plugin=found.plugin,
+                hook=event.kind.hook,
+                event_id=event.id,
+                outcome=str(result.outcome),
+                error=result.error,
+            )
             if event.kind is EventKind.ELECTED and self._settings[found.plugin].critical:
                 self._on_critical(found.plugin)
 

@@ -68,6 +68,7 @@ class PeersBackend:
         self._driver: Driver | None = None
         self._links = Links(settings.hello, report=self._tell, changed=self._links_changed, now=self._now)
         self._dialer = Dialer(settings, self._links, report=self._tell, now=self._now)
+        self._seeds = Seeds(settings, self._links, report=self._tell)
         self._server = Server(settings, self)
         self._tasks = Tasks()
         self._saving = asyncio.Lock()
@@ -101,7 +102,11 @@ class PeersBackend:
             carry_out=self._carry_out,
             on_authority=self._on_authority,
         )
-        self._tasks.spawn(Seeds(self._settings, self._links, report=self._tell).run())
+        self._tasks.spawn(self._seeds.run())
+
+    def set_seeds(self, seeds: tuple[str, ...]) -> None:
+        """Look for these seeds from now on, each `host:port`, instead of those that were configured."""
+        self._seeds.replace(seeds)
 
     def released(self) -> None:
         """The hooks of the demotion have ended."""
