@@ -55,8 +55,8 @@ class Teller:
 
     def _remind(self, address: Address, link: Link) -> None:
         peer = self.roster.peers.get(address)
-        if peer is not None and len(peer.state.members) <= len(self.roster.peers):
-            for missing in link.told.keys() - set(peer.state.members):
+        if peer is not None and link.told:
+            for missing in link.told.keys() - frozenset(peer.state.members):
                 del link.told[missing]
 
     def _news_for(self, address: Address, link: Link, now: float) -> tuple[Relayed, ...]:
