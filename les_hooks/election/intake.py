@@ -174,6 +174,9 @@ class Intake:
         for reached in (up.dialed, address):
             if reached is not None:
                 self.contacts.tried(reached)
+        if address == self.identity.address:
+            self.effects.append(Drop(address=address))  # another node that was given our address
+            return
         known = self.roster.peers.get(address)
         if known is not None and not known.original and boot.counter < known.state.boot.counter:
             # Not the process that is known to live there: reach for whoever really listens.
@@ -220,6 +223,8 @@ class Intake:
 
     def _original_answered(self, answer: OriginalAnswered, now: Instant) -> None:
         address = answer.address
+        if address == self.identity.address:
+            return
         self.effects += self.contacts.want(address)
         self.contacts.tried(address)
         known = self.roster.peers.get(address)
@@ -230,8 +235,11 @@ class Intake:
 
     def _original_failed(self, address: Address, refused: bool, now: Instant) -> None:
         self.contacts.tried(address)
-        if not self._bury(address, Reason.REFUSED if refused else Reason.TIMEOUT, now):
+        peer = self.roster.peers.get(address)
+        if peer is None:
             self.effects += self.contacts.unwant(address)
+        elif not peer.doubted:
+            self._bury(address, Reason.REFUSED if refused else Reason.TIMEOUT, now)
 
     # -- what is learned on the way --------------------------------------------------------------------------------
 

@@ -15,6 +15,10 @@ from les_hooks.members import Address, Boot
 __all__ = ["Link", "Peer", "Roster"]
 
 
+# A frame lists at most 256 members, this node among them.
+_MOST_PEERS = 255
+
+
 @dataclass(slots=True)
 class Link:
     """One open link: the boot at its other end, and the numbers of the frames sent, answered and seen on it.
@@ -114,7 +118,7 @@ class Roster:
         self.graves.pop(address, None)
         peer = self.peers.get(address)
         if peer is None:
-            self.peers[address] = Peer(state=state, original=original, directly=now)
+            self._add(address, Peer(state=state, original=original, directly=now))
             return
         if original or state.serial > peer.state.serial:
             peer.state = state
@@ -132,9 +136,11 @@ class Roster:
         if peer is None:
             self._raise(relayed, sign)
         elif peer.state.boot == state.boot:
-            peer.others = max(peer.others, sign)
-            if state.serial > peer.state.serial:
+            # Everybody who polls an original numbers its states for himself: there the latest poll is the newest state.
+            newer = sign > peer.sign if peer.original else state.serial > peer.state.serial
+            if newer:
                 peer.state = state
+            peer.others = max(peer.others, sign)
 
     def _raise(self, relayed: Relayed, sign: float) -> None:
         """Take in a member that only others hear, unless it was buried and they have not noticed."""
@@ -145,7 +151,7 @@ class Roster:
         if boot is not None and relayed.state.boot.counter <= boot.counter and sign <= buried + under_way:
             return
         doubted = relayed.state.boot == boot
-        self.peers[address] = Peer(
+        peer = Peer(
             state=relayed.state,
             original=relayed.original,
             directly=-math.inf,
@@ -153,6 +159,11 @@ class Roster:
             suspected=True,
             doubted=doubted,
         )
+        self._add(address, peer)
+
+    def _add(self, address: Address, peer: Peer) -> None:
+        if len(self.peers) < _MOST_PEERS:
+            self.peers[address] = peer
 
     def bury(self, address: Address, now: float) -> Peer:
         """Remove a member that is known to be gone; what others still tell of it does not bring it back."""

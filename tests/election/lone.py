@@ -55,7 +55,10 @@ def state_of(address: str, **changes: Any) -> State:
 
 
 class Lone:
-    """A machine at ME; `effects` are those of the last call, and terms are saved at once unless `disk` is off."""
+    """A machine at ME; `effects` are those of the last call, `history` those of all.
+
+    Terms are saved at once unless `disk` is off.
+    """
 
     def __init__(self, *, timing: Timing | None = None, disk: bool = True, term: int = 0) -> None:
         self.now = 100.0
@@ -63,6 +66,7 @@ class Lone:
         self.disk = disk
         self.serial = 0
         self.effects: list[Effect] = []
+        self.history: list[Effect] = []
         identity = Identity(address=ME, name="m", version="1", boot=Boot(1, "m"))
         self.machine = Machine(
             identity=identity, timing=timing or Timing(), term=term, newest=0.0, now=Instant(self.now, self.wall)
@@ -159,6 +163,7 @@ class Lone:
 
     def _settle(self, effects: list[Effect]) -> list[Effect]:
         self.effects = effects
+        self.history += effects
         if self.disk:
             for save in [effect for effect in effects if isinstance(effect, Save)]:
                 self.effects = [*self.effects, *self.machine.receive(Saved(term=save.term), self._instant())]

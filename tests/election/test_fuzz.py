@@ -4,7 +4,6 @@ import itertools
 
 import hypothesis.strategies as st
 import msgspec
-import pytest
 from hypothesis import HealthCheck, given, settings
 
 from les_hooks.election.effects import Changed
@@ -33,12 +32,11 @@ from les_hooks.election.messages import (
     StepDown,
     Tell,
 )
-from les_hooks.election.roles import TRANSITIONS, Role, Trigger, next_role
+from les_hooks.election.roles import Role
 from les_hooks.election.seniority import leadership, most_senior, seniority, sitting_leaders
-from les_hooks.errors import IllegalTransition
 from les_hooks.events import Reason
 from les_hooks.members import UNSTAMPED, Address, Boot, View
-from tests.election.lone import ME, WALL, Lone, state_of
+from tests.election.lone import ME, WALL, Lone
 
 LENIENT = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -79,7 +77,7 @@ hellos = st.builds(
     Hello,
     protocol=st.just(1),
     cluster=st.just("c"),
-    address=addresses.filter(lambda address: address != ME),
+    address=addresses,
     name=st.just("n"),
     version=st.just("1"),
     boot=boots,
@@ -95,7 +93,7 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(DialFailed, address=addresses, refused=st.booleans()),
     st.builds(
         OriginalAnswered,
-        address=addresses.filter(lambda address: address != ME),
+        address=addresses,
         start_time=stamps,
         leader=st.none() | addresses,
         members=st.lists(addresses, max_size=3).map(tuple),
@@ -114,15 +112,14 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(StepDown, reason=st.sampled_from([Reason.OPERATOR, Reason.CRITICAL])),
     st.builds(Leave),
 )
-steps = st.tuples(
-    messages, st.sampled_from([0.0, 0.0, 0.001, 0.3, 0.6, 2.0]), st.sampled_from([0.0, 0.0, 0.0, -50.0, 50.0])
-)
+naps = st.sampled_from([0.0, 0.0, 0.001, 0.3, 0.6, 2.0])
+jumps = st.sampled_from([0.0, 0.0, 0.0, -50.0, 50.0])
+steps = st.tuples(messages, naps, jumps)
 
 
-def tell_shell(lone: Lone) -> list[View]:
-    """The views of the last call; the demotion that one of them starts ends at once, as the shell would report it."""
-    views = [effect.view for effect in lone.effects if isinstance(effect, Changed)]
-    return views
+def changes(lone: Lone) -> list[View]:
+    """The views of the last call."""
+    return [effect.view for effect in lone.effects if isinstance(effect, Changed)]
 
 
 @LENIENT
@@ -133,17 +130,17 @@ def test_no_sequence_of_messages_breaks_the_machine(script: list[tuple[Message, 
     views = [lone.machine.view]
     if alone:
         lone.seeds()
-        views += tell_shell(lone)
+        views += changes(lone)
     for message, seconds, jump in script:
         lone.wall += jump
         lone.tick(seconds)
-        views += tell_shell(lone)
+        views += changes(lone)
         lone.give(message)
-        views += tell_shell(lone)
+        views += changes(lone)
         assert views[-1] == lone.machine.view
         if lone.machine.role in {Role.DEMOTING, Role.STOPPING} and seconds:
             lone.give(Released())
-            views += tell_shell(lone)
+            views += changes(lone)
         if lone.machine.role is Role.LEADER:
             assert lone.machine.authority_end > lone.now
         assert lone.machine.view.leading == (lone.machine.role is Role.LEADER)
@@ -152,7 +149,7 @@ def test_no_sequence_of_messages_breaks_the_machine(script: list[tuple[Message, 
     assert led == sorted(led)
     turns = [view for view, before in itertools.pairwise(reversed(views)) if view.leading != before.leading]
     assert len({view.term for view in turns if view.leading}) == sum(view.leading for view in turns)
-    assert all(ME in {member.address for member in view.members} for view in views)
+    assert all([member.address for member in view.members].count(ME) == 1 for view in views)
 
 
 @given(states, states, states)
@@ -179,31 +176,3 @@ def test_with_a_sitting_leader_there_is_always_somebody_to_accept(crowd: list[St
         assert nominee is not None
         assert seniority(nominee) <= seniority(sitting_leaders(informed)[-1])
     assert most_senior([], frozenset()) is None
-
-
-@pytest.mark.parametrize("role", Role)
-@pytest.mark.parametrize("trigger", Trigger)
-def test_every_role_and_trigger_is_in_the_table_or_an_error(role: Role, trigger: Trigger) -> None:
-    if (role, trigger) in TRANSITIONS:
-        assert next_role(role, trigger) is TRANSITIONS[role, trigger]
-    else:
-        with pytest.raises(IllegalTransition, match=f"no transition from {role} on {trigger}"):
-            next_role(role, trigger)
-
-
-def test_a_demotion_that_never_began_cannot_end() -> None:
-    """Released is the shell's own word, so that a stray one is a bug of ours and must be loud."""
-    with pytest.raises(IllegalTransition):
-        Lone().give(Released())
-
-
-def test_a_node_that_is_gone_listens_to_nobody() -> None:
-    lone = Lone()
-    lone.give(Leave())
-    assert lone.machine.role is Role.GONE
-    assert lone.machine.next_deadline() == float("inf")
-    lone.tick(99)
-    assert lone.effects == []
-    lone.seeds("a:1")
-    assert lone.effects == []
-    assert state_of("a:1").address == "a:1"

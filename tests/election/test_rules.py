@@ -91,7 +91,7 @@ def test_rule_02_an_address_that_does_not_answer_is_given_up() -> None:
 
 
 def test_rule_03_seeds_are_retried_for_ever() -> None:
-    """No failure makes a node drop a seed, and after a day it joins the one that answers."""
+    """No failure makes a node drop a seed, and after an hour it joins the one that answers."""
     lone = Lone()
     lone.seeds("a:1")
     assert lone.dialed() == ["a:1"]
@@ -100,7 +100,7 @@ def test_rule_03_seeds_are_retried_for_ever() -> None:
         assert lone.dropped() == []
     world = World("a", "b")
     world.start("a")
-    world.run(86400)
+    world.run(3600)
     world.start("b")
     world.run(3)
     assert world.leaders() == "a"
@@ -694,6 +694,18 @@ def test_rule_13_a_jump_waits_for_members_whose_links_broke_meanwhile() -> None:
     assert lone.machine.confirming
     lone.live(1.6, "a:1")
     assert lone.members() == ["a:1"]
+    assert not lone.machine.confirming
+
+
+def test_rule_13_a_jump_waits_for_a_member_whose_link_was_just_broken() -> None:
+    lone = leading("a:1")
+    lone.give(LinkDown(address=Address("a:1")))
+    lone.wall += 30
+    lone.tick()
+    assert lone.machine.confirming
+    lone.link("a:1")
+    assert lone.machine.confirming
+    lone.beat("a:1")
     assert not lone.machine.confirming
 
 
