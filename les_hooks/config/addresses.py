@@ -45,7 +45,7 @@ def listen_address(text: str) -> tuple[str, int]:
     """Take an address to listen on apart; port 0 lets the system choose."""
     host, colon, port = text.rpartition(":")
     if port == "0":
-        return _parse(f"{host}{colon}1")[0], 0
+        return parse_address(f"{host}{colon}1")[0], 0
     return parse_address(text)
 
 
