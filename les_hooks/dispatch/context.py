@@ -29,9 +29,9 @@ class Authority(Protocol):
         """Wait, for a bounded time, until it is known whether this node may act; then say so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class PluginContext:
-    """Implements `hookspecs.Context`."""
+    """Implements `hookspecs.Context`. It is itself and equal to no other, so that plugins can keep things by it."""
 
     name: str
     config: Any

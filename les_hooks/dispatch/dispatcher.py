@@ -141,17 +141,21 @@ class Dispatcher:
         return self._settings[found.plugin].timeout
 
     def _finish(self, event: Event, found: Implementation, result: CallResult) -> None:
-        fields = {"plugin": found.plugin, "event": event.kind, "event_id": event.id, "term": event.term}
+        fields = {"plugin": found.plugin, "event_id": event.id, "term": event.term}
         self._record(
             "hook.finished",
             result.outcome,
             **fields,
+            event=event.kind,
             attempt=1,
             duration_ms=round(result.seconds * 1000, 3),
             reason=result.error,
         )
         if result.outcome in (CallOutcome.FAILURE, CallOutcome.TIMEOUT):
-            self._log.warning("hook-failed", **fields, outcome=str(result.outcome), error=result.error)
+            # Not `event`: that is structlog's own name for the name of a log event.
+            self._log.warning(
+                "hook-failed", **fields, event_kind=event.kind, outcome=str(result.outcome), error=result.error
+            )
             if event.kind is EventKind.ELECTED and self._settings[found.plugin].critical:
                 self._on_critical(found.plugin)
 
