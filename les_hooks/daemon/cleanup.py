@@ -56,6 +56,7 @@ async def _clean_up(config: Config, store: StateStore, log: FilteringBoundLogger
         clock=boottime,
         on_released=lambda _: None,
         on_critical=lambda _: None,
+        on_broken=lambda _: None,
     )
     dispatcher.configure(plugins.contexts, plugins.settings)
     dispatcher.start()

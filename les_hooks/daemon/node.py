@@ -25,7 +25,9 @@ from les_hooks.daemon.setup import Plugins, announce, recorder
 from les_hooks.daemon.story import Story
 from les_hooks.dispatch import Dispatcher
 from les_hooks.election.identity import Identity
+from les_hooks.errors import ControlError
 from les_hooks.events import Event, Reason
+from les_hooks.failures import report_failure
 from les_hooks.guard import Guard
 from les_hooks.log import Threshold, make_log
 from les_hooks.members import Address, View
@@ -62,7 +64,7 @@ class Node:
         self.config = config
         self.configured_at = time.time()
         self.started_at = self.started_boottime = 0.0
-        self.stopping = False
+        self.broken: BaseException | None = None
         self.registry = registry or Registry()
         self.story = Story()
         self._threshold = Threshold(config.log.level)
@@ -73,6 +75,7 @@ class Node:
         self._chronicle: Chronicle | None = None
         self._news = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._ending: asyncio.Task[None] | None = None
 
     # -- for users -----------------------------------------------------------------------------------------------------
 
@@ -100,12 +103,14 @@ class Node:
         await self.chronicle.settled.wait()
 
     async def wait_elected(self) -> None:
-        """Wait until this node leads."""
+        """Wait until this node leads. Raises ControlError where it stops instead."""
         while not self.is_leader:
+            if self._stopped.is_set():
+                raise ControlError("this node has stopped, and will lead no more")
             await self._news.wait()
 
     async def wait_stopped(self) -> None:
-        """Wait until this node has stopped, whoever asked for it."""
+        """Wait until this node has stopped; where it did so by itself, `broken` is the error that it met."""
         await self._stopped.wait()
 
     def step_down(self, reason: Reason = Reason.OPERATOR) -> None:
@@ -195,6 +200,7 @@ class Node:
             clock=boottime,
             on_released=self._on_released,
             on_critical=lambda plugin: self.step_down(Reason.CRITICAL),
+            on_broken=self._on_broken,
         )
         self._apply_plugins()
         self.dispatcher.start()
@@ -216,33 +222,42 @@ class Node:
 
     def _apply_plugins(self) -> None:
         """Have exactly the plugins of the configuration loaded, and say which they are."""
-        before = self.registry.loaded
+        before = tuple(self.plugins.contexts)
         self.plugins.load(self.config)
         self.dispatcher.configure(self.plugins.contexts, self.plugins.settings)
         announce(self.registry, before, self.config, audit=self.audit, log=self.log)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether this node is about to stop, or has stopped."""
+        return self._ending is not None
+
     async def stop(self) -> None:
         """Demote, say goodbye, finish the hooks, and end. May be called more than once, by several at a time."""
-        if self.stopping:
-            await self._stopped.wait()
-        if self.stopping or not self.started_at:
-            return
-        self.stopping = True
-        try:
-            await self._stop()
-        finally:
-            self._stopped.set()
+        if self.started_at:
+            self._end()
+        if self._ending is not None:
+            await asyncio.shield(self._ending)
+
+    def _end(self) -> None:
+        self._ending = self._ending or asyncio.create_task(self._stop(), name="node-stop")
 
     async def _stop(self) -> None:
         self.chronicle.tell(self.chronicle.narrator.stopping())
-        limit = self.plugins.limit
-        await self.backend.leave(limit)
-        await self.dispatcher.drained(limit)
-        self.story.end()
-        self.audit.record(Action.NODE_STOPPED)
-        with contextlib.suppress(OSError):
-            self.store.mark_stopped()
-        await self._close.aclose()
+        # Nobody runs the demote hooks of a node whose lanes broke; `les cleanup` does, and needs no waiting here.
+        limit = self.plugins.limit if self.broken is None else 0.0
+        try:
+            await self.backend.leave(limit)
+            await self.dispatcher.drained(limit)
+            self.audit.record(Action.NODE_STOPPED)
+            if self.broken is None:
+                with contextlib.suppress(OSError):
+                    self.store.mark_stopped()
+            await self._close.aclose()
+        finally:
+            self.story.end()
+            self._stopped.set()
+            self._tell_waiters()
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
@@ -255,6 +270,12 @@ class Node:
             self.guard.authority(end)
         self.authority.changed()
         self._tell_waiters()
+
+    def _on_broken(self, error: BaseException) -> None:
+        """Without its lanes this node must not lead: end, so that the next in line does."""
+        report_failure("the dispatcher", error)
+        self.broken = self.broken or error
+        self._end()
 
     def _on_released(self, event: Event) -> None:
         if event.reason is not Reason.STARTUP:

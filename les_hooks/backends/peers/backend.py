@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -76,9 +75,9 @@ class PeersBackend:
             settings.hello, report=self._tell, changed=self._links_changed, now=self._now, log=self._log
         )
         self._dialer = Dialer(settings, self._links, report=self._tell, now=self._now, log=self._log)
+        self._seeds = Seeds(settings, self._links, report=self._tell, log=self._log)
         self._server = Server(settings, self, self._log)
         self._tasks = Tasks()
-        self._seeking: asyncio.Task[None] | None = None
         self._saving = asyncio.Lock()
         self._left = asyncio.Event()
         self._heard: dict[Address, State | OriginalAnswered] = {}
@@ -111,7 +110,11 @@ class PeersBackend:
             on_authority=self._on_authority,
             on_beat=self._on_beat,
         )
-        self._look_for(self._settings)
+        self._tasks.spawn(self._seeds.run())
+
+    def set_seeds(self, seeds: tuple[str, ...]) -> None:
+        """Look for these seeds from now on, each `host:port`, instead of those that were configured."""
+        self._seeds.replace(seeds)
 
     def released(self) -> None:
         """The hooks of the demotion have ended."""
@@ -120,13 +123,6 @@ class PeersBackend:
     def step_down(self, reason: Reason) -> None:
         """Give up leadership, and stay unfit for a while; nothing happens on a node that does not lead."""
         self._tell(StepDown(reason=reason))
-
-    def set_seeds(self, seeds: tuple[str, ...]) -> None:
-        """Look for these seeds from now on, and for the former ones no more."""
-        if self._seeking is not None and seeds != self._settings.seeds:
-            self._settings = replace(self._settings, seeds=seeds)
-            self._seeking.cancel()
-            self._look_for(self._settings)
 
     async def leave(self, limit: float) -> None:
         """Say goodbye and close; a leader is demoted first, by a view, and this waits for `released`."""
@@ -215,10 +211,6 @@ class PeersBackend:
                 self._tell(SaveFailed(term=term))
             else:
                 self._tell(Saved(term=term))
-
-    def _look_for(self, settings: Settings) -> None:
-        seeds = Seeds(settings, self._links, report=self._tell, log=self._log)
-        self._seeking = self._tasks.spawn(seeds.run())
 
     def _links_changed(self) -> None:
         self._dialer.wake()

@@ -174,6 +174,9 @@ class Dialer:
             self._served.spawn(self._links.serve(link))
         else:
             self._served.spawn(link.close())
+            if link.address != address:
+                # The member's link was reported without this name for it, and the machine waits for word of it.
+                self._report(DialFailed(address=address, refused=False))
         return None
 
     async def _connect(self, address: Address) -> Link:

@@ -48,7 +48,7 @@ def discover(folder: Path, uid: int) -> list[Entry]:
 
     In each folder the order is that of the bytes in the names. A folder that does not exist holds nothing.
     """
-    entries = [entry for entry in _look(folder, None, uid) if entry.path.name not in _FOLDERS]
+    entries = _look(folder, None, uid)
     for name, kind in _FOLDERS.items():
         entries += _look(folder / name, kind, uid)
     return entries
@@ -57,10 +57,7 @@ def discover(folder: Path, uid: int) -> list[Entry]:
 def scripts_for(event: EventKind, folder: Path, uid: int) -> list[Entry]:
     """Return what `discover` finds for this event; `while-leader` is work and no event, so it has its folder alone."""
     general = [] if event is EventKind.WHILE_LEADER else _look(folder, None, uid)
-    return [
-        *(entry for entry in general if entry.path.name not in _FOLDERS),
-        *_look(folder / f"{event}.d", event, uid),
-    ]
+    return general + _look(folder / f"{event}.d", event, uid)
 
 
 def judge(path: Path, event: EventKind | None, uid: int) -> Entry:
@@ -81,6 +78,8 @@ def _look(folder: Path, event: EventKind | None, uid: int) -> list[Entry]:
         return [Entry(path=folder, event=event, verdict=Verdict.REFUSED, reason=reason)]
     entries = []
     for name in names:
+        if event is None and name in _FOLDERS:
+            continue
         try:
             entries.append(judge(folder / name, event, uid))
         except FileNotFoundError:

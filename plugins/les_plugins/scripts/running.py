@@ -14,12 +14,15 @@ from les_plugins.scripts.calling import ENDS_WITH_AUTHORITY, call
 from les_plugins.scripts.folders import Entry, Verdict, judge, scripts_for
 from les_plugins.scripts.record import Record
 
-__all__ = ["folder_of", "keep_all", "tell"]
+__all__ = ["folder_of", "keep_all", "longest", "tell"]
 
 # A script that ends at once is started again at this pace; one that ran well for a while has earned a fresh start.
 _FIRST_DELAY_SECONDS = 1.0
 _LONGEST_DELAY_SECONDS = 30.0
 _STEADY_SECONDS = 60.0
+
+# The runner waits this long after KILL.
+_REAPING_SECONDS = 5.0
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -27,6 +30,12 @@ Sleep = Callable[[float], Awaitable[object]]
 def folder_of(ctx: Context) -> Path:
     """Return `hooks.d`; absolute, as scripts are started in `/`."""
     return Path(ctx.config.dir).absolute()
+
+
+def longest(kind: EventKind, ctx: Context) -> float:
+    """Seconds that the scripts of the event may take one after another, their ends included."""
+    scripts = len(scripts_for(kind, folder_of(ctx), os.geteuid())) + 1
+    return scripts * float(ctx.config.timeout + ctx.config.grace + _REAPING_SECONDS)
 
 
 async def tell(event: Event, ctx: Context, record: Record) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -128,3 +129,19 @@ async def test_a_killed_process_is_known_to_be_gone_long_before_the_failure_time
             [gone] = [left for view in node.views for left in view.departed]
             assert (gone.address, gone.reason) == (other, "refused")
             assert {member.kind for member in node.view.members} == {MemberKind.LES}
+
+
+async def test_a_stopped_process_keeps_its_connections_and_is_lost_all_the_same() -> None:
+    """Half-open: its host still accepts, and nobody answers."""
+    other = f"127.0.0.1:{free_port()}"
+    node = make_node(other, timing=Timing())
+    with _program(other, node.address) as process:
+        async with running(node):
+            await until(lambda: _agree([node]) and len(node.view.members) == 2, seconds=15)
+            process.send_signal(signal.SIGSTOP)
+            stopped = clock().boottime
+            await until(lambda: any(view.departed for view in node.views))
+            assert clock().boottime - stopped < Timing().failure + 0.5
+            assert [left.reason for view in node.views for left in view.departed] == ["timeout"]
+            process.send_signal(signal.SIGCONT)
+            await until(lambda: len(node.view.members) == 2)

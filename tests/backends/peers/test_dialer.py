@@ -22,7 +22,7 @@ from les_hooks.election.messages import (
     SeedsKnown,
 )
 from les_hooks.members import Address
-from tests.backends.peers.fakes import Node, free_port, hello, make_node, running, until
+from tests.backends.peers.fakes import Node, free_port, hello, make_node, peer_of, running, until
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -109,6 +109,30 @@ async def test_a_seed_that_answers_by_another_name_is_satisfied_by_that_members_
         assert node.machine.all(LinkUp)[0].hello.address == f"localhost:{port}"
         await asyncio.sleep(0.3)
         assert len(node.machine.all(LinkUp)) == 1
+
+
+async def test_a_seed_is_accounted_for_when_its_member_was_faster_to_dial_us_under_its_own_name() -> None:
+    """The machine waits for word of every seed; a link that came from the other end says nothing of this one."""
+    member = hello("1.0.0.1:4000")
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        async with peer_of(node) as peer:
+            await peer.say(member)
+            await peer.hear()
+            await ws.send_bytes(wire.encode(member))
+            await ws.receive()
+        return ws
+
+    async with answering(answer) as there:
+        node = make_node(there, noting=True)
+        async with dialing(node):
+            await until(lambda: node.machine.all(DialFailed))
+            assert node.machine.told[1:3] == [
+                LinkUp(hello=member, dialed=None),
+                DialFailed(address=there, refused=False),
+            ]
 
 
 async def test_a_seed_behind_which_this_node_answers_is_reported_as_itself() -> None:
