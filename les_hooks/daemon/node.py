@@ -27,6 +27,7 @@ from les_hooks.dispatch import Dispatcher
 from les_hooks.election.identity import Identity
 from les_hooks.errors import ControlError
 from les_hooks.events import Event, Reason
+from les_hooks.failures import report_failure
 from les_hooks.guard import Guard
 from les_hooks.log import Threshold, make_log
 from les_hooks.members import Address, View
@@ -272,6 +273,7 @@ class Node:
 
     def _on_broken(self, error: BaseException) -> None:
         """Without its lanes this node must not lead: end, so that the next in line does."""
+        report_failure("the dispatcher", error)
         self.broken = self.broken or error
         self._end()
 

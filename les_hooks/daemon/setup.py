@@ -106,9 +106,13 @@ class Plugins:
         return _WIND_UP_SECONDS + sum(settings.timeout + _WIND_UP_SECONDS for settings in self.settings.values())
 
     def _context(self, name: str, config: Config) -> PluginContext:
+        """Make the plugin's context; one whose configuration is the same stays, and with it what hangs on it."""
         own: Any = config.plugins[name].config
         if name == SCRIPTS and own is not None:
             own = msgspec.structs.replace(own, dir=str(config.hooks.dir), timeout=config.plugins[name].timeout)
+        known = self.contexts.get(name)
+        if known is not None and known.config == own:
+            return known
         return PluginContext(
             name=name,
             config=own,
