@@ -56,7 +56,7 @@ class Context(Protocol):
         """Seconds for which this node may still act as leader, 0.0 when it must not; ask right before you act."""
 
     def audit(self, action: str, outcome: str, **fields: object) -> None:
-        """Leave a record: `action` is written as `plugin.<name>.<action>`, `outcome` is success or failure."""
+        """Leave a record: `action` is written as `plugin.<name>.<action>`, `outcome` is one of `audit.Outcome`."""
 
     async def run(self, command: "Command") -> "Finished":
         """Run a program in a process group of its own that never outlives the deadline, this call or the daemon."""

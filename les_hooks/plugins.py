@@ -86,7 +86,7 @@ class _Loaded:
 
 
 class Registry:
-    """The plugins of one node. `installed` is what to choose from, by default the entry points of this Python."""
+    """The plugins of one node. `installed` is what there is to choose from: by default this Python's entry points."""
 
     def __init__(self, installed: Iterable[Installed] | None = None) -> None:
         found = entry_points(group=PROJECT) if installed is None else installed

@@ -6,8 +6,8 @@ Independent on purpose: it imports nothing of les-hooks, and behaves as the orig
   the member at once. Seeds that are no members are asked too, for ever.
 - Whatever address stands in a peer's `members`, or in `/state/<address>`, is added once `/ping` there answers within a
   second, with any status. This happens before `/state/<address>` is answered.
-- The nominee is who has the smallest start time, by `<` and the wall clock, so that equal ones nominate themselves. It is
-  accepted at once, unless it is this node: then every state in hand must name it as the leader first.
+- The nominee is who has the smallest start time, by `<` and the wall clock, so that equal ones nominate themselves. It
+  is accepted at once, unless it is this node: then every state in hand must name it as the leader first.
 - No election before another was heard and this node's own state was asked for; `leader` is `false` until then.
 - A node that has become alone keeps itself as the leader. A malformed answer stops the thread that reads it, and leaves
   the old state in place.
@@ -158,7 +158,7 @@ class Original:
 
 def _handler_of(node: Original) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  (the name that http.server calls)
+        def do_GET(self) -> None:
             path = urllib.parse.unquote(self.path).removesuffix("/")
             if path == "/ping":
                 self._reply("OK")

@@ -1,10 +1,12 @@
 """The stand-in of an original node does what the original does; what ours are tested against is tested itself."""
 
 import contextlib
+import http.server
 import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -128,3 +130,49 @@ def test_it_runs_as_a_program_with_the_flags_of_the_original() -> None:
             assert get(address, "/state")["members"] == [address]
         finally:
             process.kill()
+
+
+class _Stub(http.server.BaseHTTPRequestHandler):
+    """Answers every request with the status of the moment, and a state that names a stranger."""
+
+    status = HTTPStatus.OK
+    body = b"{}"
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the name that http.server gives it)
+        """Say nothing."""
+
+
+def test_any_status_on_ping_makes_a_member_and_any_but_200_on_state_removes_it_at_once(start: Start) -> None:
+    class Broken(_Stub):
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Broken) as stub:
+        threading.Thread(target=stub.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{stub.server_address[1]}"
+        node = start()
+        assert address in get(node.advertise, f"/state/{address}")["members"]
+        wait_until(lambda: address not in node.members)
+        stub.shutdown()
+
+
+def test_a_malformed_answer_leaves_the_member_and_its_old_state_in_place(start: Start) -> None:
+    class Stub(_Stub):
+        pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stub) as stub:
+        threading.Thread(target=stub.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{stub.server_address[1]}"
+        Stub.body = json.dumps({"members": [address], "leader": None, "start_time": 1}).encode()
+        node = start(address)
+        get(node.advertise, "/state")  # it must be asked itself, or it never elects
+        wait_until(lambda: node.leader == address)
+        Stub.body = b"nonsense"
+        time.sleep(5 * LOOP)
+        assert (node.leader, node.members) == (address, [node.advertise, address])
+        stub.shutdown()

@@ -104,13 +104,13 @@ def test_what_one_node_encodes_another_decodes(frame: Frame) -> None:
 
 @given(st.binary(max_size=200) | st.text(max_size=50).map(lambda text: json.dumps({"kind": text}).encode()))
 def test_any_bytes_are_a_frame_or_nothing_or_the_peers_fault(data: bytes) -> None:
+    why = ""
     try:
-        frame = wire.decode(data)
+        wire.decode(data)
     except PeerError as error:
-        assert error.why.isascii()
-        assert error.why.isprintable()
-    else:
-        assert frame is None or isinstance(frame, msgspec.Struct)
+        why = error.why
+    assert why.isascii()
+    assert why.isprintable()
 
 
 json_values = st.recursive(

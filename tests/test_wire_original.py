@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from les_hooks.election.messages import OriginalAnswered
+from les_hooks.election.messages import OriginalAnswered, State
 from les_hooks.errors import PeerError
 from les_hooks.members import UNSTAMPED, Address
 from les_hooks.wire_original import REPLY_LIMIT, OriginalReply, decode_original, encode_diag, encode_state
@@ -41,7 +41,7 @@ def test_our_own_address_is_the_first_member_even_where_we_know_nobody() -> None
 
 
 def test_diag_is_indented_and_shows_ours_and_originals_alike() -> None:
-    heard = {
+    heard: dict[Address, State | OriginalAnswered] = {
         Address("10.0.0.2:4000"): STATE,
         Address(PEER): OriginalAnswered(address=Address(PEER), start_time=5.0, leader=None, members=()),
     }
@@ -116,7 +116,9 @@ def test_a_malformed_reply_is_the_peers_fault(body: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_reply_or_the_peers_fault(body: bytes) -> None:
+    why = ""
     try:
         decode_original(body, PEER)
     except PeerError as error:
-        assert error.why.isprintable()
+        why = error.why
+    assert why.isprintable()

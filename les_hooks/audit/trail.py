@@ -101,12 +101,9 @@ class Audit:
         self._write(action, outcome, {"reason": reason, "event_id": event_id, **fields})
 
     def plugin(self, name: str, action: str, outcome: str, fields: Mapping[str, object]) -> None:
-        """Write a plugin's record, as `plugin.<name>.<action>`; `outcome` is success or failure.
-
-        Raises PluginError for another outcome.
-        """
-        if outcome not in (Outcome.SUCCESS, Outcome.FAILURE):
-            raise PluginError(name, f"the outcome of an audit record is success or failure, not {outcome!r}")
+        """Write a plugin's record, as `plugin.<name>.<action>`. Raises PluginError for an unknown outcome."""
+        if outcome not in list(Outcome):
+            raise PluginError(name, f"the outcome of an audit record is one of {', '.join(Outcome)}, not {outcome!r}")
         word = _NOT_IN_A_WORD.sub("_", action)[:_MOST_WORD]
         self._write(f"plugin.{name}.{word}", Outcome(outcome), fields)
 

@@ -41,9 +41,9 @@ async def may_act(authority: Authority, overtaken: "asyncio.Future[None]") -> bo
         asking.cancel()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class PluginContext:
-    """Implements `hookspecs.Context`."""
+    """Implements `hookspecs.Context`. Plugins may keep things by it, in a WeakKeyDictionary too."""
 
     name: str
     config: Any

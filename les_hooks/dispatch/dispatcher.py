@@ -187,19 +187,24 @@ class Dispatcher:
     # -- what is written down ------------------------------------------------------------------------------------------
 
     def _finish(self, event: Event, plugin: str, result: CallResult) -> None:
-        fields = {"plugin": plugin, "event_id": event.id, "term": event.term}
+        fields = {"plugin": plugin, "event": event.kind, "event_id": event.id, "term": event.term}
         self._record(
             "hook.finished",
             result.outcome,
             **fields,
-            event=event.kind,
             attempt=1,
             duration_ms=round(result.seconds * 1000, 3),
             reason=result.error or None,
         )
         if result.outcome in _UNSUCCESSFUL:
-            kind, outcome = str(event.kind), str(result.outcome)
-            self._log.warning("hook-failed", **fields, event_kind=kind, outcome=outcome, error=result.error)
+            self._log.warning(
+                "hook-failed",
+                plugin=plugin,
+                hook=event.kind.hook,
+                event_id=event.id,
+                outcome=str(result.outcome),
+                error=result.error,
+            )
 
     def _drop(self, event: Event, outcome: str) -> None:
         self._record("hook.finished", outcome, event=event.kind, event_id=event.id, term=event.term)

@@ -429,5 +429,5 @@ class TestPlugins:
         assert actions(path)[-1] == "plugin.vip.moved_to_" + "x" * 55
 
     def test_an_unknown_outcome_is_the_plugins_fault(self, path: Path) -> None:
-        with pytest.raises(PluginError, match=r"plugin vip: .* success or failure, not 'great'"):
+        with pytest.raises(PluginError, match=r"plugin vip: .* success, failure.*, not 'great'"):
             open_audit(path).plugin("vip", "moved", "great", {})

@@ -1,6 +1,7 @@
 """A stand-in for a daemon, to be killed or frozen: python daemon.py CLEANUP AUTHORITY_SECONDS ELECTED PLAIN
 
-It runs both scripts under a guard, and renews the authority ten times in its length. It ends by itself only on end of file, and then says goodbye.
+It runs both scripts under a guard, renews the authority ten times in its length, and prints the pid of each guard.
+It ends by itself only on end of file, and then says goodbye.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ async def renew(guard: Guard, seconds: float) -> None:
 
 async def main(cleanup: str, seconds: str, elected: str, plain: str) -> None:
     """Run until the end of file."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     guard = Guard(structlog.get_logger(), grace=0.5)
     guard.start([cleanup] if cleanup else [])
     runner = Runner(guard)

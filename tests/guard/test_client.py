@@ -76,7 +76,7 @@ def test_a_frozen_daemon_loses_what_needs_authority_and_keeps_the_rest(
 
 
 def test_a_killed_guard_is_replaced_and_told_everything_again(daemon: Daemon, script: Script, tmp_path: Path) -> None:
-    process = daemon(elected=script("elected", PLAIN.format(tmp_path / "one")))
+    process = daemon(authority=2.0, elected=script("elected", PLAIN.format(tmp_path / "one")))
     guard = guard_of(process)
     one = number_in(tmp_path / "one")
     os.kill(guard, signal.SIGKILL)

@@ -1,11 +1,12 @@
 """Which addresses the seeds stand for: names are looked up anew while nobody behind them is linked. In here only."""
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable
 
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from les_hooks.backends.peers.links import Links
 from les_hooks.backends.peers.settings import Settings
@@ -26,35 +27,44 @@ _Lookup = asyncio.Future[frozenset[Address]]
 class Seeds:
     """Reports the addresses behind the configured seeds, and again whenever they change."""
 
-    def __init__(self, settings: Settings, links: Links, *, report: Callable[[Message], None]) -> None:
+    def __init__(
+        self, settings: Settings, links: Links, *, report: Callable[[Message], None], log: FilteringBoundLogger
+    ) -> None:
         self._retry = settings.retry
         self._own = settings.identity.address
-        self._configured = bool(settings.seeds)
         self._links = links
         self._report = report
-        self._log = structlog.get_logger()
-        self._numeric: set[Address] = set()
-        self._names: dict[str, tuple[str, int]] = {}
+        self._log = log
         self._found: dict[str, frozenset[Address]] = {}
         self._lookups: dict[str, _Lookup] = {}
         self._told: SeedsKnown | None = None
-        for seed in settings.seeds:
-            host, port = parse_address(seed)
+        self._replaced = asyncio.Event()
+        self.replace(settings.seeds)
+
+    def replace(self, seeds: tuple[str, ...]) -> None:
+        """Take these instead, each `host:port`; `run` tells the machine."""
+        self._configured = bool(seeds)
+        self._numeric: set[Address] = set()
+        self._names: dict[str, tuple[str, int]] = {}
+        for host, port in map(parse_address, seeds):
             address = join_host_port(host, port)
             if _is_numeric(host):
                 self._numeric.add(address)
             elif address != self._own:
                 self._names[address] = host, port
+        self._found = {name: found for name, found in self._found.items() if name in self._names}
+        self._replaced.set()
 
     async def run(self) -> None:
-        """Look up and report for as long as there are names; without any, report once."""
+        """Look up and report, again and again while there are names, or when the seeds are replaced."""
         try:
-            await self._look_up()
-            self._tell()
-            while self._names:
-                await asyncio.sleep(self._retry)
+            while True:
+                self._replaced.clear()
                 await self._look_up()
                 self._tell()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._retry if self._names else None):
+                        await self._replaced.wait()
         finally:
             for lookup in self._lookups.values():
                 lookup.cancel()
@@ -80,6 +90,8 @@ class Seeds:
     def _settle(self, name: str, lookup: _Lookup) -> None:
         """Take in what a lookup found; a name that cannot be looked up now keeps the addresses that it had."""
         error = lookup.exception()
+        if name not in self._names:
+            return
         if error is None and lookup.result():
             self._found[name] = lookup.result()
         elif name not in self._found:

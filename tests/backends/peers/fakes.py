@@ -15,6 +15,7 @@ from les_hooks import wire
 from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.election.effects import Effect, Left
 from les_hooks.election.identity import Identity, Timing
+from les_hooks.election.machine import Machine
 from les_hooks.election.messages import Frame, Hello, Instant, Leave, Message, State
 from les_hooks.members import UNSTAMPED, Address, Boot, View
 
@@ -72,10 +73,11 @@ class NotingMachine:
     deadline: float = math.inf
     authority_end: float = -math.inf
     confirming: bool = False
+    stays: bool = False
 
     def receive(self, message: Message, now: Instant) -> list[Effect]:
         self.told.append(message)
-        return [Left()] if isinstance(message, Leave) else self.script(message)
+        return [Left()] if isinstance(message, Leave) and not self.stays else self.script(message)
 
     def tick(self, now: Instant) -> list[Effect]:
         self.ticks.append(now)
@@ -168,7 +170,7 @@ def make_node(
         on_view=views.append,
         on_authority=authority.append,
         save=save,
-        **({"elector": elector} if noting else {}),
+        elector=elector if noting else Machine,
     )
     return Node(backend, own, views, authority, saved, machines)
 

@@ -1,4 +1,4 @@
-"""One node as a program: `python -m tests.backends.peers.node ADDRESS SEED,SEED`. Each view is a line: boottime, leader.
+"""One node as a program: `python -m tests.backends.peers.node ADDRESS SEED,SEED`. Each view is a line.
 
 For tests and measurements that need a process to kill.
 """
@@ -6,6 +6,8 @@ For tests and measurements that need a process to kill.
 import asyncio
 import signal
 import sys
+
+import structlog
 
 from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.members import View
@@ -26,7 +28,11 @@ async def main(address: str, seeds: str) -> None:
 
     backend = PeersBackend(
         Settings(
-            identity=identity(address), cluster="web", host=host.strip("[]"), port=int(port), seeds=tuple(seeds.split(","))
+            identity=identity(address),
+            cluster="web",
+            host=host.strip("[]"),
+            port=int(port),
+            seeds=tuple(seeds.split(",")),
         ),
         term=0,
         newest=0.0,
@@ -47,4 +53,5 @@ async def main(address: str, seeds: str) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asyncio.run(main(sys.argv[1], sys.argv[2]))

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -21,18 +22,14 @@ from les_hooks.election.messages import (
     SeedsKnown,
 )
 from les_hooks.members import Address
-from tests.backends.peers.fakes import Node, free_port, hello, make_node, running, until
+from tests.backends.peers.fakes import Node, free_port, hello, make_node, peer_of, running, until
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def _dialing(*seeds: str, address: str = "") -> Node:
-    """A node whose machine dials every seed that it is told of."""
-    node = make_node(*seeds, address=address, noting=True)
-    return node
-
-
 def _dial_seeds(node: Node) -> None:
+    """Have the node's machine dial every seed that it is told of."""
+
     def script(message: Message) -> list[Effect]:
         match message:
             case SeedsKnown(addresses=addresses):
@@ -65,7 +62,7 @@ async def answering(handler: Handler) -> AsyncIterator[Address]:
 
 async def test_a_refused_connection_is_the_hosts_own_word_and_is_tried_again() -> None:
     there = Address(f"127.0.0.1:{free_port()}")
-    node = _dialing(there)
+    node = make_node(there, noting=True)
     async with dialing(node):
         await until(lambda: len(node.machine.all(DialFailed)) == 2)
         assert set(node.machine.all(DialFailed)) == {DialFailed(address=there, refused=True)}
@@ -82,7 +79,7 @@ async def test_a_name_is_refused_only_if_all_its_addresses_refuse() -> None:
 async def test_a_host_that_accepts_and_says_nothing_has_not_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         there = Address(f"127.0.0.1:{silent.getsockname()[1]}")
-        node = _dialing(there)
+        node = make_node(there, noting=True)
         async with dialing(node):
             await until(lambda: node.machine.all(DialFailed))
             assert node.machine.all(DialFailed)[0] == DialFailed(address=there, refused=False)
@@ -90,10 +87,11 @@ async def test_a_host_that_accepts_and_says_nothing_has_not_refused() -> None:
 
 async def test_two_nodes_that_dial_each_other_end_with_one_link_and_both_know_it() -> None:
     one_at, two_at = (Address(f"127.0.0.1:{free_port()}") for _ in range(2))
-    one, two = _dialing(two_at, address=one_at), _dialing(one_at, address=two_at)
+    one = make_node(two_at, address=one_at, noting=True)
+    two = make_node(one_at, address=two_at, noting=True)
     async with dialing(one, two):
         for node, other in ((one, two_at), (two, one_at)):
-            await until(lambda node=node: node.machine.all(LinkUp))
+            await until(partial(node.machine.all, LinkUp))
             assert {Address(up.hello.address) for up in node.machine.all(LinkUp)} == {other}
         before = len(one.machine.told) + len(two.machine.told)
         await asyncio.sleep(0.3)
@@ -104,7 +102,7 @@ async def test_two_nodes_that_dial_each_other_end_with_one_link_and_both_know_it
 async def test_a_seed_that_answers_by_another_name_is_satisfied_by_that_members_link() -> None:
     port = free_port()
     other = make_node(address=f"localhost:{port}", noting=True)
-    node = _dialing(f"127.0.0.1:{port}")
+    node = make_node(f"127.0.0.1:{port}", noting=True)
     async with running(other), dialing(node):
         await until(lambda: node.machine.all(LinkUp))
         assert node.machine.all(LinkUp)[0].dialed == f"127.0.0.1:{port}"
@@ -113,9 +111,33 @@ async def test_a_seed_that_answers_by_another_name_is_satisfied_by_that_members_
         assert len(node.machine.all(LinkUp)) == 1
 
 
+async def test_a_seed_is_accounted_for_when_its_member_was_faster_to_dial_us_under_its_own_name() -> None:
+    """The machine waits for word of every seed; a link that came from the other end says nothing of this one."""
+    member = hello("1.0.0.1:4000")
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        async with peer_of(node) as peer:
+            await peer.say(member)
+            await peer.hear()
+            await ws.send_bytes(wire.encode(member))
+            await ws.receive()
+        return ws
+
+    async with answering(answer) as there:
+        node = make_node(there, noting=True)
+        async with dialing(node):
+            await until(lambda: node.machine.all(DialFailed))
+            assert node.machine.told[1:3] == [
+                LinkUp(hello=member, dialed=None),
+                DialFailed(address=there, refused=False),
+            ]
+
+
 async def test_a_seed_behind_which_this_node_answers_is_reported_as_itself() -> None:
     port = free_port()
-    node = _dialing(f"127.0.0.1:{port}", address=f"localhost:{port}")
+    node = make_node(f"127.0.0.1:{port}", address=f"localhost:{port}", noting=True)
     async with dialing(node):
         await until(lambda: node.machine.all(SeedIsSelf))
         assert node.machine.all(SeedIsSelf)[0] == SeedIsSelf(address=Address(f"127.0.0.1:{port}"))
@@ -137,7 +159,7 @@ async def test_when_a_link_breaks_because_its_process_is_gone_the_refusal_follow
 
 async def test_a_dropped_address_is_not_dialed_any_more() -> None:
     there = Address(f"127.0.0.1:{free_port()}")
-    node = _dialing(there)
+    node = make_node(there, noting=True)
     async with dialing(node):
         await until(lambda: node.machine.all(DialFailed))
         node.backend._carry_out(Drop(address=there))
@@ -157,7 +179,7 @@ async def test_a_node_that_does_not_belong_here_is_a_failed_dial(changes: dict[s
         return ws
 
     async with answering(answer) as there:
-        node = _dialing(there)
+        node = make_node(there, noting=True)
         async with dialing(node):
             await until(lambda: node.machine.all(DialFailed))
             assert node.machine.all(DialFailed)[0].refused is False
@@ -177,7 +199,7 @@ async def test_nobody_is_followed_to_another_place() -> None:
             return web.Response(status=302, headers={"Location": f"http://{elsewhere}/"})
 
         async with answering(redirect) as there:
-            node = _dialing(there)
+            node = make_node(there, noting=True)
             async with dialing(node):
                 await until(lambda: node.machine.all(DialFailed))
     assert followed == []
@@ -196,7 +218,7 @@ def _original(body: bytes | Callable[[Address], bytes], status: int = 200) -> Ha
 async def test_what_answers_http_and_knows_no_links_is_an_original_and_is_polled() -> None:
     body = b'{"members": ["%s", "127.0.0.1:9"], "leader": false, "start_time": 5}'
     async with answering(_original(lambda there: body % there.encode())) as there:
-        node = _dialing(there)
+        node = make_node(there, noting=True)
         async with dialing(node):
             await until(lambda: len(node.machine.all(OriginalAnswered)) == 2)
             assert node.machine.all(OriginalAnswered)[0] == OriginalAnswered(
@@ -206,12 +228,18 @@ async def test_what_answers_http_and_knows_no_links_is_an_original_and_is_polled
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b"OK", 200), (b"{}", 200), (b" " * 70_000, 200), (b'{"members": [], "leader": 0, "start_time": 1}', 200), (b"", 500)],
+    [
+        (b"OK", 200),
+        (b"{}", 200),
+        (b" " * 70_000, 200),
+        (b'{"members": [], "leader": 0, "start_time": 1}', 200),
+        (b"", 500),
+    ],
     ids=["no-json", "empty", "endless", "wrong-type", "status"],
 )
 async def test_an_original_that_answers_nonsense_has_failed(body: bytes, status: int) -> None:
     async with answering(_original(body, status)) as there:
-        node = _dialing(there)
+        node = make_node(there, noting=True)
         async with dialing(node):
             await until(lambda: node.machine.all(OriginalFailed))
             assert node.machine.all(OriginalFailed)[0] == OriginalFailed(address=there, refused=False)
@@ -221,7 +249,7 @@ async def test_an_original_that_answers_nonsense_has_failed(body: bytes, status:
 async def test_an_original_is_a_member_under_the_name_that_it_gives_itself() -> None:
     body = b'{"members": ["localhost:%d"], "leader": false, "start_time": 5}'
     async with answering(_original(lambda there: body % int(there.rpartition(":")[2]))) as there:
-        node = _dialing(there)
+        node = make_node(there, noting=True)
         async with dialing(node):
             known = Address(there.replace("127.0.0.1", "localhost"))
             await until(lambda: node.machine.all(DialFailed))
@@ -238,7 +266,7 @@ async def test_an_original_that_was_replaced_by_one_of_ours_is_linked() -> None:
     runner = web.ServerRunner(web.Server(_original(body)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    node = _dialing(f"127.0.0.1:{port}")
+    node = make_node(f"127.0.0.1:{port}", noting=True)
     async with dialing(node):
         await until(lambda: node.machine.all(OriginalAnswered))
         await runner.cleanup()

@@ -31,7 +31,8 @@ def _driver(machine: NotingMachine, clock: Clock, done: list[object]) -> Driver:
 
 
 async def test_what_is_told_while_effects_are_carried_out_waits_until_they_are() -> None:
-    clock, order = Clock(), []
+    clock = Clock()
+    order: list[object] = []
     machine = _machine(clock)
     first, second = Dial(address=Address("127.0.0.8:1")), Dial(address=Address("127.0.0.9:1"))
 
@@ -51,7 +52,8 @@ async def test_what_is_told_while_effects_are_carried_out_waits_until_they_are()
 
 
 async def test_authority_is_told_before_the_effects_that_go_with_it_and_only_when_it_changes() -> None:
-    clock, done = Clock(), []
+    clock = Clock()
+    done: list[object] = []
     machine = _machine(clock)
 
     def script(message: Message) -> list[Effect]:
@@ -137,6 +139,12 @@ async def test_a_node_that_may_not_leave_in_time_leaves_all_the_same() -> None:
     node = make_node(noting=True)
     await node.backend.start()
     await node.backend.join()
-    node.machine.receive = lambda _message, _now: []  # type: ignore[method-assign]
+    node.machine.stays = True
     async with asyncio.timeout(2):
         await node.backend.leave(0.05)
+
+
+async def test_leaving_twice_is_leaving_once() -> None:
+    node = make_node(noting=True)
+    async with running(node):
+        await node.backend.leave(1.0)

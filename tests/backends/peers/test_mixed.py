@@ -28,17 +28,22 @@ def _accepts(node: Node, leader: str) -> bool:
     return bool(node.views) and node.view.leader == leader
 
 
+def _pair() -> list[Node]:
+    """Two of ours that know each other: one alone takes its stamp from the original that it meets, and is junior."""
+    one, two = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    return [make_node(two, address=one, name="a"), make_node(one, address=two, name="b")]
+
+
 async def test_originals_elect_one_of_ours_that_is_more_senior() -> None:
-    one, two = free_port(), free_port()
-    nodes = [make_node(f"127.0.0.1:{two}", address=f"127.0.0.1:{one}"), make_node(f"127.0.0.1:{one}", address=f"127.0.0.1:{two}")]
+    nodes = _pair()
     async with running(*nodes):
         await until(lambda: any(node.views and node.view.leading for node in nodes))
         leader = next(node for node in nodes if node.view.leading)
         async with original(nodes[0].address) as first, original(nodes[1].address) as second:
             await until(lambda: first.leader == second.leader == leader.address)
             await until(lambda: all(len(node.view.members) == 4 for node in nodes))
-            kinds = {member.address: member.kind for member in leader.view.members}
-            assert kinds[first.advertise] is kinds[second.advertise] is MemberKind.ORIGINAL  # type: ignore[index]
+            kinds = {str(member.address): member.kind for member in leader.view.members}
+            assert kinds[first.advertise] is kinds[second.advertise] is MemberKind.ORIGINAL
             assert leader.view.leading
 
 
@@ -63,12 +68,13 @@ async def test_an_original_that_dies_is_noticed_and_replaced_by_one_of_ours() ->
             assert {left.reason for view in node.views for left in view.departed} == {"refused"}
 
 
-async def test_one_of_ours_that_leaves_is_replaced_by_an_original_at_its_own_pace() -> None:
-    node = make_node()
+async def test_ours_that_leave_are_replaced_by_an_original_at_its_own_pace() -> None:
+    nodes = _pair()
     async with contextlib.AsyncExitStack() as stack:
-        first = await stack.enter_async_context(original(node.address))
-        async with running(node):
-            await until(lambda: first.leader == node.address)
+        async with running(*nodes):
+            await until(lambda: any(node.views and node.view.leading for node in nodes))
+            first = await stack.enter_async_context(original(nodes[0].address))
+            await until(lambda: first.leader in {node.address for node in nodes})
         await until(lambda: first.leader == first.advertise)
 
 

@@ -46,6 +46,18 @@ async def test_without_seeds_the_machine_is_told_that_none_are_configured() -> N
         assert not node.machine.all(SeedsKnown)[0].configured
 
 
+async def test_seeds_can_be_replaced_while_the_node_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    names.table["web"] = ["127.0.0.8"]
+    node = make_node("127.0.0.9:4000", noting=True)
+    async with running(node):
+        await until(lambda: _seeds(node) == [({"127.0.0.9:4000"}, 0)])
+        node.backend.set_seeds(("web:4000",))
+        await until(lambda: _seeds(node)[1:] == [({"127.0.0.8:4000"}, 0)])
+        node.backend.set_seeds(())
+        await until(lambda: _seeds(node)[2:] == [(set(), 0)])
+
+
 async def test_each_address_of_a_name_is_a_seed_and_a_change_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     names = Names(monkeypatch)
     names.table["web"] = ["127.0.0.8", "127.0.0.9"]

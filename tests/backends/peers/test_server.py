@@ -16,9 +16,9 @@ from tests.backends.peers.fakes import Node, hello, make_node, peer_of, running,
 
 
 async def _get(node: Node, path: str, **options: Any) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as session:
-        async with session.get(f"http://{node.address}{path}", **options) as response:
-            return response.status, await response.text()
+    url = f"http://{node.address}{path}"
+    async with aiohttp.ClientSession() as session, session.get(url, **options) as response:
+        return response.status, await response.text()
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -41,7 +41,10 @@ async def test_the_four_endpoints_of_the_original_answer_with_and_without_a_trai
 
 @pytest.mark.parametrize(
     "text",
-    ["web", "127.0.0.9", "127.0.0.9:0", "127.0.0.9:99999", "::1:4000", "a%20b:1", "%24(reboot):1", "a:1/b", "[x]:1", "%0a:1"],
+    [
+        *("web", "127.0.0.9", "127.0.0.9:0", "127.0.0.9:99999", "::1:4000", "[x]:1"),
+        *("a%20b:1", "%24(reboot):1", "a:1/b", "%0a:1", "[fe80::1%25eth0]:1"),
+    ],
 )
 async def test_what_is_no_address_is_introduced_to_nobody(text: str) -> None:
     node = make_node(noting=True)

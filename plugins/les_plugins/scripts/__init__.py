@@ -1,0 +1,179 @@
+"""The bundled plugin `scripts`: runs what is in `hooks.d`. Loaded through its entry point; nothing imports it.
+
+    folders   which files run on which event, and why others do not
+    trust     whether others could change what root runs
+    calling   arguments, variables and input of a script
+    running   one after another for an event; again and again while leading
+    record    what became of them
+
+`docs/scripts.md` tells users of it.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from les_hooks.errors import PluginError
+from les_hooks.events import Event, EventKind
+from les_hooks.hookspecs import Context, hookimpl
+from les_hooks.processes import printable
+from les_plugins.scripts import running
+from les_plugins.scripts.calling import call
+from les_plugins.scripts.folders import Entry, Verdict, discover, scripts_for
+from les_plugins.scripts.record import Record
+
+__all__ = ["ScriptsConfig"]
+
+
+class ScriptsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`dir` and `timeout` (seconds, for each script) come from `[hooks]`; `path` is the PATH that scripts get.
+
+    `grace` seconds lie between TERM and KILL.
+    """
+
+    dir: str = "hooks.d"
+    timeout: float = 30.0
+    grace: float = 5.0
+    path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+# By context and not in one variable: a process may hold several nodes.
+_records: WeakKeyDictionary[Context, Record] = WeakKeyDictionary()
+
+
+def _record(ctx: Context) -> Record:
+    return _records.setdefault(ctx, Record())
+
+
+async def _tell(event: Event, ctx: Context) -> None:
+    await running.tell(event, ctx, _record(ctx))
+
+
+@hookimpl
+def config_type() -> type[msgspec.Struct]:
+    """Read `[plugins.scripts]` into this."""
+    return ScriptsConfig
+
+
+@hookimpl
+async def on_started(event: Event, ctx: Context) -> None:
+    """Run `started.d`."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_stopping(event: Event, ctx: Context) -> None:
+    """Run `stopping.d`."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_elected(event: Event, ctx: Context) -> None:
+    """Run `elected.d`."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_demoted(event: Event, ctx: Context) -> None:
+    """Run `demoted.d`."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_reasserted(event: Event, ctx: Context) -> None:
+    """Run `reasserted.d`."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_leader_changed(event: Event, ctx: Context) -> None:
+    """Run `leader-changed.d`."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_member_joined(event: Event, ctx: Context) -> None:
+    """Run `member-joined.d`."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_member_left(event: Event, ctx: Context) -> None:
+    """Run `member-left.d`."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_member_lost(event: Event, ctx: Context) -> None:
+    """Run `member-lost.d`."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def while_leader(event: Event, ctx: Context) -> None:
+    """Keep `while-leader.d` running."""
+    await running.keep_all(msgspec.structs.replace(event, kind=EventKind.WHILE_LEADER), ctx, _record(ctx))
+
+
+@hookimpl
+async def deadline(event: Event, ctx: Context) -> float:
+    """Each script has its own limit; all of them together get what they may take one after another."""
+    return running.longest(event.kind, ctx)
+
+
+@hookimpl
+def validate(ctx: Context) -> Sequence[str]:
+    """Complain about what would be skipped or refused."""
+    folder = running.folder_of(ctx)
+    if not folder.exists():
+        return [f"{folder}: there is no such folder, so no script runs; make it, or correct [hooks] dir"]
+    return [
+        printable(f"{entry.path}: {entry.verdict}: {entry.reason}")
+        for entry in discover(folder, os.geteuid())
+        if entry.verdict in (Verdict.SKIPPED, Verdict.REFUSED)
+    ]
+
+
+@hookimpl
+def status(ctx: Context) -> Mapping[str, object]:
+    """Tell the last run of each script."""
+    return {"scripts": [asdict(run) for run in _record(ctx).runs.values()]}
+
+
+@hookimpl
+def control(action: str, arguments: Mapping[str, object], ctx: Context) -> object:
+    """`list`: all of `hooks.d`, with verdicts and last runs. `preview`: how scripts would be called for `event`."""
+    match action:
+        case "list":
+            return [_listed(entry, _record(ctx)) for entry in discover(running.folder_of(ctx), os.geteuid())]
+        case "preview":
+            event = _event(arguments, ctx)
+            entries = scripts_for(event.kind, running.folder_of(ctx), os.geteuid())
+            return [
+                msgspec.to_builtins(call(entry.path, event, ctx.config.path))
+                for entry in entries
+                if entry.verdict is Verdict.RUNS
+            ]
+        case _:
+            raise PluginError(ctx.name, f"knows the actions list and preview, not {printable(action)!r}")
+
+
+def _event(arguments: Mapping[str, object], ctx: Context) -> Event:
+    try:
+        return msgspec.convert(arguments.get("event"), Event)
+    except msgspec.ValidationError as error:
+        raise PluginError(ctx.name, f"cannot read the event: {error}") from error
+
+
+def _listed(entry: Entry, record: Record) -> dict[str, object]:
+    runs = [asdict(run) for run in record.runs.values() if run.path == str(entry.path)]
+    return {
+        "event": entry.event,
+        "path": printable(str(entry.path)),
+        "verdict": entry.verdict,
+        "reason": entry.reason,
+        "last_runs": runs,
+    }

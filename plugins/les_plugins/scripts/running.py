@@ -1,0 +1,146 @@
+"""Running scripts: in order for an event, side by side and again and again while leading. Private to `scripts`."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+from les_hooks.errors import PluginError
+from les_hooks.events import Event, EventKind
+from les_hooks.hookspecs import Context
+from les_hooks.processes import Command, Ending, Finished, printable
+from les_plugins.scripts.calling import ENDS_WITH_AUTHORITY, call
+from les_plugins.scripts.folders import Entry, Verdict, judge, scripts_for
+from les_plugins.scripts.record import Record
+
+__all__ = ["folder_of", "keep_all", "longest", "tell"]
+
+# A script that ends at once is started again at this pace; one that ran well for a while has earned a fresh start.
+_FIRST_DELAY_SECONDS = 1.0
+_LONGEST_DELAY_SECONDS = 30.0
+_STEADY_SECONDS = 60.0
+
+# The runner waits this long after KILL.
+_REAPING_SECONDS = 5.0
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+def folder_of(ctx: Context) -> Path:
+    """Return `hooks.d`; absolute, as scripts are started in `/`."""
+    return Path(ctx.config.dir).absolute()
+
+
+def longest(kind: EventKind, ctx: Context) -> float:
+    """Seconds that the scripts of the event may take one after another, their ends included."""
+    scripts = len(scripts_for(kind, folder_of(ctx), os.geteuid())) + 1
+    return scripts * float(ctx.config.timeout + ctx.config.grace + _REAPING_SECONDS)
+
+
+async def tell(event: Event, ctx: Context, record: Record) -> None:
+    """Run all scripts of the event, in order. Raises PluginError at the end, naming those that failed."""
+    failed = []
+    for entry in _runnable(event.kind, ctx, record):
+        if event.kind in ENDS_WITH_AUTHORITY and ctx.authority() <= 0:
+            _end(entry.path, event, ctx, record, Finished(ending=Ending.SUPERSEDED, seconds=0.0, error="no-authority"))
+            continue
+        finished = await _run(entry, event, ctx, record, timeout=ctx.config.timeout)
+        if finished is not None and finished.ending is not Ending.SUCCESS:
+            failed.append(f"{entry.path} {_how(finished, ctx.config.timeout)}")
+    if failed:
+        raise PluginError(ctx.name, f"on {event.kind}: {'; '.join(failed)}")
+
+
+async def keep_all(event: Event, ctx: Context, record: Record, sleep: Sleep = asyncio.sleep) -> None:
+    """Keep all scripts of `while-leader.d` running until this call is cancelled; it ends once all groups are gone."""
+    async with asyncio.TaskGroup() as group:
+        for entry in _runnable(EventKind.WHILE_LEADER, ctx, record):
+            group.create_task(_keep(entry, event, ctx, record, sleep))
+        # To return would mean that the work is done, and the hook would be called again.
+        await asyncio.get_running_loop().create_future()
+
+
+async def _keep(entry: Entry, event: Event, ctx: Context, record: Record, sleep: Sleep) -> None:
+    delay = _FIRST_DELAY_SECONDS
+    while True:
+        if ctx.authority() > 0:
+            finished = await _run(entry, event, ctx, record, timeout=None)
+            if finished is not None and finished.seconds >= _STEADY_SECONDS:
+                delay = _FIRST_DELAY_SECONDS
+        await sleep(delay)
+        delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
+
+
+def _runnable(kind: EventKind, ctx: Context, record: Record) -> list[Entry]:
+    entries = scripts_for(kind, folder_of(ctx), os.geteuid())
+    for entry in entries:
+        path = printable(str(entry.path))
+        if entry.verdict in (Verdict.SKIPPED, Verdict.REFUSED) and record.is_news(path, entry.reason):
+            ctx.log.warning(f"script-{entry.verdict}", path=path, reason=entry.reason)
+    return [entry for entry in entries if entry.verdict is Verdict.RUNS]
+
+
+async def _run(entry: Entry, event: Event, ctx: Context, record: Record, *, timeout: float | None) -> Finished | None:
+    """Run one script, if it still may; None where nothing is to be changed."""
+    called = call(entry.path, event, ctx.config.path)
+    if ctx.dry_run:
+        ctx.log.info("script-would-run", argv=called.argv)
+        return None
+    if reason := _why_not_now(entry):
+        finished = Finished(ending=Ending.UNSTARTED, seconds=0.0, error=reason)
+        _end(entry.path, event, ctx, record, finished)
+        return finished
+    return await ctx.run(
+        Command(
+            argv=called.argv,
+            env=called.env,
+            stdin=called.stdin.encode(),
+            timeout=timeout,
+            grace=ctx.config.grace,
+            ends_with_authority=event.kind in ENDS_WITH_AUTHORITY,
+            on_line=lambda stream, line: ctx.log.info(
+                "script-output", script=entry.path.name, stream=stream, line=line
+            ),
+            on_end=partial(_end, entry.path, event, ctx, record),
+        )
+    )
+
+
+def _why_not_now(entry: Entry) -> str:
+    """Say why a script that could run when the event came cannot now: others may have run for long in between."""
+    try:
+        return judge(entry.path, entry.event, os.geteuid()).reason
+    except FileNotFoundError:
+        return "is gone"
+    except OSError as error:
+        return str(error)
+
+
+def _end(path: Path, event: Event, ctx: Context, record: Record, finished: Finished) -> None:
+    record.add(str(path), event, finished)
+    ctx.audit(
+        "script",
+        finished.ending.value,
+        path=str(path),
+        event=event.kind.value,
+        event_id=event.id,
+        term=event.term,
+        exit_code=finished.exit_code,
+        signal=finished.signal,
+        duration_ms=round(finished.seconds * 1000),
+        reason=finished.error,
+        cut=finished.cut,
+    )
+
+
+def _how(finished: Finished, timeout: float) -> str:
+    match finished.ending:
+        case Ending.TIMEOUT:
+            return f"did not end within {timeout:g} s"
+        case Ending.FAILURE if finished.signal is not None:
+            return f"was ended by signal {finished.signal}"
+        case Ending.FAILURE:
+            return f"exited with {finished.exit_code}"
+        case _:
+            return finished.error

@@ -1,0 +1,76 @@
+"""A context for plugins under test: it runs programs for real, and remembers what was logged and audited."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+from structlog.testing import CapturingLogger
+from structlog.typing import FilteringBoundLogger
+
+from les_hooks.events import Event, EventKind, Reason
+from les_hooks.processes import Command, Finished, Runner
+
+__all__ = ["FakeContext", "an_event"]
+
+
+@dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
+class FakeContext:
+    """Implements `les_hooks.hookspecs.Context`; `seconds` is the authority that is left."""
+
+    config: Any
+    name: str = "scripts"
+    state_dir: Path = Path("/nonexistent")
+    dry_run: bool = False
+    seconds: float = 60.0
+    runner: Runner = field(default_factory=lambda: Runner(None))
+    audited: list[dict[str, Any]] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    captured: CapturingLogger = field(default_factory=CapturingLogger)
+
+    @property
+    def log(self) -> FilteringBoundLogger:
+        """A log that ends up in `captured`."""
+        return structlog.wrap_logger(  # type: ignore[no-any-return]  # untyped there
+            self.captured, processors=[lambda logger, method, entry: ((), entry)]
+        )
+
+    @property
+    def logged(self) -> list[dict[str, Any]]:
+        """What was logged: the event's name and its keys."""
+        return [call.kwargs for call in self.captured.calls]
+
+    def authority(self) -> float:
+        """As it was set."""
+        return self.seconds
+
+    def audit(self, action: str, outcome: str, **fields: object) -> None:
+        """Remember the record."""
+        self.audited.append({"action": action, "outcome": outcome, **fields})
+
+    async def run(self, command: Command) -> Finished:
+        """Run it for real."""
+        self.commands.append(command)
+        return await self.runner.run(command)
+
+
+def an_event(kind: EventKind = EventKind.ELECTED, **fields: Any) -> Event:
+    """Return an event as a leader of three would tell it, with these fields changed."""
+    plain: dict[str, Any] = {
+        "id": "n1-1-7",
+        "seq": 7,
+        "kind": kind,
+        "time": 1700000000.25,
+        "node": "10.0.0.1:4000",
+        "name": "a",
+        "cluster": "web",
+        "role": "leader",
+        "term": 3,
+        "leader": "10.0.0.1:4000",
+        "previous_leader": "10.0.0.2:4000",
+        "members": ("10.0.0.1:4000", "10.0.0.2:4000", "[fd00::3]:4000"),
+        "member": None,
+        "reason": Reason.LEADER_LOST,
+        "replay": False,
+    }
+    return Event(**(plain | fields))

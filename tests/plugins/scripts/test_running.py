@@ -1,0 +1,286 @@
+"""Real scripts run on events: in order, each audited, each bounded, none in the way of the next."""
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+import les_plugins.scripts as plugin
+from les_hooks.errors import PluginError
+from les_hooks.events import EventKind
+from les_hooks.guard.process import living
+from les_hooks.hookspecs import PROJECT
+from les_hooks.processes import Runner
+from les_plugins.scripts import ScriptsConfig, running
+from les_plugins.scripts.record import Record
+from tests.fake_context import FakeContext, an_event
+
+from .conftest import HooksDir
+
+
+def outcomes(ctx: FakeContext) -> list[tuple[str, str]]:
+    return [(Path(record["path"]).name, record["outcome"]) for record in ctx.audited]
+
+
+async def until_noted(hooks: HooksDir, count: int) -> list[str]:
+    """Wait until the scripts have noted this many lines."""
+    async with asyncio.timeout(10):
+        while len(hooks.noted()) < count:
+            await asyncio.sleep(0.005)
+    return hooks.noted()
+
+
+async def test_scripts_run_one_after_another_in_order(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("20-b", "echo 20 >> $OUT")
+    hooks.add("10-a", "sleep 0.1; echo 10 >> $OUT")
+    hooks.add("elected.d/00-c", 'echo "00 $0 $1" >> $OUT')
+    hooks.add("demoted.d/never", "echo never >> $OUT")
+    await plugin.on_elected(an_event(), ctx)
+    assert hooks.noted() == ["10", "20", f"00 {hooks.path}/elected.d/00-c elected"]
+
+
+async def test_a_script_sees_the_environment_and_nothing_of_the_daemons(
+    hooks: HooksDir, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    hooks.add("x", "env > $OUT; cat >> $OUT")
+    await plugin.on_member_lost(an_event(EventKind.MEMBER_LOST, member="10.0.0.3:4000"), ctx)
+    *variables, line = hooks.noted()
+    assert "LES_MEMBER=10.0.0.3:4000" in variables
+    assert not [name for name in variables if name.startswith("SECRET")]
+    assert json.loads(line)["member"] == "10.0.0.3:4000"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EventKind if kind is not EventKind.WHILE_LEADER])
+async def test_every_event_runs_its_folder(hooks: HooksDir, ctx: FakeContext, kind: EventKind) -> None:
+    hooks.add(f"{kind}.d/x", 'echo "$1" >> $OUT')
+    await getattr(plugin, kind.hook)(an_event(kind), ctx)
+    assert hooks.noted() == [kind]
+
+
+async def test_each_run_is_audited_and_its_output_logged(hooks: HooksDir, ctx: FakeContext) -> None:
+    path = hooks.add("x", "echo hello; echo oops >&2; exit 0")
+    await plugin.on_elected(an_event(), ctx)
+    (record,) = ctx.audited
+    assert record.pop("duration_ms") >= 0
+    assert record == {
+        "action": "script",
+        "outcome": "success",
+        "path": str(path),
+        "event": "elected",
+        "event_id": "n1-1-7",
+        "term": 3,
+        "exit_code": 0,
+        "signal": None,
+        "reason": "",
+        "cut": 0,
+    }
+    assert sorted(ctx.logged, key=lambda entry: str(entry["stream"])) == [
+        {"event": "script-output", "script": "x", "stream": "stderr", "line": "oops"},
+        {"event": "script-output", "script": "x", "stream": "stdout", "line": "hello"},
+    ]
+
+
+async def test_a_failing_script_does_not_stop_the_next_and_all_failures_are_named_at_the_end(
+    hooks: HooksDir, ctx: FakeContext
+) -> None:
+    hooks.add("1", "exit 3")
+    hooks.add("2", "kill -9 $$")
+    (hooks.path / "3").write_text("#!/no/such/interpreter\n", encoding="utf-8")
+    (hooks.path / "3").chmod(0o755)
+    hooks.add("4", "echo 4 >> $OUT")
+    with pytest.raises(PluginError) as caught:
+        await plugin.on_elected(an_event(), ctx)
+    assert hooks.noted() == ["4"]
+    assert outcomes(ctx) == [("1", "failure"), ("2", "failure"), ("3", "unstarted"), ("4", "success")]
+    assert f"{hooks.path}/1 exited with 3; {hooks.path}/2 was ended by signal 9; " in caught.value.why
+    assert "interpreter" in caught.value.why
+
+
+async def test_a_script_that_hangs_ignores_term_and_forks_is_ended_and_the_next_one_runs(hooks: HooksDir) -> None:
+    hooks.add("1", "trap '' TERM; echo $$ >> $OUT; (trap '' TERM; sleep 1000; sleep 1000) & sleep 1000; sleep 1000")
+    hooks.add("2", "echo 2 >> $OUT")
+    ctx = FakeContext(config=ScriptsConfig(dir=str(hooks.path), timeout=0.2, grace=0.2))
+    with pytest.raises(PluginError, match=r"did not end within 0\.2 s"):
+        await plugin.on_demoted(an_event(EventKind.DEMOTED), ctx)
+    group, second = hooks.noted()
+    assert second == "2"
+    assert living(int(group), []) == []
+    assert outcomes(ctx) == [("1", "timeout"), ("2", "success")]
+
+
+async def test_a_flood_of_output_is_cut_and_that_is_audited(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("x", "yes | head -c 1000000")
+    await plugin.on_elected(an_event(), ctx)
+    assert ctx.audited[0]["cut"] > 900_000
+    assert len(ctx.logged) < 1100
+
+
+async def test_a_script_deleted_or_disabled_while_queued_is_audited_and_the_next_one_runs(
+    hooks: HooksDir, ctx: FakeContext
+) -> None:
+    hooks.add("1", f"rm {hooks.path}/2; chmod -x {hooks.path}/3")
+    hooks.add("2", "echo 2 >> $OUT")
+    hooks.add("3", "echo 3 >> $OUT")
+    hooks.add("4", "echo 4 >> $OUT")
+    with pytest.raises(PluginError, match="is gone"):
+        await plugin.on_started(an_event(EventKind.STARTED), ctx)
+    assert outcomes(ctx) == [("1", "success"), ("2", "unstarted"), ("3", "unstarted"), ("4", "success")]
+    assert "not executable" in ctx.audited[2]["reason"]
+    assert hooks.noted() == ["4"]
+
+
+async def test_a_skipped_file_is_logged_once(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("x.sh", mode=0o644)
+    hooks.add("README.md", mode=0o644)
+    for _ in range(2):
+        await plugin.on_elected(an_event(), ctx)
+    assert [(entry["event"], entry["path"]) for entry in ctx.logged] == [("script-skipped", f"{hooks.path}/x.sh")]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="the check is for daemons that run as root")
+async def test_a_refused_file_is_logged_and_not_run(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("x", "echo x >> $OUT", mode=0o777)
+    await plugin.on_elected(an_event(), ctx)
+    assert hooks.noted() == []
+    (entry,) = ctx.logged
+    assert entry["event"] == "script-refused"
+    assert "chmod go-w" in entry["reason"]
+
+
+@pytest.mark.parametrize("kind", [EventKind.ELECTED, EventKind.REASSERTED])
+async def test_without_authority_no_leaders_script_starts(hooks: HooksDir, ctx: FakeContext, kind: EventKind) -> None:
+    hooks.add("x", "echo x >> $OUT")
+    ctx.seconds = 0.0
+    await getattr(plugin, kind.hook)(an_event(kind), ctx)
+    assert hooks.noted() == []
+    assert [(record["outcome"], record["reason"]) for record in ctx.audited] == [("superseded", "no-authority")]
+    await plugin.on_demoted(an_event(EventKind.DEMOTED), ctx)
+    assert hooks.noted() == ["x"]
+
+
+async def test_only_a_leaders_work_ends_with_authority(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("x")
+    for kind in (EventKind.ELECTED, EventKind.REASSERTED, EventKind.DEMOTED, EventKind.LEADER_CHANGED):
+        await getattr(plugin, kind.hook)(an_event(kind), ctx)
+    assert [command.ends_with_authority for command in ctx.commands] == [True, True, False, False]
+
+
+async def test_a_superseded_script_is_ended_and_audited_and_the_rest_never_starts(
+    hooks: HooksDir, ctx: FakeContext
+) -> None:
+    hooks.add("1", "echo $$ >> $OUT; sleep 1000")
+    hooks.add("2", "echo 2 >> $OUT")
+    task = asyncio.create_task(plugin.on_elected(an_event(), ctx))
+    (group,) = await until_noted(hooks, 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert living(int(group), []) == []
+    assert [(record["outcome"], record["signal"]) for record in ctx.audited] == [("superseded", signal.SIGTERM)]
+    assert hooks.noted() == [group]
+
+
+async def test_a_dry_run_says_what_would_run_and_runs_nothing(hooks: HooksDir, ctx: FakeContext) -> None:
+    path = hooks.add("x", "echo x >> $OUT")
+    ctx.dry_run = True
+    await plugin.on_elected(an_event(), ctx)
+    assert hooks.noted() == []
+    assert ctx.logged == [{"event": "script-would-run", "argv": (str(path), "elected")}]
+
+
+async def test_a_relative_folder_is_found_from_where_the_daemon_stands(
+    hooks: HooksDir, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(hooks.path.parent)
+    hooks.add("x", "echo $0 >> $OUT")
+    ctx.config = ScriptsConfig()
+    await plugin.on_elected(an_event(), ctx)
+    assert hooks.noted() == [f"{hooks.path}/x"]
+
+
+class Pauses:
+    """A sleep that takes no time; it remembers how long it would have been, and cancels after so many."""
+
+    def __init__(self, most: int) -> None:
+        self.seconds: list[float] = []
+        self._most = most
+        self.over = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        if len(self.seconds) >= self._most:
+            self.over.set()
+            await asyncio.get_running_loop().create_future()
+
+
+async def test_work_that_ends_is_begun_again_ever_more_slowly(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("while-leader.d/x", "echo x >> $OUT; exit 1")
+    pauses = Pauses(7)
+    task = asyncio.create_task(running.keep_all(an_event(EventKind.WHILE_LEADER), ctx, Record(), pauses.sleep))
+    await asyncio.wait_for(pauses.over.wait(), 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert pauses.seconds == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert hooks.noted() == ["x"] * 7
+    assert {record["outcome"] for record in ctx.audited} == {"failure"}
+
+
+async def test_work_that_ran_for_a_minute_is_begun_again_at_once(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("while-leader.d/x", "exit 1")
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 61.0
+        return now
+
+    ctx.runner = Runner(None, clock)
+    pauses = Pauses(3)
+    task = asyncio.create_task(running.keep_all(an_event(EventKind.WHILE_LEADER), ctx, Record(), pauses.sleep))
+    await asyncio.wait_for(pauses.over.wait(), 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert pauses.seconds == [1.0, 1.0, 1.0]
+
+
+async def test_all_work_runs_side_by_side_and_is_gone_when_the_call_ends(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("while-leader.d/a", 'echo $$ >> $OUT; [ "$1" = while-leader ] && exec sleep 1000')
+    hooks.add("while-leader.d/b", "trap 'exit 0' TERM; echo $$ >> $OUT; while :; do sleep 0.01; done")
+    hooks.add("general", "echo general >> $OUT")
+    task = asyncio.create_task(plugin.while_leader(an_event(), ctx))
+    groups = await until_noted(hooks, 2)
+    assert all(command.timeout is None and command.ends_with_authority for command in ctx.commands)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [living(int(group), []) for group in groups] == [[], []]
+    assert sorted(outcomes(ctx)) == [("a", "superseded"), ("b", "superseded")]
+
+
+async def test_without_authority_work_waits(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("while-leader.d/x", "echo x >> $OUT")
+    ctx.seconds = 0.0
+    pauses = Pauses(2)
+    task = asyncio.create_task(running.keep_all(an_event(EventKind.WHILE_LEADER), ctx, Record(), pauses.sleep))
+    await asyncio.wait_for(pauses.over.wait(), 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert hooks.noted() == []
+
+
+async def test_no_work_is_no_reason_to_return(ctx: FakeContext) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(plugin.while_leader(an_event(), ctx), 0.05)
+
+
+def test_the_plugin_is_a_module_of_hooks() -> None:
+    """Everything marked as a hook is one of the project, so that pluggy takes it."""
+    marked = {name for name, value in vars(plugin).items() if hasattr(value, f"{PROJECT}_impl")}
+    assert {kind.hook for kind in EventKind} <= marked
