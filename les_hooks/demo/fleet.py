@@ -69,7 +69,7 @@ class Fleet:
         try:
             # A session of its own: the terminal's Ctrl-C is for the demo, which then ends the daemons in order.
             process = subprocess.Popen(  # noqa: S603  (our own program)
-                [sys.executable, "-m", "les_hooks", "run", "-c", str(self.config(node))],
+                [sys.executable, "-P", "-m", "les_hooks", "run", "-c", str(self.config(node))],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=lines.writer,
