@@ -20,7 +20,9 @@ class NewFile:
 
 def existing(files: Iterable[NewFile]) -> list[Path]:
     """Which of the files are there already, dangling links included; a folder that is there is no obstacle."""
-    return [file.path for file in files if os.path.lexists(file.path) and not (file.text is None and file.path.is_dir())]
+    return [
+        file.path for file in files if os.path.lexists(file.path) and not (file.text is None and file.path.is_dir())
+    ]
 
 
 def write_all(files: Sequence[NewFile]) -> None:

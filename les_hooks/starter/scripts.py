@@ -1,4 +1,4 @@
-"""`hooks.d` as a new user gets it: a folder for each event, the sample scripts, and what to do with them. For this package."""
+"""`hooks.d` as a new user gets it: a folder for each event, sample scripts, and how to use them. For this package."""
 
 import sysconfig
 from collections.abc import Iterator
@@ -75,9 +75,9 @@ An executable in one of these folders runs when its event happens. One right her
 | --- | --- |
 {events}
 
-The event is the first argument; `LES_EVENT`, `LES_ROLE`, `LES_LEADER`, `LES_TERM` and others are in the environment, and
-all of it is one line of JSON on standard input. Scripts run in the order of their names, each with a time limit. They can
-be told the same event twice, so let them be idempotent.
+The event is the first argument; `LES_EVENT`, `LES_ROLE`, `LES_LEADER`, `LES_TERM` and others are in the environment,
+and all of it is one line of JSON on standard input. Scripts run in the order of their names, each with a time limit.
+They can be told the same event twice, so let them be idempotent.
 
     les hooks list                     what runs on which event, and why something does not
     les hooks run elected --dry-run    how scripts would be called

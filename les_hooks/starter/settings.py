@@ -1,8 +1,7 @@
 """A commented `les.toml`, made of the descriptions of its keys, so that it never lacks one. For this package."""
 
 import textwrap
-from collections.abc import Iterator, Mapping
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
 
 from les_hooks.config import KeyHelp, key_help
 from les_hooks.config.toml_text import toml_value
@@ -21,14 +20,18 @@ _SCRIPTS = "plugins.scripts"
 
 def settings_file(values: Mapping[str, object], remarks: Mapping[str, str]) -> str:
     """Return the text, with the `values` set, by dotted key; `remarks` are comments of their own for some of them."""
+    tables: dict[str, list[KeyHelp]] = {}
+    for key in key_help():
+        tables.setdefault(key.key.rpartition(".")[0], []).append(key)
     parts = [_HEAD]
-    for table, keys in groupby(key_help(), lambda key: key.key.rpartition(".")[0]):
-        parts.append("\n".join(_plugins(keys) if table.startswith("plugins.") else _table(table, keys, values, remarks)))
+    for table, keys in tables.items():
+        lines = _plugins(keys) if table.startswith("plugins.") else _table(table, keys, values, remarks)
+        parts.append("\n".join(lines))
     return "\n".join(parts)
 
 
 def _table(
-    table: str, keys: Iterator[KeyHelp], values: Mapping[str, object], remarks: Mapping[str, str]
+    table: str, keys: Iterable[KeyHelp], values: Mapping[str, object], remarks: Mapping[str, str]
 ) -> Iterator[str]:
     yield f"[{table}]"
     for key in keys:
@@ -39,7 +42,7 @@ def _table(
         yield ""
 
 
-def _plugins(keys: Iterator[KeyHelp]) -> Iterator[str]:
+def _plugins(keys: Iterable[KeyHelp]) -> Iterator[str]:
     yield from _comment(
         "Naming a plugin in a table of its own loads it: `les plugins list` shows which are installed. `scripts`, "
         "which runs what is in hooks.d, is on without one. Every plugin takes these keys, and some of its own."

@@ -57,6 +57,7 @@ HARDENING: Final = (
     # Files and devices.
     Directive(name="ProtectSystem", tight="strict", relaxed="no", why="scripts change files under /etc and elsewhere"),
     Directive(name="ProtectHome", tight="yes", relaxed="no", why=_NAMESPACE),
+    Directive(name="PrivateMounts", tight="yes", relaxed="no", why=_NAMESPACE),
     Directive(name="PrivateTmp", tight="yes", relaxed="no", why=_NAMESPACE),
     Directive(
         name="PrivateDevices", tight="yes", relaxed="no", why="scripts mount disks, and write to watchdogs and consoles"
@@ -122,7 +123,7 @@ def unit_file(program: Path, config: Path, *, root_scripts: bool) -> str:
 
 
 def _tight() -> Iterator[str]:
-    yield "# What the daemon and its scripts may not do: nearly everything. docs/systemd.md says what is left to scripts."
+    yield "# What the daemon and its scripts may not do. The unit of `les init --root-scripts` lets them do more."
     for directive in HARDENING:
         yield f"{directive.name}={directive.tight}"
 
@@ -146,11 +147,11 @@ def _word(path: Path) -> str:
     return f'"{text}"' if any(character in text for character in " \t'\";") else text
 
 
-_TIGHT_HEAD: Final = "tight: for scripts that need nothing of the host but its network"
-_RELAXED_HEAD: Final = "relaxed: for scripts that manage the host, as root"
+_TIGHT_HEAD: Final = "The tight unit: for scripts that need nothing of the host but its network"
+_RELAXED_HEAD: Final = "The relaxed unit: for scripts that manage the host, as root"
 
 _TEMPLATE: Final = """\
-# The {kind}.
+# {kind}.
 # Install: cp les.service /etc/systemd/system/ && systemctl enable --now les
 [Unit]
 Description=Leader election by seniority, with hooks
