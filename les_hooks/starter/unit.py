@@ -24,9 +24,7 @@ class Directive:
     why: str = ""
 
 
-_NAMESPACE: Final = (
-    "it would give the unit a view of its own of the file systems, and what a script mounts would stay in there"
-)
+_NAMESPACE: Final = "it comes with a mount namespace, in which what a script mounts is seen by nobody else"
 
 HARDENING: Final = (
     # Who it is, and what it may keep.
