@@ -1,22 +1,44 @@
 """The registry: finds plugins by entry point, loads those that are wanted, each by itself, and knows their hooks.
 
-pluggy gives discovery by name, the check of signatures, and the marker; calling is the dispatcher's. May be imported by
-`dispatch` and everything above.
+pluggy gives the check of signatures and the marker; calling is the dispatcher's. May be imported by `dispatch` and
+everything above.
 """
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from importlib.metadata import Distribution, entry_points
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import msgspec
 import pluggy
 
 from les_hooks.errors import PluginError
 from les_hooks.hookspecs import PROJECT, HookSpecs
+from les_hooks.text import error_words
 
-__all__ = ["Implementation", "PluginInfo", "PluginState", "Registry"]
+__all__ = ["Implementation", "Installed", "PluginInfo", "PluginState", "Registry"]
+
+
+class Installed(Protocol):
+    """What offers a plugin: an `importlib.metadata.EntryPoint`, or what stands for one in the tests of a plugin."""
+
+    @property
+    def name(self) -> str:
+        """The name of the plugin."""
+
+    @property
+    def value(self) -> str:
+        """Where it is, in words."""
+
+    @property
+    def dist(self) -> Distribution | None:
+        """What it came with."""
+
+    def load(self) -> Any:
+        """Import it."""
 
 
 class PluginState(StrEnum):
@@ -55,141 +77,164 @@ class Implementation:
         return {name: offered[name] for name in self.arguments if name in offered}
 
 
-class Registry:
-    """The plugins of one node. `installed` are the entry points to choose from, by default those of this Python."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    """A plugin that can be called."""
 
-    def __init__(self, installed: Iterable[EntryPoint] | None = None) -> None:
+    hooks: Mapping[str, Implementation]
+    config_type: type[msgspec.Struct] | None
+
+
+class Registry:
+    """The plugins of one node. `installed` is what there is to choose from: by default this Python's entry points."""
+
+    def __init__(self, installed: Iterable[Installed] | None = None) -> None:
         found = entry_points(group=PROJECT) if installed is None else installed
-        self._installed: dict[str, EntryPoint] = {}
+        self._installed: dict[str, tuple[Installed, ...]] = {}
+        for point in sorted(found, key=lambda point: (point.name, point.value)):
+            self._installed[point.name] = (*self._installed.get(point.name, ()), point)
+        self._loaded: dict[str, _Loaded] = {}
         self._failed: dict[str, str] = {}
         self._disabled: frozenset[str] = frozenset()
-        self._order: list[str] = []
-        self._manager = pluggy.PluginManager(PROJECT)
-        self._manager.add_hookspecs(HookSpecs)
-        for point in sorted(found, key=lambda point: (point.name, point.value)):
-            if self._installed.setdefault(point.name, point).value != point.value:
-                self._failed[point.name] = (
-                    f"two distributions offer it: {self._installed[point.name].value}, {point.value}"
-                )
 
     def load(self, names: Sequence[str], *, disabled: Iterable[str] = ()) -> None:
-        """Import and register the named plugins that are not loaded yet; drop those that are not named any more.
+        """Have exactly the named plugins loaded: those that are stay as they are, those that failed are tried again.
 
         Their hooks are called in the order of `names`. What fails is kept as failed with its reason and the rest is
         loaded; nothing is raised.
         """
+        before, self._loaded, self._failed = self._loaded, {}, {}
         self._disabled = frozenset(disabled)
-        for name in [loaded for loaded in self._order if loaded not in names]:
-            self._manager.unregister(name=name)
-        self._order = [name for name in names if self._manager.has_plugin(name) or self._loads(name)]
+        for name in names:
+            try:
+                self._loaded[name] = before.get(name) or self._load(name)
+            except PluginError as error:
+                self._failed[name] = error.why
 
-    def _loads(self, name: str) -> bool:
-        try:
-            self._register(name)
-        except PluginError as error:
-            self._failed[name] = error.why
-            return False
-        return True
-
-    def _register(self, name: str) -> None:
-        if name in self._failed and name in self._installed and self._failed[name].startswith("two distributions"):
-            raise PluginError(name, self._failed[name])
-        point = self._installed.get(name)
-        if point is None:
+    def _load(self, name: str) -> _Loaded:
+        points = self._installed.get(name, ())
+        if not points:
             raise PluginError(name, f"is not installed; try: pip install les-hooks-{name}")
-        plugin = _imported(name, point)
+        if len(points) > 1:
+            offers = " and ".join(f"{_distribution(point) or 'somebody'} ({point.value})" for point in points)
+            raise PluginError(name, f"is offered by {offers}; uninstall all but one")
+        plugin = _import(name, points[0])
         try:
-            self._manager.register(plugin, name=name)
-            self._check_names(name, plugin)
-        except (pluggy.PluginValidationError, ValueError) as error:
-            if self._manager.has_plugin(name):  # pluggy 1.6 leaves a plugin that failed half registered
-                self._manager.unregister(name=name)
-            raise PluginError(name, str(error).replace("\n", " ")) from error
-        self._failed.pop(name, None)
-
-    def _check_names(self, name: str, plugin: object) -> None:
-        """A hook whose name we do not know would never be called: say so instead."""
-        for caller in self._manager.get_hookcallers(plugin) or ():
-            if not caller.has_spec() and not all(impl.optionalhook for impl in caller.get_hookimpls()):
-                raise ValueError(f"{caller.name!r} is no hook of les-hooks")
+            return _register(name, plugin)
+        except PluginError:
+            raise
+        except (Exception, SystemExit) as error:  # looking at an object runs a stranger's code, too
+            raise PluginError(name, f"cannot be registered: {error_words(error)}") from error
 
     @property
     def loaded(self) -> tuple[str, ...]:
         """The names of the loaded plugins, in the order of their calls."""
-        return tuple(self._order)
+        return tuple(self._loaded)
 
     def implementations(self, hook: str) -> tuple[Implementation, ...]:
         """Who implements the hook, in the order of the calls."""
-        caller = getattr(self._manager.hook, hook)
-        found = {impl.plugin_name: impl for impl in caller.get_hookimpls()}
-        return tuple(
-            Implementation(name, found[name].function, tuple(found[name].argnames))
-            for name in self._order
-            if name in found
-        )
+        return tuple(plugin.hooks[hook] for plugin in self._loaded.values() if hook in plugin.hooks)
 
     def implementation(self, plugin: str, hook: str) -> Implementation | None:
-        """The plugin's function for the hook, if it has one."""
-        return next((found for found in self.implementations(hook) if found.plugin == plugin), None)
+        """The plugin's function for the hook, if it is loaded and has one."""
+        loaded = self._loaded.get(plugin)
+        return loaded.hooks.get(hook) if loaded is not None else None
 
     def config_types(self, names: Sequence[str]) -> Mapping[str, type[msgspec.Struct] | None]:
         """The structs of the tables of those of the named plugins that can be loaded; None for who takes no keys.
 
-        Loads them.
+        Loads them, and unloads none.
         """
-        self.load(tuple(dict.fromkeys([*self._order, *names])), disabled=self._disabled)
-        types: dict[str, type[msgspec.Struct] | None] = dict.fromkeys(name for name in names if name in self._order)
-        for found in self.implementations("config_type"):
-            if found.plugin in types:
-                try:
-                    types[found.plugin] = found.function()
-                except (Exception, SystemExit) as error:
-                    self.fail(found.plugin, f"config_type: {_in_words(error)}")
-                    del types[found.plugin]
-        return types
+        self.load(tuple(dict.fromkeys([*self._loaded, *names])), disabled=self._disabled)
+        return {name: self._loaded[name].config_type for name in names if name in self._loaded}
 
     def fail(self, name: str, why: str) -> None:
-        """Give up on a loaded plugin."""
-        self._manager.unregister(name=name)
-        self._order.remove(name)
+        """Give up on a plugin until it is loaded anew."""
+        self._loaded.pop(name, None)
         self._failed[name] = why
 
     def infos(self) -> tuple[PluginInfo, ...]:
         """All plugins that are installed, loaded or wanted, by name."""
-        names = sorted({*self._installed, *self._failed, *self._order})
-        return tuple(self._info(name) for name in names)
+        return tuple(self._info(name) for name in sorted({*self._installed, *self._loaded, *self._failed}))
 
     def _info(self, name: str) -> PluginInfo:
-        point = self._installed.get(name)
-        distribution = point.dist if point is not None else None
-        plugin = self._manager.get_plugin(name)
-        callers = self._manager.get_hookcallers(plugin) if plugin is not None else None
+        points = self._installed.get(name, ())
+        loaded = self._loaded.get(name)
         return PluginInfo(
             name=name,
-            distribution=distribution.name if distribution is not None else "",
-            version=distribution.version if distribution is not None else "",
+            distribution=", ".join(_distribution(point) for point in points),
+            version=", ".join(point.dist.version for point in points if point.dist is not None),
             state=self._state(name),
             why=self._failed.get(name, ""),
-            hooks=tuple(sorted(caller.name for caller in callers or ())),
+            hooks=tuple(sorted(loaded.hooks)) if loaded is not None else (),
         )
 
     def _state(self, name: str) -> PluginState:
-        if name in self._order:
+        if name in self._loaded:
             return PluginState.LOADED
-        if name in self._disabled:
-            return PluginState.DISABLED
-        return PluginState.FAILED if name in self._failed else PluginState.AVAILABLE
+        if name in self._failed:
+            return PluginState.FAILED
+        return PluginState.DISABLED if name in self._disabled else PluginState.AVAILABLE
 
 
-def _imported(name: str, point: EntryPoint) -> object:
+def _distribution(point: Installed) -> str:
+    return point.dist.name if point.dist is not None else ""
+
+
+def _import(name: str, point: Installed) -> object:
     try:
         plugin: object = point.load()
     except (Exception, SystemExit) as error:  # whatever a stranger's module does while it is imported
-        raise PluginError(name, f"cannot be imported: {_in_words(error)}") from error
+        raise PluginError(name, f"cannot be imported: {error_words(error)}") from error
     if isinstance(plugin, type):
+        # pluggy would take it, and every call would then lack its `self`.
         raise PluginError(name, f"its entry point {point.value} is a class; point it at a module or an object")
     return plugin
 
 
-def _in_words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
+def _register(name: str, plugin: object) -> _Loaded:
+    """Check the plugin against the hookspecs.
+
+    Each plugin has a manager of its own, which is thrown away where it fails: pluggy 1.6 leaves such a plugin half
+    registered, and the name of a hook that nobody knows stays in a manager for ever.
+    """
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(HookSpecs)
+    try:
+        manager.register(plugin, name=name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(name, " ".join(str(error).split())) from error
+    hooks = {}
+    for caller in manager.get_hookcallers(plugin) or ():
+        if not caller.has_spec():
+            continue  # `optionalhook`: meant for another version of les-hooks
+        (impl,) = caller.get_hookimpls()
+        if impl.wrapper or impl.hookwrapper:
+            raise PluginError(
+                name, f"{caller.name} is a wrapper, and hooks here are called one by one; remove the mark"
+            )
+        _check_kind(name, caller.name, impl.function)
+        hooks[caller.name] = Implementation(name, impl.function, tuple(impl.argnames))
+    return _Loaded(hooks=MappingProxyType(hooks), config_type=_config_type(name, hooks.get("config_type")))
+
+
+def _check_kind(name: str, hook: str, function: object) -> None:
+    awaited = inspect.iscoroutinefunction(function)
+    if hook == "while_leader" and not awaited:
+        # A thread cannot be ended, and this one would have to be.
+        raise PluginError(name, "while_leader must be `async def`")
+    if hook in ("config_type", "commands") and awaited:
+        raise PluginError(name, f"{hook} must be `def`: nobody can await it where it is called")
+
+
+def _config_type(name: str, found: Implementation | None) -> type[msgspec.Struct] | None:
+    if found is None:
+        return None
+    try:
+        kind = found.function()
+    except (Exception, SystemExit) as error:
+        raise PluginError(name, f"config_type: {error_words(error)}") from error
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        raise PluginError(name, f"config_type returned {type(kind).__name__}; return a subclass of msgspec.Struct")
+    return kind

@@ -1,6 +1,6 @@
 """Foreign text made harmless, for terminals and for encoders. Imports nothing of ours; anybody may import it."""
 
-__all__ = ["encodable", "printable"]
+__all__ = ["encodable", "error_words", "printable"]
 
 
 def printable(text: str) -> str:
@@ -18,3 +18,12 @@ def encodable(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def error_words(error: BaseException, most: int = 500) -> str:
+    """Tell an error that a stranger's code raised, on one line of at most `most` characters."""
+    try:
+        words = str(error)
+    except Exception:  # a stranger's `__str__`
+        words = "(its message cannot be had)"
+    return encodable(printable(f"{type(error).__name__}: {words}" if words else type(error).__name__))[:most]

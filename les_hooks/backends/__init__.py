@@ -23,7 +23,10 @@ Save = Callable[[int, float], Awaitable[None]]
 
 
 class Backend(Protocol):
-    """An engine that says who leads; made with an OnView, an OnAuthority and a Save. Times are boottime seconds."""
+    """An engine that says who leads; made with an OnView, an OnAuthority and a Save. Times are boottime seconds.
+
+    It also calls `on_beat` regularly from the loop of its election, and so shows that this still turns.
+    """
 
     @property
     def authority_end(self) -> float:
@@ -44,6 +47,9 @@ class Backend(Protocol):
 
     def step_down(self, reason: Reason) -> None:
         """Give up leadership, and stay unfit for a while; nothing happens on a node that does not lead."""
+
+    def set_seeds(self, seeds: tuple[str, ...]) -> None:
+        """Look for these nodes from now on, and for those before no more."""
 
     async def leave(self, limit: float) -> None:
         """Say goodbye and close; a leader is demoted first, by a view. Returns when done, or after `limit` seconds."""

@@ -21,10 +21,9 @@ __all__ = [
 ]
 
 NAME_PATTERN = f"^{NAME.pattern}$"
-ADDRESS_PATTERN = r"^(\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
+ADDRESS_PATTERN = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
 """What names and addresses look like, for schemas; the parsers are the authority."""
 
-_SCOPE = re.compile(r"[A-Za-z0-9._-]{1,15}")
 _LONGEST_NAME = 64
 
 
@@ -46,8 +45,8 @@ def listen_address(text: str) -> tuple[str, int]:
     """Take an address to listen on apart; port 0 lets the system choose."""
     host, colon, port = text.rpartition(":")
     if port == "0":
-        return _parse(f"{host}{colon}1")[0], 0
-    return _parse(text)
+        return parse_address(f"{host}{colon}1")[0], 0
+    return parse_address(text)
 
 
 def parse_listen(text: str) -> Address:
@@ -57,7 +56,7 @@ def parse_listen(text: str) -> Address:
 
 def parse_seed(text: str) -> Address:
     """Read the address of another node; host names are allowed."""
-    host, port = _parse(text)
+    host, port = parse_address(text)
     ip = _ip(host)
     if ip and (ip.is_unspecified or ip.is_multicast):
         raise ValueError("is not the address of one node")
@@ -66,25 +65,13 @@ def parse_seed(text: str) -> Address:
 
 def parse_advertise(text: str) -> Address:
     """Read the address that names this node for all others, on any of their hosts."""
-    address = parse_seed(text)
-    if "%" in address:
-        raise ValueError("names an interface of this host, which means nothing on others")
-    return address
+    return parse_seed(text)
 
 
 def is_loopback(host: str) -> bool:
     """Say whether only this host reaches `host`; of names only `localhost` is taken to be so."""
     ip = _ip(host)
     return ip.is_loopback if ip else host.rstrip(".") == "localhost"
-
-
-def _parse(text: str) -> tuple[str, int]:
-    host, port = parse_address(text)
-    _, percent, scope = host.partition("%")
-    # The standard library takes any text for the name of an interface.
-    if percent and not _SCOPE.fullmatch(scope):
-        raise ValueError("has no usable interface after the %")
-    return host, port
 
 
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

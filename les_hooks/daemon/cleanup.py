@@ -1,18 +1,16 @@
 """`les cleanup`: what a daemon that died could not do itself. Run by the guard, by systemd, or by hand."""
 
-import time
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.audit import Action, Audit, Outcome
+from les_hooks.audit import Action, Outcome
 from les_hooks.config import Config
 from les_hooks.daemon.clock import boottime
-from les_hooks.daemon.narrator import Narrator, Origin, Past
+from les_hooks.daemon.parts import make_audit, make_narrator
 from les_hooks.daemon.setup import NoAuthority, Plugins, recorder
 from les_hooks.daemon.state import StateStore
 from les_hooks.dispatch import Dispatcher
-from les_hooks.members import Address, Boot
 from les_hooks.plugins import Registry
 from les_hooks.processes import Runner
 
@@ -45,17 +43,8 @@ async def clean_up(
 
 
 async def _clean_up(config: Config, store: StateStore, log: FilteringBoundLogger, registry: Registry) -> Cleaned:
-    boot: Boot = store.next_boot()
-    told = store.last_told
-    audit = Audit(
-        config.log.audit,
-        node=config.node.advertise,
-        cluster=config.cluster.name,
-        boot=boot.counter,
-        wall=time.time,
-        log=log,
-        after_seq=told.audit_seq if told is not None else 0,
-    )
+    boot = store.next_boot()
+    audit = make_audit(config, store, boot, log)
     record = recorder(audit)
     plugins = Plugins(registry=registry, log=log, record=record, runner=Runner(None, boottime))
     plugins.load(config)
@@ -67,18 +56,11 @@ async def _clean_up(config: Config, store: StateStore, log: FilteringBoundLogger
         clock=boottime,
         on_released=lambda _: None,
         on_critical=lambda _: None,
+        on_broken=lambda _: None,
     )
     dispatcher.configure(plugins.contexts, plugins.settings)
     dispatcher.start()
-    narrator = Narrator(
-        Origin(
-            node=Address(config.node.advertise), name=config.node.name, cluster=config.cluster.name, nonce=boot.nonce
-        ),
-        past=Past(leader=told.leader, term=told.term) if told is not None else Past(),
-        next_seq=store.next_seq,
-        wall=time.time,
-    )
-    dispatcher.submit(narrator.crashed())
+    dispatcher.submit(make_narrator(config, store, boot).crashed())
     await dispatcher.drained(plugins.limit)
     failed = []
     for name in registry.loaded:

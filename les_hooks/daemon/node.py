@@ -6,28 +6,28 @@ The command line and library users make one; see `Node`. Imported by `control`, 
 import asyncio
 import contextlib
 import math
-import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks import __version__
-from les_hooks.audit import Action, Audit, Outcome
-from les_hooks.backends.peers import PeersBackend, Settings
-from les_hooks.config import Config, changes, restart_keys
+from les_hooks.audit import Action
+from les_hooks.config import Config, changes
 from les_hooks.daemon.authority import BackendAuthority
-from les_hooks.daemon.clock import boottime, instant
-from les_hooks.daemon.narrator import Narrator, Origin, Past
-from les_hooks.daemon.setup import Plugins, recorder
-from les_hooks.daemon.state import StateStore
+from les_hooks.daemon.chronicle import Chronicle
+from les_hooks.daemon.clock import boottime
+from les_hooks.daemon.parts import cleanup_command, make_audit, make_backend, make_narrator, open_store
+from les_hooks.daemon.reload import check_live
+from les_hooks.daemon.setup import Plugins, announce, recorder
 from les_hooks.daemon.story import Story
 from les_hooks.dispatch import Dispatcher
-from les_hooks.election.identity import Identity, Timing
-from les_hooks.errors import ConfigError, Problem
-from les_hooks.events import Event, EventKind, Reason
+from les_hooks.election.identity import Identity
+from les_hooks.errors import ControlError
+from les_hooks.events import Event, Reason
+from les_hooks.failures import report_failure
 from les_hooks.guard import Guard
 from les_hooks.log import Threshold, make_log
 from les_hooks.members import Address, View
@@ -35,21 +35,6 @@ from les_hooks.plugins import Registry
 from les_hooks.processes import Runner
 
 __all__ = ["Node"]
-
-# `les cleanup` of the daemon before, or that daemon itself, may hold the state directory for as long as its hooks run.
-_LOCK_PATIENCE_SECONDS = 60.0
-
-_RECORDED = {
-    EventKind.ELECTED: Action.LEADER_ELECTED,
-    EventKind.DEMOTED: Action.LEADER_DEMOTED,
-    EventKind.REASSERTED: Action.LEADER_REASSERTED,
-    EventKind.LEADER_CHANGED: Action.LEADER_CHANGED,
-    EventKind.MEMBER_JOINED: Action.MEMBER_JOINED,
-    EventKind.MEMBER_LEFT: Action.MEMBER_LEFT,
-    EventKind.MEMBER_LOST: Action.MEMBER_LOST,
-    EventKind.STARTED: Action.NODE_SETTLED,
-    EventKind.STOPPING: Action.NODE_STOPPING,
-}
 
 
 class Node:
@@ -70,49 +55,63 @@ class Node:
         log: FilteringBoundLogger | None = None,
         registry: Registry | None = None,
         cleanup: Sequence[str] | None = None,
+        on_beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """`cleanup` is the command that the guard runs if this process dies; by default `les cleanup` of the file."""
+        """`cleanup` is the command that the guard runs if this process dies; by default `les cleanup` of the file.
+
+        `on_beat` is called once a heartbeat by the election itself, for as long as it runs: it feeds a watchdog.
+        """
         self.config = config
-        self.threshold = Threshold(config.log.level)
-        self.log = log or make_log(config.log.format, self.threshold)
+        self.configured_at = time.time()
+        self.started_at = self.started_boottime = 0.0
+        self.broken: BaseException | None = None
         self.registry = registry or Registry()
         self.story = Story()
-        self.started_at = 0.0
-        self._cleanup = _cleanup_command(config) if cleanup is None else tuple(cleanup)
+        self._threshold = Threshold(config.log.level)
+        self.log = log or make_log(config.log.format, self._threshold)
+        self._cleanup = cleanup_command(config) if cleanup is None else tuple(cleanup)
+        self._on_beat = on_beat
         self._close = contextlib.AsyncExitStack()
-        self._settled = asyncio.Event()
-        self._view: View | None = None
-        self._led = asyncio.Condition()
+        self._chronicle: Chronicle | None = None
+        self._news = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._ending: asyncio.Task[None] | None = None
 
     # -- for users -----------------------------------------------------------------------------------------------------
 
     @property
     def is_leader(self) -> bool:
         """Whether this node leads and may act on it at this moment."""
-        return self._view is not None and self._view.leading and self.authority.left() > 0.0
+        return self.view is not None and self.view.leading and self.authority.left() > 0.0
 
     @property
     def view(self) -> View | None:
         """The cluster as this node sees it, None before the first view."""
-        return self._view
+        return self._chronicle.view if self._chronicle is not None else None
 
     @property
     def leader(self) -> Address | None:
         """The leader that this node accepts."""
-        return self._view.leader if self._view is not None else None
+        return self.view.leader if self.view is not None else None
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncGenerator[Event, None]:
         """All events of this node, from its start until it has stopped."""
         return self.story.listen(from_start=True)
 
     async def wait_settled(self) -> None:
         """Wait for the first view of the cluster."""
-        await self._settled.wait()
+        await self.chronicle.settled.wait()
 
     async def wait_elected(self) -> None:
-        """Wait until this node leads."""
-        async with self._led:
-            await self._led.wait_for(lambda: self.is_leader)
+        """Wait until this node leads. Raises ControlError where it stops instead."""
+        while not self.is_leader:
+            if self._stopped.is_set():
+                raise ControlError("this node has stopped, and will lead no more")
+            await self._news.wait()
+
+    async def wait_stopped(self) -> None:
+        """Wait until this node has stopped; where it did so by itself, `broken` is the error that it met."""
+        await self._stopped.wait()
 
     def step_down(self, reason: Reason = Reason.OPERATOR) -> None:
         """Give up leadership if this node has it, and stay unfit for `hold`."""
@@ -123,17 +122,15 @@ class Node:
 
         Raises ConfigError, and changes nothing, where a key differs that only a restart can change.
         """
-        fixed = restart_keys(self.config, config)
-        if fixed:
-            why = "cannot change while the node runs; restart it, or put the old value back"
-            raise ConfigError(tuple(Problem(where=config.origins.get(key, ""), key=key, message=why) for key in fixed))
+        check_live(self.config, config)
         changed = changes(self.config, config)
-        self.config = config
-        self.threshold.level = config.log.level
+        self.config, self.configured_at = config, time.time()
+        self._threshold.level = config.log.level
         self.backend.set_seeds(tuple(config.cluster.seeds))
-        self.apply_plugins(config)
+        self._apply_plugins()
         self.audit.record(Action.CONFIG_RELOADED, changed=changed)
-        self._tell(self.narrator.again(Reason.RELOAD))
+        if self.chronicle.settled.is_set():
+            self.chronicle.tell(self.chronicle.narrator.again(Reason.RELOAD))
         return changed
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -155,171 +152,135 @@ class Node:
 
     async def _start(self) -> None:
         config, close = self.config, self._close
-        self.store = await asyncio.to_thread(StateStore.open, config.node.state_dir, _LOCK_PATIENCE_SECONDS)
+        self.store = await open_store(config.node.state_dir, self.log)
         close.callback(self.store.close)
-        boot = self.store.next_boot()
-        identity = Identity(
-            address=Address(config.node.advertise), name=config.node.name, version=__version__, boot=boot
-        )
-        past = self.store.last_told
-        self.audit = Audit(
-            config.log.audit,
-            node=identity.address,
-            cluster=config.cluster.name,
-            boot=boot.counter,
-            wall=time.time,
-            log=self.log,
-            after_seq=past.audit_seq if past is not None else 0,
-        )
+        self.boot = self.store.next_boot()
+        self.audit = make_audit(config, self.store, self.boot, self.log)
         close.callback(self.audit.close)
-        self.backend = self._make_backend(identity)
+        self.backend = make_backend(
+            config,
+            self.store,
+            Identity(
+                address=Address(config.node.advertise), name=config.node.name, version=__version__, boot=self.boot
+            ),
+            log=self.log,
+            on_view=self._on_view,
+            on_authority=self._on_authority,
+            on_beat=self._on_beat,
+        )
         await self.backend.start()
         close.push_async_callback(self.backend.leave, 0.0)
-        self.store.mark_running(boot)
+        self.store.mark_running(self.boot)
         self.audit.record(Action.NODE_STARTED, version=__version__, crashed_before=self.store.crashed)
         self.guard = Guard(self.log)
         self.guard.start(self._cleanup)
         close.push_async_callback(self.guard.close)
         self.authority = BackendAuthority(self.backend, boottime, config.timing.failure)
-        self.narrator = Narrator(
-            Origin(node=identity.address, name=identity.name, cluster=config.cluster.name, nonce=boot.nonce),
-            past=Past(leader=past.leader, term=past.term, members=frozenset(past.members)) if past else Past(),
-            next_seq=self.store.next_seq,
-            wall=time.time,
-        )
-        self._load_plugins()
-        self.dispatcher.start()
-        close.push_async_callback(self.dispatcher.close)
-        self.started_at = time.time()
-        self._tell(self.narrator.startup())
+        self._make_hooks()
+        self.started_at, self.started_boottime = time.time(), boottime()
+        self.chronicle.tell(self.chronicle.narrator.startup())
         await self.dispatcher.drained(self.plugins.limit)
         await self.backend.join()
 
-    def _make_backend(self, identity: Identity) -> PeersBackend:
-        config = self.config
-        timing = Timing(
-            heartbeat=config.timing.heartbeat,
-            failure=config.timing.failure,
-            settle=config.timing.settle,
-            hold=config.timing.hold,
-            loop_rate=config.timing.loop_rate,
-        )
-        host, port = config.node.listen
-        settings = Settings(
-            identity=identity,
-            cluster=config.cluster.name,
-            host=host,
-            port=port,
-            seeds=tuple(config.cluster.seeds),
-            retry=config.timing.retry,
-            timing=timing,
-        )
-        return PeersBackend(
-            settings,
-            term=self.store.term,
-            newest=self.store.newest,
-            clock=instant,
-            on_view=self._on_view,
-            on_authority=self._on_authority,
-            save=self.store.save,
-        )
-
-    def _load_plugins(self) -> None:
+    def _make_hooks(self) -> None:
+        """Load the plugins, and have their hooks called from now on."""
+        record = recorder(self.audit)
         self.plugins = Plugins(
             registry=self.registry,
             log=self.log,
-            record=recorder(self.audit),
+            record=record,
             runner=Runner(self.guard, boottime),
             authority=self.authority,
         )
         self.dispatcher = Dispatcher(
             registry=self.registry,
             authority=self.authority,
-            record=recorder(self.audit),
+            record=record,
             log=self.log,
             clock=boottime,
             on_released=self._on_released,
             on_critical=lambda plugin: self.step_down(Reason.CRITICAL),
+            on_broken=self._on_broken,
         )
-        self.apply_plugins(self.config)
+        self._apply_plugins()
+        self.dispatcher.start()
+        self._close.push_async_callback(self.dispatcher.close)
+        self._chronicle = Chronicle(
+            narrator=make_narrator(self.config, self.store, self.boot),
+            dispatcher=self.dispatcher,
+            audit=self.audit,
+            store=self.store,
+            story=self.story,
+            log=self.log,
+        )
 
-    def apply_plugins(self, config: Config) -> None:
-        """Have exactly the plugins of this configuration loaded, and say which they are."""
-        before = set(self.registry.loaded)
-        self.plugins.load(config)
+    @property
+    def chronicle(self) -> Chronicle:
+        """What this node has seen and told; there is one once it has been entered."""
+        assert self._chronicle is not None, "enter the node first"
+        return self._chronicle
+
+    def _apply_plugins(self) -> None:
+        """Have exactly the plugins of the configuration loaded, and say which they are."""
+        before = tuple(self.plugins.contexts)
+        self.plugins.load(self.config)
         self.dispatcher.configure(self.plugins.contexts, self.plugins.settings)
-        for info in self.registry.infos():
-            if info.name in self.registry.loaded and info.name not in before:
-                self.audit.record(Action.PLUGIN_LOADED, plugin=info.name, version=info.version)
-            elif info.why and info.name in config.plugins:
-                self.log.error("plugin-failed", plugin=info.name, reason=info.why)
-                self.audit.record(Action.PLUGIN_FAILED, Outcome.FAILURE, plugin=info.name, reason=info.why)
+        announce(self.registry, before, self.config, audit=self.audit, log=self.log)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether this node is about to stop, or has stopped."""
+        return self._ending is not None
 
     async def stop(self) -> None:
-        """Demote, say goodbye, finish the hooks, and end. May be called more than once."""
-        if not self.started_at:
-            return
-        self._tell(self.narrator.stopping())
-        limit = self.plugins.limit
-        await self.backend.leave(limit)
-        await self.dispatcher.drained(limit)
-        self.started_at = 0.0
-        self.story.end()
-        self.audit.record(Action.NODE_STOPPED)
-        with contextlib.suppress(OSError):
-            self.store.mark_stopped()
-        await self._close.aclose()
+        """Demote, say goodbye, finish the hooks, and end. May be called more than once, by several at a time."""
+        if self.started_at:
+            self._end()
+        if self._ending is not None:
+            await asyncio.shield(self._ending)
+
+    def _end(self) -> None:
+        self._ending = self._ending or asyncio.create_task(self._stop(), name="node-stop")
+
+    async def _stop(self) -> None:
+        self.chronicle.tell(self.chronicle.narrator.stopping())
+        # Nobody runs the demote hooks of a node whose lanes broke; `les cleanup` does, and needs no waiting here.
+        limit = self.plugins.limit if self.broken is None else 0.0
+        try:
+            await self.backend.leave(limit)
+            await self.dispatcher.drained(limit)
+            self.audit.record(Action.NODE_STOPPED)
+            if self.broken is None:
+                with contextlib.suppress(OSError):
+                    self.store.mark_stopped()
+            await self._close.aclose()
+        finally:
+            self.story.end()
+            self._stopped.set()
+            self._tell_waiters()
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
     def _on_view(self, view: View) -> None:
-        self._view = view
-        for event in self.narrator.tell(view):
-            self._tell(event)
-        if view.settled:
-            self._settled.set()
-            self.store.told(
-                leader=self.narrator.leader,
-                term=view.term,
-                members=tuple(member.address for member in view.members),
-                audit_seq=self.audit.seq,
-            )
-
-    def _tell(self, event: Event) -> None:
-        self.audit.leadership(event.term, event.leader)
-        self.dispatcher.submit(event)
-        self.audit.record(
-            _RECORDED[event.kind],
-            reason=event.reason,
-            event_id=event.id,
-            event_seq=event.seq,
-            role=event.role,
-            member=event.member,
-            previous_leader=event.previous_leader,
-            members=event.members,
-            replay=event.replay,
-        )
-        self.log.info(
-            str(event.kind),
-            term=event.term,
-            leader=event.leader,
-            reason=str(event.reason),
-            **({"member": event.member} if event.member else {}),
-        )
-        self.story.tell(event)
+        self.chronicle.see(view)
+        self._tell_waiters()
 
     def _on_authority(self, end: float) -> None:
         if end > -math.inf:
             self.guard.authority(end)
         self.authority.changed()
+        self._tell_waiters()
+
+    def _on_broken(self, error: BaseException) -> None:
+        """Without its lanes this node must not lead: end, so that the next in line does."""
+        report_failure("the dispatcher", error)
+        self.broken = self.broken or error
+        self._end()
 
     def _on_released(self, event: Event) -> None:
         if event.reason is not Reason.STARTUP:
             self.backend.released()
 
-
-def _cleanup_command(config: Config) -> tuple[str, ...]:
-    """What undoes the work of a daemon that died; without a file there is nothing to tell it the configuration."""
-    if config.source is None:
-        return ()
-    return (sys.executable, "-m", "les_hooks", "cleanup", "--config", str(config.source))
+    def _tell_waiters(self) -> None:
+        self._news.set()
+        self._news.clear()

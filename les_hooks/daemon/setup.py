@@ -1,6 +1,6 @@
 """From a configuration to loaded plugins with their contexts: what the daemon, `les check` and `les cleanup` share."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from les_hooks.dispatch import Authority, PluginContext, PluginSettings, Recorde
 from les_hooks.plugins import Registry
 from les_hooks.processes import Runner
 
-__all__ = ["NoAuthority", "Plugins", "load_config", "recorder"]
+__all__ = ["NoAuthority", "Plugins", "announce", "load_config", "recorder"]
 
 SCRIPTS = "scripts"
 """The one plugin that is always loaded; `[hooks]` is its table."""
@@ -50,6 +50,18 @@ def recorder(audit: Audit) -> Recorder:
             audit.record(Action(action), Outcome(outcome), **fields)  # type: ignore[arg-type]  # checked by the tests
 
     return record
+
+
+def announce(
+    registry: Registry, before: Collection[str], config: Config, *, audit: Audit, log: FilteringBoundLogger
+) -> None:
+    """Say which plugins are loaded that were not `before`, and which could not be."""
+    for info in registry.infos():
+        if info.name in registry.loaded and info.name not in before:
+            audit.record(Action.PLUGIN_LOADED, plugin=info.name, version=info.version)
+        elif info.why and info.name in config.plugins:
+            log.error("plugin-failed", plugin=info.name, reason=info.why)
+            audit.record(Action.PLUGIN_FAILED, Outcome.FAILURE, plugin=info.name, reason=info.why)
 
 
 class NoAuthority:
@@ -94,9 +106,13 @@ class Plugins:
         return _WIND_UP_SECONDS + sum(settings.timeout + _WIND_UP_SECONDS for settings in self.settings.values())
 
     def _context(self, name: str, config: Config) -> PluginContext:
+        """Make the plugin's context; one whose configuration is the same stays, and with it what hangs on it."""
         own: Any = config.plugins[name].config
         if name == SCRIPTS and own is not None:
             own = msgspec.structs.replace(own, dir=str(config.hooks.dir), timeout=config.plugins[name].timeout)
+        known = self.contexts.get(name)
+        if known is not None and known.config == own:
+            return known
         return PluginContext(
             name=name,
             config=own,

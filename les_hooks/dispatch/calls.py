@@ -11,17 +11,21 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from les_hooks.plugins import Implementation
+from les_hooks.text import error_words
 
-__all__ = ["CallOutcome", "CallResult", "Caller"]
+__all__ = ["CallOutcome", "CallResult", "Caller", "Overtaken"]
 
 # What an ended call gets to wind up: ending a process group takes up to 5 s from TERM to KILL, and a moment to reap.
 _WIND_UP_SECONDS = 8.0
 
-# A thread cannot be stopped. A demotion waits this long for one, and a plugin gets no more of them than this at once.
-_THREAD_GRACE_SECONDS = 5.0
-_MOST_STRAY_THREADS = 3
+# A thread cannot be stopped, nor a coroutine that swallows its cancellation. A plugin gets no more of them than this.
+_MOST_STRAYS = 3
+
+Overtaken = asyncio.Future[None]
+"""Done as soon as the work that it belongs to is no longer wanted."""
 
 
 class CallOutcome(StrEnum):
@@ -38,7 +42,7 @@ class CallResult:
     """How a hook call ended, after how many seconds; `value` is what it returned, `error` what it raised, in words."""
 
     outcome: CallOutcome
-    seconds: float
+    seconds: float = 0.0
     value: object = None
     error: str = ""
 
@@ -48,82 +52,101 @@ class Caller:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._threads: Counter[str] = Counter()
+        self._strays: Counter[str] = Counter()
 
-    async def call(self, implementation: Implementation, arguments: dict[str, object], timeout: float) -> CallResult:
-        """Call the hook and wait for it, at most `timeout` seconds; never raises.
+    async def call(
+        self,
+        implementation: Implementation,
+        arguments: dict[str, object],
+        timeout: float | None,
+        overtaken: Overtaken | None = None,
+    ) -> CallResult:
+        """Call the hook and wait for it, at most `timeout` seconds, None for as long as it takes.
 
-        When the task that waits here is cancelled, the hook is ended and the result says `superseded`.
+        Whatever the hook raises becomes the result. When it is `overtaken`, or this call is cancelled, it is ended
+        first. A hook that does not let itself be ended is left behind after a few seconds.
         """
+        plugin = implementation.plugin
+        if self._strays[plugin] >= _MOST_STRAYS:
+            why = f"{_MOST_STRAYS} earlier calls never ended; restart the daemon once the plugin is mended"
+            return CallResult(outcome=CallOutcome.FAILURE, error=why)
         begun = self._clock()
-        work = asyncio.ensure_future(self._guarded(implementation, arguments))
-        outcome, error, value = CallOutcome.SUCCESS, "", None
+        work = _begin(implementation, arguments)
+        waited: set[asyncio.Future[Any]] = {work} if overtaken is None else {work, overtaken}
+        outcome, error = None, ""
         try:
-            done, _ = await asyncio.wait({work}, timeout=timeout)
-            if not done:
+            await asyncio.wait(waited, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done() and overtaken is not None and overtaken.done():
+                outcome = CallOutcome.SUPERSEDED
+            elif not work.done():
                 outcome, error = CallOutcome.TIMEOUT, f"did not end within {timeout:g} s"
-                await _wind_up(work)
-        except asyncio.CancelledError:
-            outcome = CallOutcome.SUPERSEDED
-            await _wind_up(work)
-        if outcome is CallOutcome.SUCCESS:
-            value, error = work.result()
-            outcome = CallOutcome.FAILURE if error else CallOutcome.SUCCESS
+        finally:
+            if not work.done():
+                await self._wind_up(plugin, work)
+        if outcome is not None:
+            return CallResult(outcome=outcome, seconds=self._clock() - begun, error=error)
+        value, error = work.result()
+        outcome = CallOutcome.FAILURE if error else CallOutcome.SUCCESS
         return CallResult(outcome=outcome, seconds=self._clock() - begun, value=value, error=error)
 
-    async def _guarded(self, implementation: Implementation, arguments: dict[str, object]) -> tuple[object, str]:
-        """The value, or the error in words. SystemExit must not reach the loop, which would stop for it."""
-        try:
-            if inspect.iscoroutinefunction(implementation.function):
-                return await implementation.function(**arguments), ""
-            return await self._in_thread(implementation, arguments), ""
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # a stranger's code
-            return None, f"{type(error).__name__}: {error}"[:1000]
-
-    async def _in_thread(self, implementation: Implementation, arguments: dict[str, object]) -> object:
-        """Run a plain function in a thread of its own: a pool would let one plugin's hanging calls starve another's."""
-        plugin = implementation.plugin
-        if self._threads[plugin] >= _MOST_STRAY_THREADS:
-            raise TimeoutError(f"{_MOST_STRAY_THREADS} earlier calls still hang; its `def` hooks wait for their end")
+    async def _wind_up(self, plugin: str, work: "_Work") -> None:
+        """End the work and give it time for that; being cancelled meanwhile does not cut that short."""
+        if isinstance(work, asyncio.Task):
+            work.cancel()
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[object] = loop.create_future()
-
-        def settle(value: object, error: BaseException | None) -> None:
-            self._threads[plugin] -= 1
-            if future.done():
-                return
-            if error is None:
-                future.set_result(value)
-            else:
-                future.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
-
-        def work() -> None:
-            value, error = None, None
+        end = loop.time() + _WIND_UP_SECONDS
+        cancelled = False
+        while not work.done() and (left := end - loop.time()) > 0:
             try:
-                value = implementation.function(**arguments)
-            except BaseException as raised:  # a stranger's code; it is handed over
-                error = raised
-            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-                loop.call_soon_threadsafe(settle, value, error)
-
-        self._threads[plugin] += 1
-        threading.Thread(target=work, name=f"hook-{plugin}", daemon=True).start()
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait({future}, timeout=_THREAD_GRACE_SECONDS)
-            if future.done() and not future.cancelled():
-                future.exception()  # looked at, so that nothing is logged about it
-            raise
+                await asyncio.wait({work}, timeout=left)
+            except asyncio.CancelledError:
+                cancelled = True
+        if not work.done():
+            self._strays[plugin] += 1
+            work.add_done_callback(lambda _: self._strays.subtract((plugin,)))
+        if cancelled:
+            raise asyncio.CancelledError
 
 
-async def _wind_up(work: "asyncio.Future[tuple[object, str]]") -> None:
-    """End the work and give it time for that; being cancelled once more does not cut that short."""
-    work.cancel()
+_Answer = tuple[object, str]
+"""What a hook returned, or what it raised, in words."""
+
+_Work = asyncio.Future[_Answer]
+
+
+def _begin(implementation: Implementation, arguments: dict[str, object]) -> _Work:
+    """Start the call. The future that stands for it is done exactly when the plugin's code has ended, and holds no
+    exception: SystemExit must not reach the loop, which would stop for it.
+    """
+    if inspect.iscoroutinefunction(implementation.function):
+        return asyncio.ensure_future(_guarded(implementation, arguments))
+    return _in_thread(implementation, arguments)
+
+
+async def _guarded(implementation: Implementation, arguments: dict[str, object]) -> _Answer:
+    try:
+        return await implementation.function(**arguments), ""
+    except BaseException as error:  # a stranger's code, which may also raise CancelledError by itself
+        return None, error_words(error)
+
+
+def _in_thread(implementation: Implementation, arguments: dict[str, object]) -> _Work:
+    """Run a plain function in a thread of its own: a pool would let one plugin's hanging calls starve another's."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + _WIND_UP_SECONDS
-    while not work.done() and (left := end - loop.time()) > 0:
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait({work}, timeout=left)
+    future: _Work = loop.create_future()
+
+    def work() -> None:
+        answer: _Answer
+        try:
+            value = implementation.function(**arguments)
+            if inspect.iscoroutine(value):
+                value.close()
+                raise TypeError("it returned a coroutine; write it as `async def`")
+            answer = value, ""
+        except BaseException as error:  # a stranger's code
+            answer = None, error_words(error)
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(future.set_result, answer)
+
+    threading.Thread(target=work, name=f"hook-{implementation.plugin}", daemon=True).start()
+    return future

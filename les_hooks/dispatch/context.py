@@ -1,5 +1,6 @@
 """The context that a plugin gets with each call, as the daemon makes it. Imported by `dispatch` and what is above."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks.processes import Command, Finished
 
-__all__ = ["Authority", "PluginContext", "Recorder"]
+__all__ = ["Authority", "PluginContext", "Recorder", "may_act"]
 
 
 class Recorder(Protocol):
@@ -29,9 +30,20 @@ class Authority(Protocol):
         """Wait, for a bounded time, until it is known whether this node may act; then say so."""
 
 
+async def may_act(authority: Authority, overtaken: "asyncio.Future[None]") -> bool:
+    """Whether this node may act as the leader; waits for the answer, but not once it is of no interest any more."""
+    asking = asyncio.ensure_future(authority.confirmed())
+    try:
+        waited: set[asyncio.Future[Any]] = {asking, overtaken}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        return asking.done() and asking.result() and not overtaken.done()
+    finally:
+        asking.cancel()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class PluginContext:
-    """Implements `hookspecs.Context`. Plugins may keep things by it: it is its own key, and can be referred to weakly."""
+    """Implements `hookspecs.Context`. Plugins may keep things by it, in a WeakKeyDictionary too."""
 
     name: str
     config: Any

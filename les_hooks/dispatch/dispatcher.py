@@ -1,26 +1,32 @@
 """The dispatcher: takes events, walks the hooks of each in order, and keeps a record of every call."""
 
 import asyncio
-import contextlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.dispatch.calls import Caller, CallOutcome, CallResult
-from les_hooks.dispatch.context import Authority, PluginContext, Recorder
-from les_hooks.dispatch.lanes import Lane
+from les_hooks.dispatch.context import Authority, PluginContext, Recorder, may_act
+from les_hooks.dispatch.lanes import DROPPED, Lane, Turn
 from les_hooks.dispatch.tenure import Tenure
-from les_hooks.events import Event, EventKind
+from les_hooks.events import Event, EventKind, Reason
 from les_hooks.events import Lane as LaneName
 from les_hooks.plugins import Implementation, Registry
+from les_hooks.text import error_words
 
 __all__ = ["Dispatcher", "PluginSettings"]
 
 # What a plugin may take to say how long it needs.
 _DEADLINE_SECONDS = 1.0
 
+# Longer than what ends in a lane takes to end: a hook that is left behind, then work that lasts.
+_CLOSE_SECONDS = 30.0
+
 _NEEDS_AUTHORITY = frozenset({EventKind.ELECTED, EventKind.REASSERTED})
+
+_UNSUCCESSFUL = frozenset({CallOutcome.FAILURE, CallOutcome.TIMEOUT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +37,25 @@ class PluginSettings:
     critical: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """One plugin's part in an event, with what the plugin had when the event's turn began."""
+
+    found: Implementation
+    context: PluginContext
+    settings: PluginSettings
+
+    def arguments(self, event: Event) -> dict[str, object]:
+        """What the hook is called with."""
+        return self.found.bind(event=event, ctx=self.context)
+
+
 class Dispatcher:
     """Runs hooks for events, in two lanes. `start`, then `submit`; `close` ends what still runs.
 
-    `on_released` is called when the work of a `demoted` event has ended, and `on_critical` with the name of a plugin
-    marked critical whose `on_elected` did not succeed.
+    `on_released` is called when the work of a `demoted` event has ended, and `on_critical`, once for each `elected`,
+    with the name of a plugin marked critical that did not succeed. `on_broken` is called when a lane can do no more
+    because of an error of ours; nothing that comes after it is dealt with.
     """
 
     def __init__(
@@ -48,48 +68,59 @@ class Dispatcher:
         clock: Callable[[], float],
         on_released: Callable[[Event], None],
         on_critical: Callable[[str], None],
+        on_broken: Callable[[BaseException], None],
     ) -> None:
         self._registry = registry
         self._authority = authority
         self._record = record
         self._log = log
-        self._clock = clock
         self._on_released = on_released
         self._on_critical = on_critical
+        self._on_broken = on_broken
         self._caller = Caller(clock)
         self._contexts: Mapping[str, PluginContext] = {}
         self._settings: Mapping[str, PluginSettings] = {}
         self._lanes = {name: Lane(self._handle, self._drop) for name in LaneName}
-        self._tenure = Tenure(self._caller, log, record, authority)
+        self._tenure = Tenure(self._caller, log, record, authority, self._look)
         self._workers: list[asyncio.Task[None]] = []
 
     def configure(self, contexts: Mapping[str, PluginContext], settings: Mapping[str, PluginSettings]) -> None:
-        """Take the contexts and settings of the loaded plugins, by name; calls that run keep theirs."""
+        """Take the contexts and settings of the loaded plugins, by name; events whose turn has begun keep theirs."""
         self._contexts, self._settings = contexts, settings
 
     def start(self) -> None:
         """Begin to work the lanes off."""
         self._workers = [asyncio.create_task(lane.work(), name=f"lane-{name}") for name, lane in self._lanes.items()]
+        for worker in self._workers:
+            worker.add_done_callback(self._look)
 
     def submit(self, event: Event) -> None:
         """Queue the event in its lane; returns at once."""
+        if event.kind is EventKind.DEMOTED:
+            self._tenure.overtake()
         self._lanes[event.kind.lane].put(event)
 
     async def drained(self, timeout: float) -> bool:
         """Wait until both lanes are empty, at most `timeout` seconds; returns whether they are."""
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(timeout):
-                for lane in self._lanes.values():
-                    await lane.drained()
-                return True
-        return False
+                while not all(lane.idle for lane in self._lanes.values()):
+                    for lane in self._lanes.values():
+                        await lane.drained()
+        except TimeoutError:
+            return False
+        return True
 
     async def close(self) -> None:
-        """End the work that lasts and whatever is still running."""
+        """End whatever still runs, in bounded time; what still waits is dropped."""
+        for lane in self._lanes.values():
+            lane.close()
+        self._tenure.overtake()
+        if self._workers:
+            _, hanging = await asyncio.wait(self._workers, timeout=_CLOSE_SECONDS)
+            for worker in hanging:
+                worker.cancel()
         await self._tenure.end()
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
 
     @property
     def waiting(self) -> Mapping[str, int]:
@@ -98,72 +129,96 @@ class Dispatcher:
 
     async def ask(self, plugin: str, hook: str, timeout: float, **offered: object) -> CallResult | None:
         """Call one hook of one plugin outside the lanes (`status`, `control`, `cleanup`); None where it has none."""
-        found = self._registry.implementation(plugin, hook)
-        if found is None:
+        found, context = self._registry.implementation(plugin, hook), self._contexts.get(plugin)
+        if found is None or context is None:
             return None
-        return await self._caller.call(found, found.bind(ctx=self._contexts[plugin], **offered), timeout)
+        return await self._caller.call(found, found.bind(ctx=context, **offered), timeout)
 
     # -- one event -----------------------------------------------------------------------------------------------------
 
-    async def _handle(self, event: Event) -> None:
-        if event.kind is EventKind.DEMOTED:
+    async def _handle(self, turn: Turn) -> None:
+        event = turn.event
+        if event.kind is EventKind.DEMOTED or _renews(event):
             await self._tenure.end()
-        superseded = False
-        for found in self._registry.implementations(event.kind.hook):
-            if superseded:
-                self._finish(event, found, CallResult(outcome=CallOutcome.SUPERSEDED, seconds=0.0))
-                continue
-            result = await self._call(event, found)
-            self._finish(event, found, result)
-            superseded = result.outcome is CallOutcome.SUPERSEDED
+        failed = False
+        for step in self._steps(event.kind):
+            result = await self._take(turn, step)
+            self._finish(event, step.found.plugin, result)
+            if event.kind is EventKind.ELECTED and step.settings.critical and not failed:
+                failed = result.outcome in _UNSUCCESSFUL
+                if failed:
+                    self._on_critical(step.found.plugin)
         if event.kind is EventKind.DEMOTED:
             self._on_released(event)
-        elif event.kind is EventKind.ELECTED and not superseded:
-            self._begin_tenure(event)
+        elif (event.kind is EventKind.ELECTED or _renews(event)) and not (failed or turn.over):
+            steps = self._steps(EventKind.WHILE_LEADER)
+            self._tenure.begin([(step.found, step.arguments(event)) for step in steps], event)
 
-    async def _call(self, event: Event, found: Implementation) -> CallResult:
-        try:
-            if event.kind in _NEEDS_AUTHORITY and not await self._authority.confirmed():
-                return CallResult(outcome=CallOutcome.SUPERSEDED, seconds=0.0, error="no authority to act as leader")
-            timeout = await self._deadline(event, found)
-        except asyncio.CancelledError:
-            return CallResult(outcome=CallOutcome.SUPERSEDED, seconds=0.0)
-        arguments = found.bind(event=event, ctx=self._contexts[found.plugin])
-        return await self._caller.call(found, arguments, timeout)
+    def _steps(self, kind: EventKind) -> list[_Step]:
+        """The plugins' parts, in their order. Who is loaded but not configured yet waits for the reload to end."""
+        return [
+            _Step(found=found, context=self._contexts[found.plugin], settings=self._settings[found.plugin])
+            for found in self._registry.implementations(kind.hook)
+            if found.plugin in self._contexts
+        ]
 
-    async def _deadline(self, event: Event, found: Implementation) -> float:
-        result = await self.ask(found.plugin, "deadline", _DEADLINE_SECONDS, event=event)
-        if result is not None and isinstance(result.value, (int, float)):
+    async def _take(self, turn: Turn, step: _Step) -> CallResult:
+        limit = await self._limit(turn, step)
+        if turn.event.kind in _NEEDS_AUTHORITY and not await may_act(self._authority, turn.overtaken) and not turn.over:
+            return CallResult(outcome=CallOutcome.SUPERSEDED, error="no authority to act as leader")
+        if turn.over:
+            return CallResult(outcome=CallOutcome.SUPERSEDED)
+        return await self._caller.call(step.found, step.arguments(turn.event), limit, turn.overtaken)
+
+    async def _limit(self, turn: Turn, step: _Step) -> float:
+        """Seconds that the plugin may take for the event."""
+        found = self._registry.implementation(step.found.plugin, "deadline")
+        if found is None or turn.over:
+            return step.settings.timeout
+        arguments = found.bind(event=turn.event, ctx=step.context)
+        result = await self._caller.call(found, arguments, _DEADLINE_SECONDS, turn.overtaken)
+        if isinstance(result.value, int | float) and 0 < result.value < math.inf:
             return float(result.value)
-        return self._settings[found.plugin].timeout
+        if not turn.over:
+            why = result.error or f"returned {result.value!r:.100}, which is no number of seconds"
+            self._log.warning("deadline-refused", plugin=found.plugin, error=why)
+        return step.settings.timeout
 
-    def _finish(self, event: Event, found: Implementation, result: CallResult) -> None:
-        fields = {"plugin": found.plugin, "event": event.kind, "event_id": event.id, "term": event.term}
+    # -- what is written down ------------------------------------------------------------------------------------------
+
+    def _finish(self, event: Event, plugin: str, result: CallResult) -> None:
+        fields = {"plugin": plugin, "event": event.kind, "event_id": event.id, "term": event.term}
         self._record(
             "hook.finished",
             result.outcome,
             **fields,
             attempt=1,
             duration_ms=round(result.seconds * 1000, 3),
-            reason=result.error,
+            reason=result.error or None,
         )
-        if result.outcome in (CallOutcome.FAILURE, CallOutcome.TIMEOUT):
+        if result.outcome in _UNSUCCESSFUL:
             self._log.warning(
                 "hook-failed",
-                plugin=found.plugin,
+                plugin=plugin,
                 hook=event.kind.hook,
                 event_id=event.id,
                 outcome=str(result.outcome),
                 error=result.error,
             )
-            if event.kind is EventKind.ELECTED and self._settings[found.plugin].critical:
-                self._on_critical(found.plugin)
 
     def _drop(self, event: Event, outcome: str) -> None:
-        self._record("hook.finished", outcome, event=event.kind, event_id=event.id, term=event.term, plugin="")
-        if outcome == "dropped":
-            self._log.warning("event-dropped", event_kind=event.kind, event_id=event.id)
+        self._record("hook.finished", outcome, event=event.kind, event_id=event.id, term=event.term)
+        if outcome == DROPPED:
+            self._log.warning("event-dropped", event_kind=str(event.kind), event_id=event.id)
 
-    def _begin_tenure(self, event: Event) -> None:
-        for found in self._registry.implementations(EventKind.WHILE_LEADER.hook):
-            self._tenure.begin(found, found.bind(event=event, ctx=self._contexts[found.plugin]), event)
+    def _look(self, task: "asyncio.Task[None]") -> None:
+        """Nobody waits for a lane or for work that lasts, so an error of ours would stay unseen in it."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        self._log.critical("dispatch-broken", task=task.get_name(), error=error_words(error), exc_info=error)
+        self._on_broken(error)
+
+
+def _renews(event: Event) -> bool:
+    """Whether work that lasts is begun anew: its configuration may be another one now."""
+    return event.kind is EventKind.REASSERTED and event.reason is Reason.RELOAD

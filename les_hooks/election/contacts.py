@@ -19,14 +19,14 @@ _LOOK_FOR_LOST = 3600.0
 class Contacts:
     """The addresses that are dialed, and how far the first round of seeds has got.
 
-    `known`: the seeds were looked up. `alone`: the configuration names seeds, and all of them are this node, a
-    cluster of one. `heard_at` is the boottime at which another member was first heard.
+    `known`: the seeds were looked up; `complete`: the configuration names some, and each has its address. `untried`
+    were never tried to the end. `heard_at` is the boottime at which another member was first heard.
     """
 
     me: Address
     seeds: frozenset[Address] = frozenset()
     known: bool = False
-    alone: bool = False
+    complete: bool = False
     untried: set[Address] = field(default_factory=set)
     selves: set[Address] = field(default_factory=set)
     wanted: set[Address] = field(default_factory=set)
@@ -34,14 +34,16 @@ class Contacts:
     heard_at: float = math.inf
 
     def set_seeds(self, seeds: frozenset[Address], unresolved: int, *, configured: bool) -> list[Effect]:
-        """Take the seeds' present addresses; those that are no seeds any more go when they next fail."""
-        fresh = seeds - self.seeds - self.selves - {self.me}
-        self.untried |= fresh
-        self.untried &= seeds
+        """Take the seeds' present addresses; those that are no seeds any more are dropped by `tidy`."""
         self.seeds = seeds - self.selves - {self.me}
         self.known = True
-        self.alone = configured and not unresolved and not self.seeds
-        return [effect for seed in sorted(fresh) for effect in self.want(seed)]
+        self.complete = configured and not unresolved
+        return [effect for seed in sorted(self.seeds) for effect in self.want(seed)]
+
+    @property
+    def alone(self) -> bool:
+        """Whether this node is a cluster of one: there are seeds, and all of them are itself."""
+        return self.complete and not self.seeds
 
     def tried(self, address: Address) -> None:
         """An attempt at the address has ended, either way."""
@@ -50,7 +52,6 @@ class Contacts:
     def is_self(self, address: Address) -> list[Effect]:
         """The address leads back to this node."""
         self.selves.add(address)
-        self.alone = self.alone or self.seeds == {address}
         self.seeds -= {address}
         self.tried(address)
         return self.unwant(address)
@@ -62,6 +63,7 @@ class Contacts:
         if len(self.wanted) >= _MOST_CONTACTS and address not in self.seeds:
             return []
         self.wanted.add(address)
+        self.untried.add(address)
         return [Dial(address=address)]
 
     def unwant(self, address: Address) -> list[Effect]:
@@ -69,21 +71,30 @@ class Contacts:
         if address not in self.wanted or address in self.seeds or address in self.estranged:
             return []
         self.wanted.discard(address)
+        self.untried.discard(address)
         return [Drop(address=address)]
 
     def lost(self, address: Address, now: float) -> list[Effect]:
         """A member fell silent: break its link, which may hang, and look for it for a while."""
         if address in self.wanted and len(self.estranged) < _MOST_CONTACTS:
             self.estranged[address] = now + _LOOK_FOR_LOST
-        self.wanted.discard(address)
-        return [Drop(address=address), *self.want(address)]
+        return self.redial(address)
 
-    def tidy(self, members: frozenset[Address], now: float) -> None:
-        """Stop looking for who was found, or looked for too long; that address goes when it next fails."""
-        self.estranged = {a: end for a, end in self.estranged.items() if end > now and a not in members}
+    def redial(self, address: Address) -> list[Effect]:
+        """Break the link, which hangs, and try a new one."""
+        self.wanted.discard(address)
+        effects = [Drop(address=address), *self.want(address)]
+        self.tried(address)  # long ago: nobody waits for it
+        return effects
+
+    def tidy(self, engaged: frozenset[Address], now: float) -> list[Effect]:
+        """Leave alone what is no seed, not looked for, tried, and not engaged: no member and not linked."""
+        self.estranged = {a: end for a, end in self.estranged.items() if end > now and a not in engaged}
+        idle = self.wanted - engaged - self.seeds - self.estranged.keys() - self.untried
+        return [effect for address in sorted(idle) for effect in self.unwant(address)]
 
     def settled_at(self, settle: float) -> float:
         """The boottime from which this node may take part in an election; infinite while that is open."""
         if self.alone:
             return -math.inf
-        return math.inf if self.untried or not self.known else self.heard_at + settle
+        return math.inf if self.untried & self.seeds or not self.known else self.heard_at + settle

@@ -13,16 +13,14 @@ from les_hooks.election.messages import (
     Answer,
     Ask,
     Beat,
-    Bye,
     DialFailed,
     Heard,
     Instant,
     Introduced,
     LinkDown,
     LinkUp,
-    Message,
     OriginalAnswered,
-    OriginalFailed,
+    Report,
     SeedIsSelf,
     SeedsKnown,
     State,
@@ -55,32 +53,27 @@ class Intake:
     viewer: Viewer
     effects: list[Effect] = field(default_factory=list)
 
-    def take_in(self, message: Message, now: Instant) -> bool:
-        """Take in a report or a frame; returns whether anything changed that an election could hang on."""
-        match message:
-            case Heard(sender=sender, frame=frame):
-                return self._hear(sender, frame, now)
+    def take_in(self, report: Report, now: Instant) -> None:
+        """Take in what the shell reports of the network."""
+        match report:
             case SeedsKnown():
                 self.effects += self.contacts.set_seeds(
-                    message.addresses, message.unresolved, configured=message.configured
+                    report.addresses, report.unresolved, configured=report.configured
                 )
             case SeedIsSelf(address=address):
                 self.effects += self.contacts.is_self(address)
             case Introduced(address=address):
                 self.effects += self.contacts.want(address)
             case LinkUp():
-                self._link_up(message, now)
+                self._link_up(report, now)
             case LinkDown(address=address):
                 self.roster.links.pop(address, None)
             case DialFailed(address=address, refused=refused):
                 self._dial_failed(address, refused, now)
             case OriginalAnswered():
-                self._original_answered(message, now)
-            case OriginalFailed(address=address, refused=refused):
-                self._original_failed(address, refused, now)
+                self._original_answered(report, now)
             case _:
-                return False
-        return True
+                self._original_failed(report.address, report.refused, now)
 
     def bury_the_lost(self, now: Instant) -> bool:
         """Remove the members whose time is up; returns whether there were any."""
@@ -92,17 +85,27 @@ class Intake:
         return bool(lost)
 
     def doubt_the_silent(self, now: Instant) -> bool:
-        """Ask up to three others about every member that has gone silent; returns whether there were any."""
-        silent = self.roster.to_ask_about(now.boottime)
-        for address in silent:
+        """Ask up to three others about every member that has gone silent; returns whether one is newly suspected."""
+        suspected = self.roster.suspect(now.boottime)
+        for address in self.roster.to_ask_about(now.boottime):
             question = Ask(address=address, boot=self.roster.peers[address].state.boot)
-            witnesses = [other for other in self.roster.heard_directly() if other in self.roster.links]
-            self.effects += [Send(address=other, frame=question) for other in witnesses[:_WITNESSES]]
-        return bool(silent)
+            self.effects += [Send(address=other, frame=question) for other in self._witnesses(address)]
+        for address in self.roster.hung(now.boottime):
+            self.roster.unlink(address)
+            self.pulse.awaited.pop(address, None)
+            self.effects += self.contacts.redial(address)
+        return suspected
+
+    def _witnesses(self, silent: Address) -> list[Address]:
+        """Whom to ask about a silent member: those that said last that they hear it come first."""
+        able = [other for other in self.roster.heard_directly() if other in self.roster.links]
+        return sorted(able, key=lambda other: silent not in self.roster.peers[other].state.links)[:_WITNESSES]
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
-    def _hear(self, sender: Address, frame: Tell | Beat | Ask | Answer | Bye, now: Instant) -> bool:
+    def hear(self, heard: Heard, now: Instant) -> bool:
+        """Take in a frame; returns whether anything changed that an election could hang on."""
+        sender, frame = heard.sender, heard.frame
         link = self.roster.links.get(sender)
         if link is None:
             return False  # a link that was replaced or closed meanwhile
@@ -116,12 +119,12 @@ class Intake:
                 return False
             case Answer():
                 return self._hear_answer(frame, now)
-            case Bye(boot=boot):
-                return boot == link.boot and self._bury(sender, Reason.GOODBYE, now)
+            case _:
+                return frame.boot == link.boot and self._bury(sender, Reason.GOODBYE, now)
 
     def _hear_beat(self, sender: Address, link: Link, beat: Beat, now: Instant) -> bool:
         if beat.prompt:
-            self.effects.append(self.teller.prompt(sender, link, prompt=False))
+            self.effects.append(self.teller.beat(sender, link, now.boottime))
         return self._hear_life(sender, link, beat, now)
 
     def _hear_life(self, sender: Address, link: Link, frame: Beat | Tell, now: Instant) -> bool:
@@ -138,10 +141,16 @@ class Intake:
         self._learn(tell.state, now)
         for relayed in tell.relayed:
             known = Address(relayed.state.address)
-            if known != self.identity.address and known not in self.roster.links:
+            if known != self.identity.address and not self._hears(known):
+                self._supersede_older(known, relayed.state.boot, now)
                 self.roster.overhear(relayed, now.boottime)
                 self._learn(relayed.state, now)
         return True
+
+    def _hears(self, address: Address) -> bool:
+        """Whether what others tell of the member is not needed: its own link speaks for it, or is about to."""
+        peer = self.roster.peers.get(address)
+        return address in self.roster.links and (peer is None or not peer.suspected)
 
     def _answer(self, sender: Address, question: Ask, now: Instant) -> None:
         peer = self.roster.peers.get(Address(question.address))
@@ -161,9 +170,13 @@ class Intake:
 
     def _link_up(self, up: LinkUp, now: Instant) -> None:
         address, boot = Address(up.hello.address), up.hello.boot
+        self.effects += self.contacts.want(address)
         for reached in (up.dialed, address):
             if reached is not None:
                 self.contacts.tried(reached)
+        if address == self.identity.address:
+            self.effects.append(Drop(address=address))  # another node that was given our address
+            return
         known = self.roster.peers.get(address)
         if known is not None and not known.original and boot.counter < known.state.boot.counter:
             # Not the process that is known to live there: reach for whoever really listens.
@@ -172,9 +185,9 @@ class Intake:
             return
         self._supersede(address, boot, now)
         self.roster.links[address] = Link(boot)
-        self.pulse.awaited.pop(address, None)
-        self.effects += self.contacts.want(address)
         self.effects.append(self.teller.introduce(address, now.boottime))
+        if address in self.pulse.awaited:
+            self.pulse.awaited[address] = self.roster.links[address].sent
 
     def _supersede(self, address: Address, boot: Boot, now: Instant) -> None:
         """Another process than the one that is known answers at this address: the known one is gone."""
@@ -184,6 +197,12 @@ class Intake:
             self._bury(address, Reason.RESTARTED, now)
             if link is not None:
                 self.roster.links[address] = link
+
+    def _supersede_older(self, address: Address, boot: Boot, now: Instant) -> None:
+        """Others tell of the process `boot`; what they tell of older ones is late news."""
+        known = self.roster.peers.get(address)
+        if known is not None and known.state.boot.counter < boot.counter:
+            self._supersede(address, boot, now)
 
     def _dial_failed(self, address: Address, refused: bool, now: Instant) -> None:
         self.contacts.tried(address)
@@ -204,8 +223,10 @@ class Intake:
 
     def _original_answered(self, answer: OriginalAnswered, now: Instant) -> None:
         address = answer.address
-        self.contacts.tried(address)
+        if address == self.identity.address:
+            return
         self.effects += self.contacts.want(address)
+        self.contacts.tried(address)
         known = self.roster.peers.get(address)
         state = _state_of(answer, known.state if known is not None else None)
         self._supersede(address, state.boot, now)
@@ -214,8 +235,11 @@ class Intake:
 
     def _original_failed(self, address: Address, refused: bool, now: Instant) -> None:
         self.contacts.tried(address)
-        if not self._bury(address, Reason.REFUSED if refused else Reason.TIMEOUT, now):
+        peer = self.roster.peers.get(address)
+        if peer is None:
             self.effects += self.contacts.unwant(address)
+        elif not peer.doubted:
+            self._bury(address, Reason.REFUSED if refused else Reason.TIMEOUT, now)
 
     # -- what is learned on the way --------------------------------------------------------------------------------
 

@@ -12,7 +12,18 @@ from les_hooks.election.effects import Effect, Left, Save, Send
 from les_hooks.election.identity import Identity, Timing
 from les_hooks.election.intake import Intake
 from les_hooks.election.membership import Roster
-from les_hooks.election.messages import Bye, Instant, Leave, Message, Released, Saved, SaveFailed, State, StepDown
+from les_hooks.election.messages import (
+    Bye,
+    Heard,
+    Instant,
+    Leave,
+    Message,
+    Released,
+    Saved,
+    SaveFailed,
+    State,
+    StepDown,
+)
 from les_hooks.election.pulse import Pulse
 from les_hooks.election.roles import Role, Trigger, next_role
 from les_hooks.election.seniority import leadership, most_senior, seniority, sitting_leaders
@@ -31,6 +42,7 @@ _COSTLY = _HELD | {Reason.SLEPT}
 
 _LEADING = frozenset({Role.LEADER, Role.DEMOTING, Role.STOPPING})
 _LEAVING = frozenset({Role.DEMOTING, Role.STOPPING})
+_ACCEPTING = frozenset({Role.JOINING, Role.FOLLOWER})
 
 
 class Machine:
@@ -76,19 +88,16 @@ class Machine:
     def receive(self, message: Message, now: Instant) -> list[Effect]:
         """Take in a message; afterwards carry out the effects in order and arm the timer at `next_deadline`."""
         if self.role is not Role.GONE:
-            self._catch_up(now)
-            if self._is_told(message, now) or self._intake.take_in(message, now):
+            changed = self._catch_up(now)
+            if self._take_in(message, now) or changed:
                 self._decide(now)
         return self._flush()
 
     def tick(self, now: Instant) -> list[Effect]:
         """Do what is due; afterwards as for `receive`. An early call does nothing."""
         if self.role is not Role.GONE:
-            beaten = self._catch_up(now)
-            changed = self._intake.bury_the_lost(now)
-            if beaten and self._intake.doubt_the_silent(now):
-                changed = True
-            if changed or now.boottime >= self._decide_at:
+            changed = self._catch_up(now)
+            if self._intake.bury_the_lost(now) or changed or now.boottime >= self._decide_at:
                 self._decide(now)
         return self._flush()
 
@@ -121,27 +130,41 @@ class Machine:
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def _catch_up(self, now: Instant) -> bool:
-        """Do the heartbeat if it is due, before anything else is looked at: a node that slept demotes first."""
+        """Look at the clocks before anything else, and beat if it is time: a node that slept demotes first.
+
+        Returns whether anything changed that an election could hang on.
+        """
+        if self._pulse.has_jumped(now) and self.role is Role.LEADER:
+            self._ask_for_confirmation(now)
         lateness = self._pulse.lateness(now.boottime)
         if lateness is None:
             return False
         if lateness > self.timing.heartbeat:
             self._roster.forgive(lateness)
-            if self.role is Role.LEADER and now.boottime >= self.authority_end:
-                self._give_up(Trigger.SLEPT, Reason.SLEPT, now)
-                self._decide(now)
-        if self._pulse.beat(now, lateness) and self.role is Role.LEADER:
-            for address, link in sorted(self._roster.links.items()):
-                self._effects.append(self._teller.prompt(address, link, prompt=True))
-                self._pulse.awaited[address] = link.sent
+        if now.boottime >= self.authority_end and self.role is Role.LEADER:
+            self._give_up(Trigger.SLEPT, Reason.SLEPT, now)
+            self._decide(now)
+        self._pulse.beat(now.boottime, lateness)
         self._roster.forget_graves(now.boottime)
-        self._effects += self._teller.beat(now.boottime)
-        return True
+        self._effects += self._teller.pulse(now.boottime)
+        return self._intake.doubt_the_silent(now)
+
+    def _ask_for_confirmation(self, now: Instant) -> None:
+        """The machine may have stood still, and the others may have elected another: let each of them answer first."""
+        for address in self._roster.heard_lately():
+            link = self._roster.links.get(address)
+            if link is None:
+                self._pulse.awaited[address] = 1  # its link broke meanwhile: the first answer over the next one
+            else:
+                self._effects.append(self._teller.beat(address, link, now.boottime, prompt=True))
+                self._pulse.awaited[address] = link.sent
 
     # -- what this node is told about itself ---------------------------------------------------------------------------
 
-    def _is_told(self, message: Message, now: Instant) -> bool:
+    def _take_in(self, message: Message, now: Instant) -> bool:
         match message:
+            case Heard():  # by far the most frequent
+                return self._intake.hear(message, now)
             case Saved(term=term):
                 self._saved = self._saved or term == self._proposal
             case SaveFailed(term=term):
@@ -155,7 +178,7 @@ class Machine:
             case Leave():
                 self._leave(now)
             case _:
-                return False
+                self._intake.take_in(message, now)
         return True
 
     def _resign(self, reason: Reason, now: Instant) -> None:
@@ -201,7 +224,8 @@ class Machine:
         accepted = self._accepted(self._nominee(now), now)
         self._effects += self._teller.publish(self._draft(now, accepted), now.boottime)
         self._remember()
-        self._contacts.tidy(frozenset(self._roster.peers), now.boottime)
+        engaged = self._roster.peers.keys() | self._roster.links.keys()
+        self._effects += self._contacts.tidy(frozenset(engaged), now.boottime)
         sitting = accepted if accepted is not None and accepted.role == Role.LEADER else None
         self._effects += self._viewer.look(self.state, self._roster, sitting, now.boottime)
         self._decide_at = self._next_decision(now.boottime)
@@ -234,7 +258,7 @@ class Machine:
             self.role = next_role(self.role, Trigger.NOMINATED)
         elif self.role is Role.CANDIDATE and not mine:
             self.role = next_role(self.role, Trigger.OUTRANKED)
-        if self.role is Role.CANDIDATE and self._has_new_term() and self._is_confirmed():
+        if self.role is Role.CANDIDATE and self._has_new_term() and self._is_confirmed() and self._is_awake(now):
             self.role = next_role(self.role, Trigger.CONFIRMED)
             self._begin_term()
 
@@ -257,6 +281,7 @@ class Machine:
     def _begin_term(self) -> None:
         self._led_term = self._standing.term = self._proposal
         self._proposal = 0
+        self._remembered = self._led_term, self._standing.stamp
 
     def _remember(self) -> None:
         """Have the disk know of the newest term and stamp, so that neither goes back when everybody restarts."""
@@ -272,6 +297,10 @@ class Machine:
             and (peer.original or peer.state.leader_boot == self.identity.boot)
             for peer in self._roster.peers.values()
         )
+
+    def _is_awake(self, now: Instant) -> bool:
+        """Whether there is authority to begin with: who has just slept beats once in time before it leads."""
+        return now.boottime < self._pulse.authority_end
 
     def _give_up(self, trigger: Trigger, reason: Reason, now: Instant) -> None:
         """Lead no more. The shell sees it in the view, ends the work of the leadership, and reports Released."""
@@ -292,8 +321,23 @@ class Machine:
             return self._draft(now)
         if nominee is None or nominee.address == self.identity.address:
             return None
-        elects = self.role is Role.FOLLOWER or (self.role is Role.JOINING and nominee.role == Role.LEADER)
-        return nominee if elects else None
+        if nominee.role == Role.LEADER:
+            return nominee if self.role in _ACCEPTING else None
+        return nominee if self.role is Role.FOLLOWER and not self._others_are_led(nominee) else None
+
+    def _others_are_led(self, candidate: State) -> bool:
+        """Whether others still know a sitting leader that this node does not list.
+
+        It may live where only they reach it, or their news of its death is under way: elect nobody before it is here.
+        The candidate is not asked, which spares a cluster of three the round trip.
+        """
+        known = {self.identity.address, *self._roster.peers}
+        return any(
+            other.address not in known
+            for state in self._roster.states()
+            if state.address != candidate.address
+            for other in state.sitting
+        )
 
     def _draft(self, now: Instant, accepted: State | None = None) -> State:
         """What this node has to say; the teller numbers it."""
@@ -322,6 +366,8 @@ class Machine:
         moments = [self._standing.unfit_until, self._viewer.next_news()]
         if self.role is Role.JOINING:
             moments.append(self._contacts.settled_at(self.timing.settle))
+        if now >= self._pulse.authority_end:
+            moments.append(self._pulse.due)
         return min((moment for moment in moments if moment > now), default=math.inf)
 
     def _flush(self) -> list[Effect]:

@@ -1,6 +1,8 @@
 """Who is alive: links, signs of life, suspicion and burial. The bookkeeping under the machine; it decides no roles.
 
-A sign of life is a frame that answers one of ours, so that both directions are proven. Times are boottime seconds.
+A sign of life is a frame of a member that owes us no answer for longer than a heartbeat, so that both directions are
+proven. Not only a frame that answers: of two nodes that beat at the same moment, each answers the beat before, and
+after a push that was answered at once there is none. Times are boottime seconds.
 """
 
 import math
@@ -13,18 +15,37 @@ from les_hooks.members import Address, Boot
 __all__ = ["Link", "Peer", "Roster"]
 
 
+# A frame lists at most 256 members, this node among them.
+_MOST_PEERS = 255
+
+
 @dataclass(slots=True)
 class Link:
     """One open link: the boot at its other end, and the numbers of the frames sent, answered and seen on it.
 
-    `told` is what was relayed over it: per address, the boot and serial of the last state.
+    `owed` is since when the other end owes an answer. `told` is what was relayed: per address, the boot and serial of
+    the last state.
     """
 
     boot: Boot
     sent: int = 0
     acked: int = 0
     seen: int = 0
+    owed: float = math.inf
     told: dict[Address, tuple[Boot, int]] = field(default_factory=dict)
+
+    def count(self, now: float) -> int:
+        """Number a frame that is sent now."""
+        self.sent += 1
+        self.owed = min(self.owed, now)
+        return self.sent
+
+    def answers(self, ack: int, now: float, patience: float) -> bool:
+        """Note a frame that answers ours up to `ack`; returns whether our frames get there, as far as we know."""
+        if self.acked < ack <= self.sent:
+            self.acked = ack
+            self.owed = math.inf if ack == self.sent else now
+        return now <= self.owed + patience
 
 
 @dataclass(slots=True)
@@ -38,7 +59,6 @@ class Peer:
     original: bool
     directly: float
     others: float = -math.inf
-    asked: float = -math.inf
     suspected: bool = False
     doubted: bool = False
 
@@ -73,6 +93,10 @@ class Roster:
             if not peer.suspected and (peer.original or address in self.links) and peer.directly > -math.inf
         )
 
+    def heard_lately(self) -> list[Address]:
+        """Our own kind that was heard directly until now, even if the link has just broken."""
+        return [a for a, peer in sorted(self.peers.items()) if not (peer.original or peer.suspected)]
+
     def hear(self, address: Address, seq: int, ack: int, now: float) -> bool:
         """Note a frame of the link: `seq` is its number, `ack` the last of ours that it answers.
 
@@ -81,9 +105,8 @@ class Roster:
         link = self.links[address]
         link.seen = max(link.seen, seq)
         peer = self.peers.get(address)
-        if peer is None or not link.acked < ack <= link.sent:
+        if not link.answers(ack, now, self.timing.heartbeat) or peer is None:
             return False
-        link.acked = ack
         recovered = peer.suspected
         peer.directly = now
         peer.suspected = peer.doubted = False
@@ -95,7 +118,7 @@ class Roster:
         self.graves.pop(address, None)
         peer = self.peers.get(address)
         if peer is None:
-            self.peers[address] = Peer(state=state, original=original, directly=now)
+            self._add(address, Peer(state=state, original=original, directly=now))
             return
         if original or state.serial > peer.state.serial:
             peer.state = state
@@ -113,18 +136,22 @@ class Roster:
         if peer is None:
             self._raise(relayed, sign)
         elif peer.state.boot == state.boot:
-            peer.others = max(peer.others, sign)
-            if state.serial > peer.state.serial:
+            # Everybody who polls an original numbers its states for himself: there the latest poll is the newest state.
+            newer = sign > peer.sign if peer.original else state.serial > peer.state.serial
+            if newer:
                 peer.state = state
+            peer.others = max(peer.others, sign)
 
     def _raise(self, relayed: Relayed, sign: float) -> None:
         """Take in a member that only others hear, unless it was buried and they have not noticed."""
         address = Address(relayed.state.address)
         boot, buried = self.graves.get(address, (None, -math.inf))
-        if boot is not None and relayed.state.boot.counter <= boot.counter and sign <= buried:
+        # How long the news was under way is not known: only a sign well after the burial proves life.
+        under_way = self.timing.heartbeat
+        if boot is not None and relayed.state.boot.counter <= boot.counter and sign <= buried + under_way:
             return
         doubted = relayed.state.boot == boot
-        self.peers[address] = Peer(
+        peer = Peer(
             state=relayed.state,
             original=relayed.original,
             directly=-math.inf,
@@ -132,6 +159,11 @@ class Roster:
             suspected=True,
             doubted=doubted,
         )
+        self._add(address, peer)
+
+    def _add(self, address: Address, peer: Peer) -> None:
+        if len(self.peers) < _MOST_PEERS:
+            self.peers[address] = peer
 
     def bury(self, address: Address, now: float) -> Peer:
         """Remove a member that is known to be gone; what others still tell of it does not bring it back."""
@@ -153,21 +185,40 @@ class Roster:
         for peer in self.peers.values():
             peer.directly += seconds
             peer.others += seconds
+        for link in self.links.values():
+            link.owed += seconds
+
+    def suspect(self, now: float) -> bool:
+        """Suspect the members that were not heard directly for half of their time; returns whether one is new."""
+        fresh = [
+            peer
+            for peer in self.peers.values()
+            if not peer.suspected and now >= peer.directly + self.horizon(peer.original) / 2
+        ]
+        for peer in fresh:
+            peer.suspected = True
+        return bool(fresh)
 
     def to_ask_about(self, now: float) -> list[Address]:
-        """The members that are silent for half of their time, marked as suspected and asked about now.
+        """The members of which nobody has had a sign for half of their time.
 
-        Looked at once a heartbeat: half of `failure` and one heartbeat still leave time for an answer.
+        Looked at once a heartbeat: half of `failure` and one heartbeat still leave time for an answer. They are asked
+        about at every heartbeat, because an answer is as old as a heartbeat itself.
         """
-        due = []
-        for address, peer in sorted(self.peers.items()):
-            half = self.horizon(peer.original) / 2
-            if now >= peer.directly + half:
-                peer.suspected = True
-            if now >= max(peer.sign, peer.asked) + half:
-                peer.asked = now
-                due.append(address)
-        return due
+        return [a for a, peer in sorted(self.peers.items()) if now >= peer.sign + self.horizon(peer.original) / 2]
+
+    def hung(self, now: float) -> list[Address]:
+        """The members that others still hear, over whose links nothing came for all of their time."""
+        return [
+            address
+            for address in sorted(self.links)
+            if (peer := self.peers.get(address)) is not None and now >= peer.directly + self.horizon(peer.original)
+        ]
+
+    def unlink(self, address: Address) -> None:
+        """Give up the link to a member that only others hear; a new one has to prove itself."""
+        del self.links[address]
+        self.peers[address].directly = -math.inf
 
     def lost(self, now: float) -> list[Address]:
         """The members whose time is up."""

@@ -29,10 +29,12 @@ __all__ = [
     "LinkDown",
     "LinkUp",
     "Message",
+    "Order",
     "OriginalAnswered",
     "OriginalFailed",
     "Relayed",
     "Released",
+    "Report",
     "SaveFailed",
     "Saved",
     "SeedIsSelf",
@@ -265,19 +267,10 @@ class Heard:
     frame: Tell | Beat | Ask | Answer | Bye
 
 
-Message = (
-    Heard
-    | SeedsKnown
-    | SeedIsSelf
-    | LinkUp
-    | LinkDown
-    | DialFailed
-    | OriginalAnswered
-    | OriginalFailed
-    | Introduced
-    | Saved
-    | SaveFailed
-    | Released
-    | StepDown
-    | Leave
-)
+Report = SeedsKnown | SeedIsSelf | LinkUp | LinkDown | DialFailed | OriginalAnswered | OriginalFailed | Introduced
+"""What the shell has to say of the network."""
+
+Order = Saved | SaveFailed | Released | StepDown | Leave
+"""What the shell has to say of this node itself."""
+
+Message = Heard | Report | Order

@@ -10,7 +10,7 @@ from les_hooks.members import Address
 __all__ = ["Pulse"]
 
 # A wall clock that gains this much on the time since boot was set, or the whole machine was paused. NTP slews by at
-# most 0.5 ms a second, so that a heartbeat never gains it honestly.
+# most 0.5 ms a second, so that from one look to the next it never gains this honestly.
 _JUMP_SECONDS = 1.0
 
 
@@ -31,13 +31,17 @@ class Pulse:
         """Seconds by which the heartbeat is late; None where none is due."""
         return now - self.due if now >= self.due else None
 
-    def beat(self, now: Instant, lateness: float) -> bool:
-        """Count a heartbeat; returns whether the wall clock jumped forward since the last."""
-        if lateness > self.timing.heartbeat:
-            self.due = now.boottime + self.timing.heartbeat
-        else:
-            self.timely = now.boottime
+    def beat(self, now: float, lateness: float) -> None:
+        """Count a heartbeat; a late one gives no authority, so that the next comes before what is left of it ends."""
+        if lateness <= self.timing.heartbeat:
+            self.timely = now
             self.due += self.timing.heartbeat
+        else:
+            left = self.authority_end - now
+            self.due = now + (min(self.timing.heartbeat, left / 2) if left > 0 else self.timing.heartbeat)
+
+    def has_jumped(self, now: Instant) -> bool:
+        """Whether the wall clock jumped forward since the last look."""
         offset = now.wall - now.boottime
         jumped = offset > self.offset + _JUMP_SECONDS
         self.offset = offset

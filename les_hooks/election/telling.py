@@ -29,36 +29,34 @@ class Teller:
         for address, link in sorted(self.roster.links.items()):
             news = self._news_for(address, link, now)
             if everybody or news:
-                effects.append(self._tell(address, link, news))
+                effects.append(self._tell(address, link, news, now))
         return effects
 
     def introduce(self, address: Address, now: float) -> Effect:
         """Tell all that is known over a link that has just come up."""
         link = self.roster.links[address]
-        return self._tell(address, link, self._news_for(address, link, now))
+        return self._tell(address, link, self._news_for(address, link, now), now)
 
-    def beat(self, now: float) -> list[Effect]:
+    def pulse(self, now: float) -> list[Effect]:
         """A sign of life on every link; who does not list a member that is heard here is told of it again."""
         effects: list[Effect] = []
         for address, link in sorted(self.roster.links.items()):
             self._remind(address, link)
             news = self._news_for(address, link, now)
-            effects.append(self._tell(address, link, news) if news else self.prompt(address, link, prompt=False))
+            effects.append(self._tell(address, link, news, now) if news else self.beat(address, link, now))
         return effects
 
-    def prompt(self, address: Address, link: Link, *, prompt: bool) -> Effect:
-        """One sign of life, asking for one in return or not."""
-        link.sent += 1
-        return Send(address=address, frame=Beat(seq=link.sent, ack=link.seen, prompt=prompt))
+    def beat(self, address: Address, link: Link, now: float, *, prompt: bool = False) -> Effect:
+        """One sign of life; `prompt` asks for one in return at once."""
+        return Send(address=address, frame=Beat(seq=link.count(now), ack=link.seen, prompt=prompt))
 
-    def _tell(self, address: Address, link: Link, news: tuple[Relayed, ...]) -> Effect:
-        link.sent += 1
-        return Send(address=address, frame=Tell(seq=link.sent, ack=link.seen, state=self.state, relayed=news))
+    def _tell(self, address: Address, link: Link, news: tuple[Relayed, ...], now: float) -> Effect:
+        return Send(address=address, frame=Tell(seq=link.count(now), ack=link.seen, state=self.state, relayed=news))
 
     def _remind(self, address: Address, link: Link) -> None:
         peer = self.roster.peers.get(address)
-        if peer is not None and len(peer.state.members) <= len(self.roster.peers):
-            for missing in link.told.keys() - set(peer.state.members):
+        if peer is not None and link.told:
+            for missing in link.told.keys() - frozenset(peer.state.members):
                 del link.told[missing]
 
     def _news_for(self, address: Address, link: Link, now: float) -> tuple[Relayed, ...]:

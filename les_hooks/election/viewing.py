@@ -1,7 +1,9 @@
 """How the machine's knowledge becomes the view that the rest of the program acts on."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from les_hooks.election.effects import Changed, Effect
 from les_hooks.election.identity import Timing
@@ -14,7 +16,9 @@ from les_hooks.members import Address, Departure, Member, MemberKind, View
 
 __all__ = ["Viewer", "first_view"]
 
-_ENDINGS = {Role.LEADER: Reason.CONFLICT, Role.STOPPING: Reason.LEADER_LEFT}
+
+# What a leader that is accepted no more does instead; all else is a resignation.
+_ENDINGS: Mapping[str, Reason] = MappingProxyType({Role.LEADER: Reason.CONFLICT, Role.STOPPING: Reason.LEADER_LEFT})
 
 
 @dataclass(slots=True)
@@ -85,9 +89,8 @@ class Viewer:
             if departure.address == leader:
                 return Reason.LEADER_LEFT if departure.reason is Reason.GOODBYE else Reason.LEADER_LOST
         still = roster.peers.get(leader)
-        if still is not None and still.state.role in _ENDINGS:
-            return _ENDINGS[Role(still.state.role)]
-        return Reason.LEADER_RESIGNED
+        role = still.state.role if still is not None else ""
+        return _ENDINGS.get(role, Reason.LEADER_RESIGNED)
 
 
 def first_view(own: State) -> View:

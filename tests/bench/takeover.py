@@ -3,50 +3,100 @@
 import os
 import select
 import signal
-import statistics
 import time
+from collections.abc import Callable
 
 from tests.bench.cluster import Cluster
+from tests.bench.table import Row
 
 __all__ = ["measure"]
 
-_RING = 'echo "$LES_NAME $1 $LES_TERM" >"$BELL"'
 _SCRIPTS = {
-    "elected": _RING,
-    "demoted": _RING,
+    "elected": 'echo "$LES_NAME elected $LES_TERM" >"$BELL"',
+    "demoted": 'echo "$LES_NAME demoted $LES_REASON" >"$BELL"',
     "member-joined": 'echo "$LES_NAME joined $LES_MEMBER" >"$BELL"',
     "while-leader": 'echo "$LES_NAME works $$" >"$BELL"\nexec sleep 100000',
 }
 
+# One strike: the cluster, the leader and its worker's pid, to the two times in seconds and the successor.
+_Strike = Callable[[Cluster, str, int], tuple[float, float, str]]
 
-def measure(runs: int) -> list[tuple[str, float, str]]:
-    """Rows of (what, median in ms, spread) over `runs` take-overs each."""
+
+def measure(runs: int) -> list[Row]:
+    """The times in milliseconds over `runs` take-overs each."""
     with Cluster(3, scripts=_SCRIPTS) as cluster:
         for name in cluster.nodes:
             cluster.start(name)
         leader = cluster.bell.wait(r"\S+ elected \d+").node
         for name in cluster.nodes:
-            _whole(cluster, name, since=0.0)
+            _wait_until_whole(cluster, name, since=0.0)
         killed, leader = _repeat(cluster, leader, runs, _kill)
         ended, leader = _repeat(cluster, leader, runs, _terminate)
         stopped, leader = _repeat(cluster, leader, runs, _stop)
     return [
-        _row("SIGKILL to the successor's elected script", [first for first, _ in killed]),
-        _row("SIGTERM to the successor's elected script", [first for first, _ in ended]),
-        _row("  of it after the demoted script had run", [second for _, second in ended]),
-        _row("SIGSTOP to the successor's elected script", [first for first, _ in stopped]),
-        _row("SIGSTOP to the end of the stopped one's while-leader work", [second for _, second in stopped]),
+        Row("SIGKILL: to the successor's elected script", "ms", [first for first, _ in killed]),
+        Row("SIGKILL: to the end of the dead one's while-leader work", "ms", [second for _, second in killed]),
+        Row("SIGTERM: to the successor's elected script", "ms", [first for first, _ in ended]),
+        Row("SIGTERM: of it after the demoted script was done", "ms", [second for _, second in ended]),
+        Row("SIGSTOP: to the successor's elected script", "ms", [first for first, _ in stopped]),
+        Row("SIGSTOP: to the end of the stopped one's while-leader work", "ms", [second for _, second in stopped]),
     ]
 
 
-def _repeat(cluster, leader, runs, strike):  # type: ignore[no-untyped-def]
+def _repeat(cluster: Cluster, leader: str, runs: int, strike: _Strike) -> tuple[list[tuple[float, float]], str]:
     found = []
+    since = 0.0
     for _ in range(runs):
-        worker = int(cluster.bell.wait(rf"{leader} works \d+").rest[0])
-        times, successor = strike(cluster, leader, worker)
-        found.append(times)
+        worker = int(cluster.bell.wait(rf"{leader} works \d+", since=since).rest[0])
         since = time.monotonic()
+        first, second, successor = strike(cluster, leader, worker)
+        found.append((first * 1000, second * 1000))
+        again = time.monotonic()
         cluster.start(leader)
-        _whole(cluster, leader, since=since)
+        _wait_until_whole(cluster, leader, since=again)
         leader = successor
     return found, leader
+
+
+def _wait_until_whole(cluster: Cluster, name: str, *, since: float) -> None:
+    """Wait until the node has seen both others, and they it."""
+    others = [other for other in cluster.nodes if other != name]
+    addresses = dict(zip(cluster.nodes, cluster.ports, strict=True))
+    for one, other in [(name, other) for other in others] + [(other, name) for other in others]:
+        cluster.bell.wait(rf"{one} joined 127\.0\.0\.1:{addresses[other]}", since=since)
+
+
+def _kill(cluster: Cluster, leader: str, worker: int) -> tuple[float, float, str]:
+    pidfd = os.pidfd_open(worker)
+    begun = cluster.signal(leader, signal.SIGKILL)
+    ended = _wait_for_end(pidfd)
+    next_one = cluster.bell.wait(r"\S+ elected \d+", since=begun)
+    cluster.end(leader)
+    return next_one.at - begun, ended - begun, next_one.node
+
+
+def _terminate(cluster: Cluster, leader: str, worker: int) -> tuple[float, float, str]:
+    begun = cluster.signal(leader, signal.SIGTERM)
+    demoted = cluster.bell.wait(rf"{leader} demoted leaving", since=begun)
+    next_one = cluster.bell.wait(r"\S+ elected \d+", since=begun)
+    cluster.end(leader)
+    return next_one.at - begun, next_one.at - demoted.at, next_one.node
+
+
+def _stop(cluster: Cluster, leader: str, worker: int) -> tuple[float, float, str]:
+    pidfd = os.pidfd_open(worker)
+    begun = cluster.signal(leader, signal.SIGSTOP)
+    ended = _wait_for_end(pidfd)
+    next_one = cluster.bell.wait(r"\S+ elected \d+", since=begun)
+    cluster.signal(leader, signal.SIGKILL)
+    cluster.end(leader)
+    return next_one.at - begun, ended - begun, next_one.node
+
+
+def _wait_for_end(pidfd: int) -> float:
+    try:
+        if not select.select([pidfd], [], [], 60)[0]:
+            raise TimeoutError("the leader's work did not end")
+        return time.monotonic()
+    finally:
+        os.close(pidfd)

@@ -77,7 +77,7 @@ def test_a_manager_that_does_not_read_blocks_nothing(manager: tuple[socket.socke
 @pytest.mark.parametrize(
     ("microseconds", "pid", "seconds"),
     [
-        ("30000000", str(os.getpid()), 30.0),
+        pytest.param("30000000", str(os.getpid()), 30.0, id="this-process"),
         ("30000000", "", 30.0),
         ("30000000", "1", None),
         ("", "", None),

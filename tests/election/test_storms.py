@@ -1,4 +1,4 @@
-"""After a random storm of faults the cluster agrees on one leader and stays with it; a seed repeats a storm."""
+"""After a random storm of faults the cluster agrees on one leader and stays with it; a seed makes each repeatable."""
 
 import random
 

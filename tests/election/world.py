@@ -72,6 +72,7 @@ class World:
         self.delay = delay
         self.hosts = {Address(name): Host(Address(name)) for name in names}
         self.cuts: set[frozenset[str]] = set()
+        self.refusals: set[frozenset[str]] = set()
         self.wires: dict[frozenset[str], Wire] = {}
         self.calendar: list[tuple[float, int, Callable[[], None]]] = []
         self.order = itertools.count()
@@ -136,9 +137,17 @@ class World:
         """Nothing passes between the two any more."""
         self.cuts.add(frozenset((one, other)))
 
+    def refuse(self, one: str, other: str) -> None:
+        """A firewall between the two breaks their link and refuses new ones."""
+        self.refusals.add(frozenset((one, other)))
+        wire = self.wires.get(frozenset((one, other)))
+        if wire is not None:
+            self._break(wire)
+
     def mend(self, one: str, other: str) -> None:
         """Everything passes again; what was held arrives."""
         self.cuts.discard(frozenset((one, other)))
+        self.refusals.discard(frozenset((one, other)))
         wire = self.wires.get(frozenset((one, other)))
         if wire is not None:
             if wire.broken:
@@ -254,10 +263,11 @@ class World:
         target = self.hosts.get(address)
         path = frozenset((host.address, address))
         passes = path not in self.cuts and path not in self.wires
-        if target is not None and passes and target.machine is not None and not target.paused:
+        open_ = target is not None and target.machine is not None and path not in self.refusals
+        if target is not None and open_ and passes and not target.paused:
             self.at(self.now + self.delay, lambda: self._connect(host, machine, target))
             return
-        refused = target is not None and passes and target.machine is None
+        refused = target is not None and passes and not open_
         self._later(
             host, machine, self.delay if refused else DIAL_TIMEOUT, DialFailed(address=address, refused=refused)
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from aiohttp.web import WebSocketResponse
+from structlog.typing import FilteringBoundLogger
 
 from les_hooks.backends import OnAuthority, OnView, Save
 from les_hooks.backends.peers.dialer import MOST_DIALED, Dialer
@@ -42,7 +43,8 @@ __all__ = ["PeersBackend"]
 class PeersBackend:
     """The backend `peers`: an election among the nodes themselves. Make it in a running loop, and let it `leave`.
 
-    `term` and `newest` are what the last `save` wrote, 0 for nothing. `clock` tells boottime and wall clock.
+    `term` and `newest` are what the last `save` wrote, 0 for nothing. `clock` tells boottime and wall clock. `on_beat`
+    is called once a heartbeat, by the election itself.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class PeersBackend:
         on_view: OnView,
         on_authority: OnAuthority,
         save: Save,
+        on_beat: Callable[[], None] = lambda: None,
+        log: FilteringBoundLogger | None = None,
         elector: Callable[..., Elector] = Machine,
     ) -> None:
         self._settings = settings
@@ -64,12 +68,15 @@ class PeersBackend:
         self._on_authority = on_authority
         self._save = save
         self._elector = elector
-        self._log = structlog.get_logger()
+        self._on_beat = on_beat
+        self._log: FilteringBoundLogger = structlog.get_logger() if log is None else log
         self._driver: Driver | None = None
-        self._links = Links(settings.hello, report=self._tell, changed=self._links_changed, now=self._now)
-        self._dialer = Dialer(settings, self._links, report=self._tell, now=self._now)
-        self._seeds = Seeds(settings, self._links, report=self._tell)
-        self._server = Server(settings, self)
+        self._links = Links(
+            settings.hello, report=self._tell, changed=self._links_changed, now=self._now, log=self._log
+        )
+        self._dialer = Dialer(settings, self._links, report=self._tell, now=self._now, log=self._log)
+        self._seeds = Seeds(settings, self._links, report=self._tell, log=self._log)
+        self._server = Server(settings, self, self._log)
         self._tasks = Tasks()
         self._saving = asyncio.Lock()
         self._left = asyncio.Event()
@@ -101,6 +108,7 @@ class PeersBackend:
             clock=self._clock,
             carry_out=self._carry_out,
             on_authority=self._on_authority,
+            on_beat=self._on_beat,
         )
         self._tasks.spawn(self._seeds.run())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import aiohttp
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
 from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, Socket, check_peer, close_socket, receive_hello
@@ -57,14 +57,20 @@ class Dialer:
     """Keeps every wanted address linked, or polled where an original answers, and tells the machine of each attempt."""
 
     def __init__(
-        self, settings: Settings, links: Links, *, report: Callable[[Message], None], now: Callable[[], float]
+        self,
+        settings: Settings,
+        links: Links,
+        *,
+        report: Callable[[Message], None],
+        now: Callable[[], float],
+        log: FilteringBoundLogger,
     ) -> None:
         self._settings = settings
         self._own = settings.hello
         self._links = links
         self._report = report
         self._now = now
-        self._log = structlog.get_logger()
+        self._log = log
         self._session: aiohttp.ClientSession | None = None
         self._dialing: dict[Address, asyncio.Task[None]] = {}
         self._wakers: dict[Address, asyncio.Event] = {}

@@ -9,6 +9,7 @@ from typing import Protocol
 from les_hooks.backends import OnAuthority
 from les_hooks.election.effects import Effect
 from les_hooks.election.messages import Instant, Message, State
+from les_hooks.failures import report_failure
 
 __all__ = ["Driver", "Elector"]
 
@@ -39,7 +40,10 @@ class Elector(Protocol):
 
 
 class Driver:
-    """Feeds a machine; `carry_out` does what it wants, and may tell it more meanwhile."""
+    """Feeds a machine; `carry_out` does what it wants, and may tell it more meanwhile.
+
+    `on_beat` is called when a tick has been worked off: as long as it is, the election runs.
+    """
 
     def __init__(
         self,
@@ -48,11 +52,13 @@ class Driver:
         clock: Callable[[], Instant],
         carry_out: Callable[[Effect], None],
         on_authority: OnAuthority,
+        on_beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.machine = machine
         self._clock = clock
         self._carry_out = carry_out
         self._on_authority = on_authority
+        self._on_beat = on_beat
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Message] = deque()
         self._busy = False
@@ -85,6 +91,12 @@ class Driver:
             while self._inbox and not self._stopped:
                 now = self._clock()
                 self._follow(self.machine.receive(self._inbox.popleft(), now))
+            if tick:
+                self._on_beat()
+        except Exception as error:
+            # Whoever told it (a link, a timer, a request) could only go on with a machine in an unknown state.
+            self.stop()
+            report_failure("the election", error)
         finally:
             self._busy = False
             self._arm(now.boottime)

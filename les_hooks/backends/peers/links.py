@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from aiohttp.web import WebSocketResponse
+from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
 from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, check_peer, close_socket, receive_hello
@@ -30,12 +30,13 @@ class Links:
         report: Callable[[Message], None],
         changed: Callable[[], None],
         now: Callable[[], float],
+        log: FilteringBoundLogger,
     ) -> None:
         self._own = own
         self._report = report
         self._changed = changed
         self._now = now
-        self._log = structlog.get_logger()
+        self._log = log
         self._links: dict[Address, Link] = {}
         # Which member answered at an address that is not its own: a seed by another name.
         self._aliases: dict[Address, Address] = {}

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 from collections.abc import Callable
 
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from les_hooks.backends.peers.links import Links
 from les_hooks.backends.peers.settings import Settings
@@ -27,12 +27,14 @@ _Lookup = asyncio.Future[frozenset[Address]]
 class Seeds:
     """Reports the addresses behind the configured seeds, and again whenever they change."""
 
-    def __init__(self, settings: Settings, links: Links, *, report: Callable[[Message], None]) -> None:
+    def __init__(
+        self, settings: Settings, links: Links, *, report: Callable[[Message], None], log: FilteringBoundLogger
+    ) -> None:
         self._retry = settings.retry
         self._own = settings.identity.address
         self._links = links
         self._report = report
-        self._log = structlog.get_logger()
+        self._log = log
         self._found: dict[str, frozenset[Address]] = {}
         self._lookups: dict[str, _Lookup] = {}
         self._told: SeedsKnown | None = None

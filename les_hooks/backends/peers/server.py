@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import structlog
 from aiohttp import web
+from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
 from les_hooks.backends.peers.dialer import LINK_PATH
@@ -54,10 +54,10 @@ class Answers(Protocol):
 class Server:
     """Binds in `bind`, listens in `listen`; in between, connections are refused, as if nobody were there."""
 
-    def __init__(self, settings: Settings, answers: Answers) -> None:
+    def __init__(self, settings: Settings, answers: Answers, log: FilteringBoundLogger) -> None:
         self._settings = settings
         self._answers = answers
-        self._log = structlog.get_logger()
+        self._log = log
         self._server: asyncio.Server | None = None
         self._http = web.Server(
             self._answer,
@@ -102,9 +102,11 @@ class Server:
         await self._http.shutdown(CLOSE_SECONDS)
 
     def _unavailable(self, error: OSError) -> StartError:
-        advice = _BIND_ADVICE.get(error.errno or 0, "see [node] bind")
+        # Python 3.13 gives no number where none of the addresses is this host's.
+        code = errno.EADDRNOTAVAIL if error.errno is None else error.errno
         # asyncio repeats the address in its text; what is no errno of ours (a host that is none) only it can tell.
-        why = os.strerror(error.errno).lower() if error.errno in _BIND_ADVICE else str(error)
+        why = os.strerror(code).lower() if code in _BIND_ADVICE else str(error)
+        advice = _BIND_ADVICE.get(code, "see [node] bind")
         where = join_host_port(self._settings.host, self._settings.port)
         return StartError(f"port {where}", why, advice)
 

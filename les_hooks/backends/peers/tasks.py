@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from les_hooks.failures import report_failure
+
 __all__ = ["Tasks"]
 
 
@@ -30,4 +32,4 @@ class Tasks:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            task.get_loop().call_exception_handler({"message": "a task of the backend failed", "exception": error})
+            report_failure("the backend", error)

@@ -1,0 +1,50 @@
+"""`les cleanup`: what a daemon that died could not do itself."""
+
+import asyncio
+from typing import Any
+
+import click
+
+from les_hooks.cli.flags import config_flags, read_config
+from les_hooks.cli.main import FAILED
+from les_hooks.cli.output import emit_json, say
+from les_hooks.cli.target import Target, config_option, json_option
+from les_hooks.daemon.cleanup import clean_up
+from les_hooks.log import make_log
+from les_hooks.plugins import Registry
+
+__all__ = ["cleanup"]
+
+
+@click.command
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait so long for who holds the state directory.",
+)
+@click.option("--force", is_flag=True, help="Clean up although the daemon ended in order.")
+@config_option
+@config_flags
+@json_option
+@click.pass_obj
+def cleanup(target: Target, /, wait_seconds: float, force: bool, as_json: bool, **given: Any) -> None:
+    """Clear what a daemon that died left behind: its demote hooks, and what plugins must undo.
+
+    The guard and systemd (ExecStopPost) call it; by hand it does no harm. It fails while a daemon runs.
+    """
+    registry = Registry()
+    config = read_config(target, given, registry)
+    log = make_log(config.log.format, config.log.level)
+    done = asyncio.run(clean_up(config, log=log, registry=registry, lock_seconds=wait_seconds, force=force))
+    if as_json:
+        emit_json({"needed": done.needed, "failed": list(done.failed)})
+    elif not done.needed:
+        say("nothing to clean up: the daemon ended in order")
+    elif not done.failed:
+        say("cleaned up what the daemon left behind")
+    if done.failed:
+        click.echo(f"les: could not clean up: {', '.join(done.failed)}; the log above says why", err=True)
+        click.get_current_context().exit(FAILED)

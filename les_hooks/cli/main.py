@@ -1,0 +1,115 @@
+"""The group of all commands: where each is found, plugins' commands, and what errors look like."""
+
+import contextlib
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any, Final, NoReturn
+
+import click
+
+from les_hooks import __version__
+from les_hooks.cli.target import Target, config_option
+from les_hooks.errors import ConfigError, ControlError, LesHooksError, StartError
+from les_hooks.text import printable
+
+__all__ = ["CONFIGURATION", "FAILED", "NO_LEADER", "NO_PERMISSION", "cli", "exit_code", "main"]
+
+FAILED: Final = 1
+NO_LEADER: Final = 4
+NO_PERMISSION: Final = 77
+CONFIGURATION: Final = 78
+
+_COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "run": "les_hooks.cli.run:run",
+        "demo": "les_hooks.cli.demo:demo",
+        "init": "les_hooks.cli.init:init",
+        "check": "les_hooks.cli.check:check",
+        "status": "les_hooks.cli.ask:status",
+        "members": "les_hooks.cli.ask:members",
+        "leader": "les_hooks.cli.ask:leader",
+        "watch": "les_hooks.cli.watch:watch",
+        "history": "les_hooks.cli.history:history",
+        "hooks": "les_hooks.cli.hooks:hooks",
+        "plugins": "les_hooks.cli.plugins:plugins",
+        "config": "les_hooks.cli.config:config",
+        "audit": "les_hooks.cli.audit:audit",
+        "reload": "les_hooks.cli.ask:reload",
+        "step-down": "les_hooks.cli.ask:step_down",
+        "leave": "les_hooks.cli.ask:leave",
+        "cleanup": "les_hooks.cli.cleanup:cleanup",
+    }
+)
+
+
+class _Commands(click.Group):
+    """Imports a command when it is used, and plugins only when no command of ours has the name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands: ours in the order of a day with them, then those of plugins."""
+        self._load_plugin_commands(ctx)
+        ours = [name for name, home in _COMMANDS.items() if find_spec(home.partition(":")[0]) is not None]
+        return [*ours, *sorted(self.commands.keys() - set(ours))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, None where there is none of that name."""
+        if cmd_name in _COMMANDS:
+            module, _, name = _COMMANDS[cmd_name].partition(":")
+            if find_spec(module) is not None:
+                command: click.Command = getattr(import_module(module), name)
+                return command
+        elif cmd_name not in self.commands:
+            self._load_plugin_commands(ctx)
+        return self.commands.get(cmd_name)
+
+    def _load_plugin_commands(self, ctx: click.Context) -> None:
+        # Imported here: it costs as much as all the rest together, and most calls have no use for it.
+        from les_hooks.cli.plugin_commands import add_plugin_commands
+
+        add_plugin_commands(self, ctx.find_root().ensure_object(Target), reserved=_COMMANDS)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what it raises becomes lines on standard error and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (LesHooksError, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise  # who read our output has seen enough; click ends quietly
+            for line in str(error).splitlines() if isinstance(error, ConfigError) else [f"les: {error}"]:
+                click.echo(printable(line), err=True)
+            ctx.exit(exit_code(error))
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that stands for an error."""
+    match error:
+        case ConfigError():
+            return CONFIGURATION
+        case ControlError(exit_code=code):
+            return code
+        case PermissionError() | StartError(__cause__=PermissionError()):
+            return NO_PERMISSION
+        case _:
+            return FAILED
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@config_option
+@click.version_option(__version__, prog_name="les")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Leader election by seniority, and hooks that run when leadership moves.
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 not the leader, 4 no leader, 69 no daemon answers, 77 not permitted,
+    78 configuration.
+    """
+    ctx.ensure_object(Target)
+
+
+def main() -> NoReturn:
+    """Run `les` with the arguments of this process."""
+    with contextlib.suppress(KeyboardInterrupt):
+        cli(prog_name="les")
+    raise SystemExit(FAILED)

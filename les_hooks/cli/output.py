@@ -1,0 +1,109 @@
+"""How answers look: aligned tables, calm colours on a terminal only, and JSON. For the commands.
+
+Whatever comes from a file or from another node goes through `printable` here, so that commands need not think of it.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import click
+import msgspec
+
+from les_hooks.text import printable
+
+__all__ = ["Cell", "ago", "clock_time", "emit_json", "emit_line", "fields", "note", "paint", "say", "seconds", "table"]
+
+_GAP = "  "
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text and its colour, a word that click knows."""
+
+    text: str
+    colour: str = ""
+
+
+def paint(text: str, colour: str) -> str:
+    """Colour the text, on a terminal whose user has not said NO_COLOR."""
+    if not colour or os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+        return text
+    return click.style(text, dim=True) if colour == "dim" else click.style(text, fg=colour)
+
+
+def say(text: str = "", colour: str = "") -> None:
+    """Print one line of an answer."""
+    click.echo(paint(printable(text), colour))
+
+
+def note(text: str) -> None:
+    """Print one line beside the answer, to standard error."""
+    click.echo(printable(text), err=True)
+
+
+def emit_json(value: object) -> None:
+    """Print one JSON document."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def emit_line(value: object) -> None:
+    """Print one line of JSON, at once."""
+    click.echo(msgspec.json.encode(value).decode())
+    sys.stdout.flush()
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> None:
+    """Print rows under their headers, each column as wide as its widest cell."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max([len(header), *(len(row[i].text) for row in cells)]) for i, header in enumerate(headers)]
+    click.echo(paint(_line([Cell(header.upper()) for header in headers], widths), "dim"))
+    for row in cells:
+        click.echo(_line(row, widths))
+
+
+def fields(pairs: Iterable[tuple[str, str | Cell]], *, indent: str = "") -> None:
+    """Print names and values, the values aligned; pairs without a value are left out."""
+    shown = [(name, _cell(value)) for name, value in pairs]
+    shown = [(name, cell) for name, cell in shown if cell.text]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, cell in shown:
+        click.echo(f"{indent}{paint(name.ljust(width), 'dim')}{_GAP}{paint(cell.text, cell.colour)}")
+
+
+def clock_time(unix: float | None, *, date: bool = True) -> str:
+    """Unix seconds as local time, to the millisecond; `-` for none."""
+    if unix is None:
+        return "-"
+    form = "%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S"
+    return f"{time.strftime(form, time.localtime(unix))}.{int(unix % 1 * 1000):03d}"
+
+
+def seconds(value: float) -> str:
+    """A length of time in the two units that matter: `1.5 s`, `3 min 20 s`, `2 h 5 min`, `9 d 4 h`."""
+    whole = int(value)
+    if value < _MINUTE:
+        return f"{value:.3g} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
+def ago(unix: float | None) -> str:
+    """How long ago this moment was; `-` for none."""
+    return "-" if unix is None else f"{seconds(max(0.0, time.time() - unix))} ago"
+
+
+def _cell(value: str | Cell) -> Cell:
+    return Cell(printable(value)) if isinstance(value, str) else Cell(printable(value.text), value.colour)
+
+
+def _line(cells: Sequence[Cell], widths: Sequence[int]) -> str:
+    last = len(cells) - 1
+    padded = (cell.text if i == last else cell.text.ljust(widths[i]) for i, cell in enumerate(cells))
+    return _GAP.join(paint(text, cell.colour) for text, cell in zip(padded, cells, strict=True)).rstrip()

@@ -1,0 +1,71 @@
+"""`les watch`: events as they happen."""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import click
+
+from les_hooks.cli.output import clock_time, emit_line, note, paint
+from les_hooks.cli.target import Target, ask_options
+from les_hooks.control.client import UNREACHABLE, stream
+from les_hooks.text import printable
+
+__all__ = ["watch"]
+
+_COLOURS: Final = {
+    "elected": "green",
+    "reasserted": "green",
+    "demoted": "yellow",
+    "leader-changed": "cyan",
+    "member-lost": "red",
+    "member-left": "yellow",
+}
+
+
+@click.command
+@click.option("--all", "from_start", is_flag=True, help="Begin with the last events since the daemon started.")
+@click.option("--json", "as_json", is_flag=True, help="Print one event a line, as scripts get it on standard input.")
+@ask_options
+@click.pass_obj
+def watch(target: Target, from_start: bool, as_json: bool) -> None:
+    """Show events as they happen, until Ctrl-C or until the daemon ends."""
+    last = ""
+    try:
+        for item in stream(target.socket, "watch", {"from_start": from_start}):
+            event = cast("Mapping[str, Any]", item)
+            if "kind" not in event:
+                _begin(event, as_json)
+                continue
+            last = event["kind"]
+            if as_json:
+                emit_line(event)
+            else:
+                click.echo(_line(event))
+    except KeyboardInterrupt:
+        return
+    if last == "stopping" or last == "demoted":
+        note("les: the daemon has left the cluster")
+        return
+    note("les: the daemon has ended without a word; `les history` and its log say more")
+    click.get_current_context().exit(UNREACHABLE)
+
+
+def _begin(stands: Mapping[str, Any], as_json: bool) -> None:
+    """Say what stands: from here on nothing is missed."""
+    if not as_json:
+        leader = stands["leader"] or "nobody"
+        note(f"les: watching; {leader} leads, term {stands['term']}; this node is {stands['role']}")
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    kind = event["kind"]
+    who = event["member"] or event["leader"] or "nobody"
+    parts = [
+        paint(clock_time(event["time"], date=False), "dim"),
+        paint(kind.ljust(14), _COLOURS.get(kind, "")),
+        printable(who).ljust(21),
+        f"term {event['term']}".ljust(8),
+        printable(event["reason"]),
+        "(told before)" if event["replay"] else "",
+    ]
+    return "  ".join(parts).rstrip()

@@ -1,0 +1,123 @@
+"""What a running node says of itself, as plain JSON values: the objects of `docs/cli.md`. For `requests` only."""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from les_hooks import __version__
+from les_hooks.config import Config
+from les_hooks.config.addresses import is_loopback
+from les_hooks.daemon import Node
+from les_hooks.daemon.clock import boottime
+from les_hooks.members import UNSTAMPED, Member
+
+__all__ = ["leadership", "members", "plugins", "status", "successor"]
+
+# A plugin's `status` must be quick; one that is not is left out of the answer.
+_STATUS_SECONDS: Final = 1.0
+
+
+async def status(node: Node) -> Mapping[str, Any]:
+    """All of `les status`."""
+    config, view = node.config, node.view
+    return {
+        "node": {
+            "name": config.node.name,
+            "address": config.node.advertise,
+            "version": __version__,
+            "boot": node.boot.counter,
+            "pid": os.getpid(),
+            "started": node.started_at,
+            "uptime": round(max(0.0, boottime() - node.started_boottime), 3),
+            "stopping": node.stopping,
+        },
+        "cluster": config.cluster.name,
+        **leadership(node),
+        "settled": view is not None and view.settled,
+        "members": members(node),
+        "lanes": dict(node.dispatcher.waiting),
+        "plugins": await _plugins_with_status(node),
+        "audit": {
+            "path": str(config.log.audit),
+            "seq": node.audit.seq,
+            "degraded": node.audit.degraded,
+            "dropped": node.audit.dropped,
+        },
+        "guard": node.guard.pid,
+        "state_dir": str(config.node.state_dir),
+        "config": {
+            "source": None if config.source is None else str(config.source.absolute()),
+            "loaded": node.configured_at,
+        },
+        "security": _security(config),
+        "backend": dict(node.backend.status()),
+    }
+
+
+def leadership(node: Node) -> Mapping[str, Any]:
+    """Who leads, and whether it is this node. `authority` is in seconds, 0.0 where this node must not act."""
+    view = node.view
+    own = _own(node)
+    leading = next((m for m in view.members if m.address == view.leader), None) if view is not None else None
+    return {
+        "role": own.role if own is not None else "joining",
+        "term": view.term if view is not None else 0,
+        "leader": view.leader if view is not None else None,
+        "leader_name": leading.name if leading is not None else None,
+        "is_me": node.is_leader,
+        "authority": round(node.authority.left(), 3),
+        "time": time.time(),
+    }
+
+
+def members(node: Node) -> list[Mapping[str, Any]]:
+    """Everybody in the cluster, the most senior first; `start_time` is None for who has no stamp."""
+    return [
+        {
+            "address": member.address,
+            "name": member.name,
+            "kind": member.kind,
+            "role": member.role,
+            "fit": member.fit,
+            "direct": member.direct,
+            "start_time": None if member.start_time == UNSTAMPED else member.start_time,
+            "version": member.version,
+        }
+        for member in (node.view.members if node.view is not None else ())
+    ]
+
+
+def successor(node: Node) -> Member | None:
+    """Who leads if this node does not; None where nobody can."""
+    own = node.config.node.advertise
+    others = node.view.members if node.view is not None else ()
+    return next((m for m in others if m.address != own and m.fit and m.start_time != UNSTAMPED), None)
+
+
+def plugins(node: Node) -> list[dict[str, Any]]:
+    """All plugins that are installed, loaded or wanted."""
+    return [asdict(info) for info in node.registry.infos()]
+
+
+async def _plugins_with_status(node: Node) -> list[dict[str, Any]]:
+    found = plugins(node)
+    loaded = [plugin for plugin in found if plugin["name"] in node.registry.loaded]
+    results = await asyncio.gather(
+        *(node.dispatcher.ask(plugin["name"], "status", _STATUS_SECONDS) for plugin in loaded)
+    )
+    for plugin, result in zip(loaded, results, strict=True):
+        plugin["status"] = result.value if result is not None and not result.error else None
+        plugin["status_error"] = result.error if result is not None else ""
+    return found
+
+
+def _own(node: Node) -> Member | None:
+    own = node.config.node.advertise
+    return next((m for m in node.view.members if m.address == own), None) if node.view is not None else None
+
+
+def _security(config: Config) -> str:
+    return "open: loopback only" if is_loopback(config.node.listen[0]) else "open: insecure = true"

@@ -1,0 +1,135 @@
+"""What the daemon does for the operator: one handler for each action of the control socket. For `serve` only.
+
+Requests that change something leave an `operator.request` in the audit, whether they succeed or not.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from les_hooks.audit import Action, Outcome
+from les_hooks.control import report
+from les_hooks.control.server import Caller, Handler, Streamer
+from les_hooks.daemon import Node
+from les_hooks.errors import ControlError, LesHooksError
+from les_hooks.text import printable
+
+__all__ = ["NOT_LEADER", "Reload", "Requests"]
+
+NOT_LEADER: Final = 3
+"""The exit code of a ControlError where only a leader can do what was asked."""
+
+Reload = Callable[[], Awaitable[tuple[str, ...]]]
+"""Reads the configuration anew, and returns the keys that changed; raises ConfigError where it cannot be used."""
+
+
+class Requests:
+    """The handlers over one node."""
+
+    def __init__(self, node: Node, reload: Reload) -> None:
+        self._node = node
+        self._reload_node = reload
+        self._leaving: asyncio.Task[None] | None = None
+        self.handlers: Mapping[str, Handler] = {
+            "status": self._status,
+            "leader": self._leader,
+            "members": self._members,
+            "plugins": self._plugins,
+            "hooks": self._hooks,
+            "plugin": self._audited("plugin", self._plugin),
+            "reload": self._audited("reload", self._reload),
+            "step-down": self._audited("step-down", self._step_down),
+            "leave": self._audited("leave", self._leave),
+        }
+        self.streams: Mapping[str, Streamer] = {"watch": self._watch}
+
+    def _audited(self, command: str, handler: Handler) -> Handler:
+        async def handle(arguments: Mapping[str, Any], caller: Caller) -> object:
+            asked: dict[str, Any] = {
+                "command": command,
+                "uid": caller.uid,
+                "pid": caller.pid,
+                "arguments": dict(arguments),
+            }
+            record = self._node.audit.record
+            try:
+                answer = await handler(arguments, caller)
+            except LesHooksError as error:
+                record(Action.OPERATOR_REQUEST, Outcome.FAILURE, reason=str(error), **asked)
+                raise
+            except Exception as error:
+                record(Action.OPERATOR_REQUEST, Outcome.FAILURE, reason=repr(error), **asked)
+                raise
+            record(Action.OPERATOR_REQUEST, Outcome.SUCCESS, **asked)
+            return answer
+
+        return handle
+
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    async def _status(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
+        return await report.status(self._node)
+
+    async def _leader(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
+        return report.leadership(self._node)
+
+    async def _members(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
+        return report.members(self._node)
+
+    async def _plugins(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
+        return report.plugins(self._node)
+
+    async def _hooks(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
+        return await self._ask_plugin("scripts", "list", {})
+
+    async def _watch(self, arguments: Mapping[str, Any], _caller: Caller) -> AsyncGenerator[object, None]:
+        events = self._node.story.listen(from_start=arguments.get("from_start") is True)
+        # What stands, before what changes: the watcher knows from it that it misses nothing any more.
+        yield report.leadership(self._node)
+        async for event in events:
+            yield msgspec.to_builtins(event)
+
+    # -- changes -------------------------------------------------------------------------------------------------------
+
+    async def _plugin(self, arguments: Mapping[str, Any], _caller: Caller) -> object:
+        match arguments:
+            case {"plugin": str(plugin), "action": str(action), "arguments": dict(given)}:
+                return await self._ask_plugin(plugin, action, given)
+            case _:
+                raise ControlError("the request is malformed: it takes plugin, action and arguments")
+
+    async def _ask_plugin(self, plugin: str, action: str, arguments: Mapping[str, Any]) -> object:
+        node, name = self._node, printable(plugin)
+        if plugin not in node.registry.loaded:
+            raise ControlError(f"the plugin {name} is not loaded; `les plugins list` says why")
+        timeout = node.plugins.settings[plugin].timeout
+        result = await node.dispatcher.ask(plugin, "control", timeout, action=action, arguments=arguments)
+        if result is None:
+            raise ControlError(f"the plugin {name} takes no requests")
+        if result.error:
+            raise ControlError(result.error)
+        return msgspec.to_builtins(result.value)
+
+    async def _reload(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
+        return {"changed": list(await self._reload_node())}
+
+    async def _step_down(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
+        node = self._node
+        if node.view is None or not node.view.leading:
+            there = f"{node.leader} does; run it there" if node.leader is not None else "nobody does at present"
+            raise ControlError(f"this node does not lead, {there}", NOT_LEADER)
+        following = report.successor(node)
+        node.step_down()
+        return {
+            "next": None if following is None else following.address,
+            "next_name": None if following is None else following.name,
+            "hold": node.config.timing.hold,
+        }
+
+    async def _leave(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
+        # The answer goes out first: it must not wait for hooks, and the socket is gone when they have ended.
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._node.stop(), name="leave")
+        return {"leaving": True, "limit": self._node.plugins.limit}

@@ -1,0 +1,91 @@
+"""What this node has seen and told: each new view becomes events, and each event reaches everybody who must hear it.
+
+Imported by `daemon` only.
+"""
+
+import asyncio
+
+from structlog.typing import FilteringBoundLogger
+
+from les_hooks.audit import Action, Audit
+from les_hooks.daemon.narrator import Narrator
+from les_hooks.daemon.state import StateStore
+from les_hooks.daemon.story import Story
+from les_hooks.dispatch import Dispatcher
+from les_hooks.events import Event, EventKind
+from les_hooks.members import View
+
+__all__ = ["Chronicle"]
+
+_RECORDED = {
+    EventKind.ELECTED: Action.LEADER_ELECTED,
+    EventKind.DEMOTED: Action.LEADER_DEMOTED,
+    EventKind.REASSERTED: Action.LEADER_REASSERTED,
+    EventKind.LEADER_CHANGED: Action.LEADER_CHANGED,
+    EventKind.MEMBER_JOINED: Action.MEMBER_JOINED,
+    EventKind.MEMBER_LEFT: Action.MEMBER_LEFT,
+    EventKind.MEMBER_LOST: Action.MEMBER_LOST,
+    EventKind.STARTED: Action.NODE_SETTLED,
+    EventKind.STOPPING: Action.NODE_STOPPING,
+}
+
+
+class Chronicle:
+    """Keeps the present `view`; `settled` is set once there was one worth acting on."""
+
+    def __init__(
+        self,
+        *,
+        narrator: Narrator,
+        dispatcher: Dispatcher,
+        audit: Audit,
+        store: StateStore,
+        story: Story,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self.view: View | None = None
+        self.settled = asyncio.Event()
+        self.narrator = narrator
+        self._dispatcher = dispatcher
+        self._audit = audit
+        self._store = store
+        self._story = story
+        self._log = log
+
+    def see(self, view: View) -> None:
+        """Take a new view, and tell what has happened."""
+        self.view = view
+        for event in self.narrator.tell(view):
+            self.tell(event)
+        if view.settled:
+            self.settled.set()
+            self._store.told(
+                leader=self.narrator.leader,
+                term=view.term,
+                members=tuple(member.address for member in view.members),
+                audit_seq=self._audit.seq,
+            )
+
+    def tell(self, event: Event) -> None:
+        """Pass an event to hooks, audit, log and listeners."""
+        self._audit.leadership(event.term, event.leader)
+        self._dispatcher.submit(event)
+        self._audit.record(
+            _RECORDED[event.kind],
+            reason=event.reason,
+            event_id=event.id,
+            event_seq=event.seq,
+            role=event.role,
+            member=event.member,
+            previous_leader=event.previous_leader,
+            members=event.members,
+            replay=event.replay,
+        )
+        self._log.info(
+            str(event.kind),
+            term=event.term,
+            leader=event.leader,
+            reason=str(event.reason),
+            **({"member": event.member} if event.member else {}),
+        )
+        self._story.tell(event)

@@ -1,0 +1,120 @@
+"""The parts of a node, each made from its configuration. Imported by `node` and `cleanup`."""
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from les_hooks.audit import Audit
+from les_hooks.backends import OnAuthority, OnView
+from les_hooks.backends.peers import PeersBackend, Settings
+from les_hooks.config import Config
+from les_hooks.daemon.clock import instant
+from les_hooks.daemon.narrator import Narrator, Origin, Past
+from les_hooks.daemon.state import StateStore
+from les_hooks.election.identity import Identity, Timing
+from les_hooks.errors import StartError
+from les_hooks.members import Address, Boot
+
+__all__ = ["cleanup_command", "make_audit", "make_backend", "make_narrator", "open_store"]
+
+# `les cleanup` of the daemon before, or that daemon itself, may hold the state directory for as long as its hooks run.
+_LOCK_PATIENCE_SECONDS = 60.0
+
+
+async def open_store(folder: Path, log: FilteringBoundLogger) -> StateStore:
+    """Open the state directory, and wait for who still has it; raises StartError."""
+    given_up = threading.Event()
+    said: list[bool] = []
+
+    def nap(seconds: float) -> None:
+        if not said:
+            said.append(True)
+            log.warning("state-directory-held", path=str(folder), patience_seconds=_LOCK_PATIENCE_SECONDS)
+        if given_up.wait(seconds):
+            raise StartError(f"state directory {folder}", "is held by another process", "start the node again")
+
+    try:
+        return await asyncio.to_thread(StateStore.open, folder, _LOCK_PATIENCE_SECONDS, sleep=nap)
+    except asyncio.CancelledError:
+        given_up.set()  # a thread cannot be cancelled, and nobody would close what it opens
+        raise
+
+
+def make_audit(config: Config, store: StateStore, boot: Boot, log: FilteringBoundLogger) -> Audit:
+    """The trail, its numbers going on where the process before this one stopped."""
+    told = store.last_told
+    return Audit(
+        config.log.audit,
+        node=config.node.name,
+        cluster=config.cluster.name,
+        boot=boot.counter,
+        wall=time.time,
+        log=log,
+        after_seq=told.audit_seq if told is not None else 0,
+    )
+
+
+def make_narrator(config: Config, store: StateStore, boot: Boot) -> Narrator:
+    """The narrator, which knows what was told before."""
+    told = store.last_told
+    return Narrator(
+        Origin(
+            node=Address(config.node.advertise), name=config.node.name, cluster=config.cluster.name, nonce=boot.nonce
+        ),
+        past=Past(leader=told.leader, term=told.term, members=frozenset(told.members)) if told is not None else Past(),
+        next_seq=store.next_seq,
+        wall=time.time,
+    )
+
+
+def make_backend(
+    config: Config,
+    store: StateStore,
+    identity: Identity,
+    *,
+    log: FilteringBoundLogger,
+    on_view: OnView,
+    on_authority: OnAuthority,
+    on_beat: Callable[[], None],
+) -> PeersBackend:
+    """The election among the nodes themselves."""
+    timing = config.timing
+    host, port = config.node.listen
+    settings = Settings(
+        identity=identity,
+        cluster=config.cluster.name,
+        host=host,
+        port=port,
+        seeds=tuple(config.cluster.seeds),
+        retry=timing.retry,
+        timing=Timing(
+            heartbeat=timing.heartbeat,
+            failure=timing.failure,
+            settle=timing.settle,
+            hold=timing.hold,
+            loop_rate=timing.loop_rate,
+        ),
+    )
+    return PeersBackend(
+        settings,
+        term=store.term,
+        newest=store.newest,
+        clock=instant,
+        on_view=on_view,
+        on_authority=on_authority,
+        on_beat=on_beat,
+        save=store.save,
+        log=log,
+    )
+
+
+def cleanup_command(config: Config) -> tuple[str, ...]:
+    """What undoes the work of a daemon that died; without a file there is nothing to tell it the configuration."""
+    if config.source is None:
+        return ()
+    return (sys.executable, "-m", "les_hooks", "cleanup", "--config", str(config.source.absolute()))
