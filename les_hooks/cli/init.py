@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import click
+
 from les_hooks.cli.main import FAILED
 from les_hooks.cli.output import emit_json, note, say
 from les_hooks.cli.target import json_option
-
 from les_hooks.config import load_config
 from les_hooks.config.addresses import is_loopback, listen_address
 from les_hooks.starter import NewFile, existing, hidden_by, hooks_folder, settings_file, unit_file, write_all
@@ -70,7 +70,7 @@ def _values(given: Mapping[str, str | None]) -> dict[str, object]:
 
 def _others_reach(bind: str) -> bool:
     try:
-        return not is_loopback(listen_address(bind)[0])  # type: ignore[arg-type]  # refused right below if it is none
+        return not is_loopback(listen_address(bind)[0])
     except ValueError:
         return False
 
