@@ -176,6 +176,7 @@ class Node:
         close.push_async_callback(self.backend.leave, 0.0)
         self.store.mark_running(self.boot)
         self.audit.record(Action.NODE_STARTED, version=__version__, crashed_before=self.store.crashed)
+        self.audit.record(Action.CONFIG_LOADED, source=None if config.source is None else str(config.source))
         self.guard = Guard(self.log)
         self.guard.start(self._cleanup)
         close.push_async_callback(self.guard.close)
