@@ -64,9 +64,7 @@ def test_machines_get_the_table_alone_on_standard_output(show: StartShow) -> Non
         (signal.SIGHUP, "one-job"),
     ],
 )
-def test_a_signal_at_any_moment_takes_everything_down(
-    show: StartShow, number: signal.Signals, moment: str
-) -> None:
+def test_a_signal_at_any_moment_takes_everything_down(show: StartShow, number: signal.Signals, moment: str) -> None:
     demo = show(*FAST)
     demo.until(moment)
     demo.signal(number)
