@@ -1,7 +1,7 @@
-"""Minutes of trouble, by hand: `python -m tests.bench.soak [ACTIONS] [SEED]`. Three nodes, random signals; then accounts.
+"""Minutes of trouble, by hand: `python -m tests.bench.soak [ACTIONS] [SEED]`. Random signals; then the accounts.
 
-Node `a` is frozen and asked to step down but never ended, so that it shows what a long life costs. The others are
-killed, ended, frozen and started. Prints what it finds and exits with 1 if something is wrong.
+Of three nodes, `a` is frozen and asked to step down but never ended, so that it shows what a long life costs. The
+others are killed, ended, frozen and started. Prints what it finds and exits with 1 if something is wrong.
 """
 
 import json
@@ -44,9 +44,7 @@ def main(actions: int, seed: int) -> int:
         faults += _look(lambda: until(lambda: not _left(folder), "no process left"), f"left: {_left(folder)}")
         _show(samples)
         for daemon in cluster.daemons:
-            for line in daemon.said().splitlines():
-                if '"level":"error"' in line or "Traceback" in line:
-                    faults.append(f"{daemon.name} logged {line[:300]}")
+            faults += _log(daemon)
     print("\n".join(faults) or "nothing wrong")
     return 1 if faults else 0
 
@@ -125,6 +123,16 @@ def _audit(daemon: Daemon) -> list[str]:
     gaps = sum(record["action"] == "audit.gap" for record in records)
     print(f"{daemon.name}: {len(records)} records, elected {kinds.count('leader.elected')} times, {gaps} gaps")
     return faults
+
+
+def _log(daemon: Daemon) -> list[str]:
+    """Errors that were logged, and tracebacks with the lines after them."""
+    lines = daemon.said().splitlines()
+    return [
+        f"{daemon.name} logged {' | '.join(lines[number : number + (20 if 'Traceback' in line else 1)])[:1500]}"
+        for number, line in enumerate(lines)
+        if '"level":"error"' in line or '"level":"critical"' in line or "Traceback" in line
+    ]
 
 
 def _left(folder: str) -> list[str]:

@@ -179,7 +179,9 @@ def test_an_original_with_100_000_members_is_none_to_us(daemon: Daemon) -> None:
             thread.join()
 
 
-@pytest.mark.parametrize("address", ["nowhere", "10.0.0.1", "a b:4000", "10.0.0.1:4000\n", "::1:4000", "x:99999", HOSTILE])
+@pytest.mark.parametrize(
+    "address", ["nowhere", "10.0.0.1", "a b:4000", "10.0.0.1:4000\n", "::1:4000", "x:99999", HOSTILE]
+)
 def test_what_is_no_address_is_not_introduced(daemon: Daemon, address: str) -> None:
     assert _get(daemon, f"/state/{urllib.parse.quote(address)}") == 400
 
