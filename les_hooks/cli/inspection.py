@@ -101,6 +101,8 @@ def _own_daemon(config: Config) -> str:
         answer: Any = call(config.control.socket, "status", timeout=_ASK_SECONDS)
     except ControlError:
         return ""
+    if answer["node"]["address"] != config.node.advertise:
+        return ""
     return f"{answer['node']['name']} (process {answer['node']['pid']})"
 
 
