@@ -1,6 +1,7 @@
 """The real demo, with real daemons: what it shows, what it measures, and that it leaves nothing behind."""
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -67,6 +68,7 @@ def test_a_signal_at_any_moment_takes_everything_down(show: StartShow, number: s
     demo = show(*FAST)
     demo.until(moment)
     demo.signal(number)
+    demo.signal(number)  # an impatient second one changes nothing
     assert demo.end() == 128 + number
     assert "what happened" not in demo.text
     assert demo.left_behind() == []
@@ -99,6 +101,10 @@ def test_keep_leaves_a_cluster_that_answers_until_it_is_interrupted(show: StartS
     )
     assert asked.returncode == 0, asked.stderr
     assert "leader" in asked.stdout
+    killed = re.search(r"kill -9 (\d+)   # ([abc]), which leads", said)
+    assert killed is not None
+    os.kill(int(killed[1]), signal.SIGKILL)
+    demo.until(f"start {killed[2]} again")
     demo.signal(signal.SIGINT)
     assert demo.end() == 0
     assert demo.left_behind() == []
