@@ -35,6 +35,9 @@ from les_hooks.plugins import Registry
 
 __all__ = ["Node"]
 
+# Who is asked to confirm a leader answers or is lost within one `failure`; the second is the margin.
+_FAILURES_PER_ANSWER = 2
+
 
 class Node:
     """A member of the cluster. Use it as an asynchronous context manager; inside, hooks run and leadership moves.
@@ -180,7 +183,7 @@ class Node:
         self.guard = Guard(self.log)
         self.guard.start(self._cleanup)
         close.push_async_callback(self.guard.close)
-        self.authority = BackendAuthority(self.backend, boottime, config.timing.failure)
+        self.authority = BackendAuthority(self.backend, boottime, _FAILURES_PER_ANSWER * config.timing.failure)
         self._make_hooks()
         self.started_at, self.started_boottime = time.time(), boottime()
         self.chronicle.tell(self.chronicle.narrator.startup())

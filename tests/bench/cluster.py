@@ -1,4 +1,4 @@
-"""Daemons for measurements: real processes on loopback, and a bell that their scripts ring. Imported by the benchmark."""
+"""Daemons for measurements: real processes on loopback, and a bell for their scripts. Imported by the benchmark."""
 
 import os
 import re

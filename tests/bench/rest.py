@@ -53,8 +53,7 @@ class _Originals:
         seeds = ",".join(f"127.0.0.1:{port}" for port in ports)
         self._processes = [
             subprocess.Popen(
-                [sys.executable, str(_ORIGINAL), "--bind-port", str(port), "--bind-interface", "127.0.0.1"]
-                + ["--advertise-addr", f"127.0.0.1:{port}", "--seeds", seeds, "--loop-rate", "5"],
+                [sys.executable, str(_ORIGINAL), *_flags(port), "--seeds", seeds],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
@@ -70,6 +69,11 @@ class _Originals:
             process.kill()
             process.wait()
         return [100 * (after - before) / passed for after, before in zip(used, self._before, strict=True)]
+
+
+def _flags(port: int) -> list[str]:
+    place = ["--bind-port", str(port), "--bind-interface", "127.0.0.1", "--advertise-addr", f"127.0.0.1:{port}"]
+    return [*place, "--loop-rate", "5"]
 
 
 def _cpu_seconds(pid: int) -> float:

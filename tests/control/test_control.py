@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.control.feed import Feed
 
+from les_hooks.config import LogFormat, LogLevel
 from les_hooks.control.client import call, stream
 from les_hooks.control.protocol import MOST_REQUEST_BYTES
 from les_hooks.control.server import Caller, ControlServer
 from les_hooks.errors import ControlError, PluginError, StartError
-from les_hooks.config import LogFormat, LogLevel
 from les_hooks.log import make_log
+from tests.control.feed import Feed
 from tests.needs import need_root
 
 

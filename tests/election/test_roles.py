@@ -2,9 +2,11 @@
 
 import pytest
 
-from les_hooks.election.messages import Leave, Released
+from les_hooks.election.effects import Left
+from les_hooks.election.messages import Leave, Released, StepDown
 from les_hooks.election.roles import TRANSITIONS, Role, Trigger, next_role
 from les_hooks.errors import IllegalTransition
+from les_hooks.events import Reason
 from tests.election.lone import Lone
 
 
@@ -33,3 +35,22 @@ def test_a_node_that_is_gone_listens_to_nobody() -> None:
     assert lone.effects == []
     lone.seeds("a:1")
     assert lone.effects == []
+
+
+def test_who_is_told_to_stop_twice_stops_once_its_hooks_have_ended() -> None:
+    lone = Lone()
+    lone.seeds()
+    lone.give(Leave())
+    lone.give(Leave())
+    assert lone.machine.role is Role.STOPPING
+    lone.give(Released())
+    assert lone.effects == [Left()]
+
+
+def test_who_is_told_to_stop_while_it_demotes_goes_when_that_has_ended() -> None:
+    lone = Lone()
+    lone.seeds()
+    lone.give(StepDown(reason=Reason.OPERATOR))
+    lone.give(Leave())
+    lone.give(Released())
+    assert lone.effects == [Left()]

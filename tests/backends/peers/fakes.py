@@ -15,6 +15,7 @@ from les_hooks import wire
 from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.election.effects import Effect, Left
 from les_hooks.election.identity import Identity, Timing
+from les_hooks.election.machine import Machine
 from les_hooks.election.messages import Frame, Hello, Instant, Leave, Message, State
 from les_hooks.members import UNSTAMPED, Address, Boot, View
 
@@ -169,7 +170,7 @@ def make_node(
         on_view=views.append,
         on_authority=authority.append,
         save=save,
-        **({"elector": elector} if noting else {}),
+        elector=elector if noting else Machine,
     )
     return Node(backend, own, views, authority, saved, machines)
 
