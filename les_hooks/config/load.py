@@ -11,7 +11,7 @@ import msgspec
 from les_hooks.config.addresses import parse_name
 from les_hooks.config.check import REFUSED, Checker
 from les_hooks.config.derive import Values, derive
-from les_hooks.config.model import SECTIONS, Config, PluginConfig, PluginKeys
+from les_hooks.config.model import SECTIONS, Config, HooksConfig, PluginConfig, PluginKeys
 from les_hooks.config.rules import check_rules
 from les_hooks.config.source import Flags, Source, find_source
 from les_hooks.config.toml_text import dotted, excerpt
@@ -67,7 +67,7 @@ def load_plugin_table(
     """
     flags = {dotted((_PLUGINS, name)): (None, "table")}
     checker = Checker(Source(path=None, base=base, flags=flags, table={_PLUGINS: {name: dict(table)}}))
-    plugins = _read_plugins(checker, HooksConfig().timeout, lambda _: {name: kind})
+    plugins = _read_plugins(checker, HooksConfig(dir=base).timeout, lambda _: {name: kind})
     checker.raise_problems()
     return plugins[name]
 
