@@ -127,6 +127,11 @@ class Dispatcher:
         """How many events wait in each lane, for `les status`."""
         return {str(name): lane.waiting for name, lane in self._lanes.items()}
 
+    @property
+    def lasting(self) -> int:
+        """How many plugins' `while_leader` run at this moment."""
+        return self._tenure.running
+
     async def ask(self, plugin: str, hook: str, timeout: float, **offered: object) -> CallResult | None:
         """Call one hook of one plugin outside the lanes (`status`, `control`, `cleanup`); None where it has none."""
         found, context = self._registry.implementation(plugin, hook), self._contexts.get(plugin)
