@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import signal
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from les_hooks.cli.program import call_words
 from les_hooks.demo import ACTS, Director, Report, Timeline
 
 __all__ = ["demo"]
@@ -94,7 +94,7 @@ def _invite(director: Director, timeline: Timeline) -> None:
     """Tell what can be done with a cluster that runs on."""
     fleet = director.fleet
     node = director.stage.leader or fleet.nodes[0]
-    les = _les()
+    les = call_words()
     timeline.say()
     timeline.say("  The cluster runs on until Ctrl-C. In another terminal:")
     for line in (
@@ -108,10 +108,3 @@ def _invite(director: Director, timeline: Timeline) -> None:
     ):
         timeline.say(f"    {line}")
     timeline.say()
-
-
-def _les() -> str:
-    """How to call this program in another terminal."""
-    program = Path(sys.executable).with_name("les")
-    found = shutil.which("les")
-    return "les" if found and program.exists() and program.samefile(found) else str(program)

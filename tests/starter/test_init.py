@@ -31,6 +31,15 @@ def test_a_new_folder_is_a_valid_node(tmp_path: Path) -> None:
     assert [setting.origin for setting in show(config) if setting.origin.startswith(str(tmp_path))] == []
 
 
+@pytest.mark.parametrize("flags", [(), ("--root-scripts", "--bind", "127.0.0.1:4567", "--seeds", "127.0.0.1:4568")])
+def test_les_check_has_nothing_to_say_about_it(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    assert init(str(tmp_path), *flags).exit_code == 0
+    result = click.testing.CliRunner().invoke(
+        cli, ["check", "-c", str(tmp_path / "les.toml")], env={"STATE_DIRECTORY": str(tmp_path / "state")}
+    )
+    assert result.exit_code == 0, result.output
+
+
 def test_flags_are_written_down(tmp_path: Path) -> None:
     seeds = "10.0.0.1:4000, b.example.org:4000"
     result = init(str(tmp_path / "etc" / "les"), "--name", "a-1", "--bind", "10.0.0.1:4000", "--seeds", seeds)
