@@ -58,7 +58,7 @@ def test_end_of_file_ends_all_groups_and_then_cleans_up(
 ) -> None:
     stubborn = groups.start("sh", "-c", f"trap '' TERM; sleep 1000 & touch {tmp_path}/ready; sleep 1000; sleep 1000")
     plain = groups.start()
-    within(5, (tmp_path / "ready").exists)
+    within(15, (tmp_path / "ready").exists)
     cleanup = script("cleanup", f'kill -0 -{stubborn} 2>/dev/null && echo too early; echo "$@" > {tmp_path}/cleaned')
     guard = start(cleanup, "-c", "les.toml")
     tell(guard, f"group {plain} daemon", f"group {stubborn} authority")
@@ -84,7 +84,7 @@ def test_authority_that_passes_ends_what_needs_it_and_nothing_else(start: Start,
     guard = start()
     until = now() + 0.3
     tell(guard, f"authority {until}", f"group {bound} authority", f"group {free} daemon")
-    within(5, lambda: not lives(bound))
+    within(15, lambda: not lives(bound))
     assert 0 <= now() - until < 0.25
     assert lives(free)
     assert guard.poll() is None
@@ -106,13 +106,13 @@ def test_renewed_authority_ends_nothing(start: Start, groups: Groups) -> None:
 def test_authority_renewed_too_late_revives_nothing(start: Start, groups: Groups, tmp_path: Path) -> None:
     """Who ignores TERM is killed after the grace, whatever is renewed in it."""
     bound = groups.start("sh", "-c", f"trap '' TERM; touch {tmp_path}/ready; sleep 1000; sleep 1000")
-    within(5, (tmp_path / "ready").exists)
+    within(15, (tmp_path / "ready").exists)
     guard = start(grace=0.4)
     tell(guard, f"authority {now() - 1}", f"group {bound} authority")
     time.sleep(0.1)
     assert lives(bound)
     tell(guard, f"authority {now() + 60}")
-    within(2, lambda: not lives(bound))
+    within(15, lambda: not lives(bound))
 
 
 def test_a_group_that_has_ended_is_forgotten(start: Start, groups: Groups) -> None:
@@ -130,7 +130,7 @@ def test_signals_meant_for_everybody_are_ignored(start: Start, groups: Groups, n
     group = groups.start()
     guard = start()
     tell(guard, f"authority {now() + 0.2}", f"group {group} authority")
-    within(5, lambda: not lives(group))  # so it has begun, and ignores them by now
+    within(15, lambda: not lives(group))  # so it has begun, and ignores them by now
     guard.send_signal(number)
     time.sleep(0.05)
     assert guard.poll() is None
@@ -204,7 +204,7 @@ def test_the_daemons_death_is_noticed_where_somebody_inherited_the_pipe(
     opened = os.open(tmp_path / "fifo", os.O_RDWR)  # so that nobody's open blocks, and no end of file comes
     try:
         subprocess.run([holder], check=True, timeout=10)
-        within(5, lambda: not lives(group))
+        within(15, lambda: not lives(group))
     finally:
         os.close(opened)
         os.kill(int((tmp_path / "heir").read_text(encoding="utf-8")), signal.SIGKILL)
@@ -222,6 +222,6 @@ def test_the_guard_is_small(start: Start, groups: Groups) -> None:
     guard = start()
     group = groups.start()
     tell(guard, f"authority {now() + 0.1}", f"group {group} authority")
-    within(5, lambda: not lives(group))
+    within(15, lambda: not lives(group))
     assert int(memory(guard.pid, "Pss", "smaps_rollup")) <= 10 * 1024
     assert int(memory(guard.pid, "Threads")) == 1
