@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from les_hooks.cli.main import FAILED
+from les_hooks.cli.group import FAILED
 from les_hooks.cli.output import emit_json, note, say
 from les_hooks.cli.target import json_option
 from les_hooks.config import load_config
