@@ -33,7 +33,8 @@ __all__ = ["cleanup"]
 def cleanup(target: Target, /, wait_seconds: float, force: bool, as_json: bool, **given: Any) -> None:
     """Clear what a daemon that died left behind.
 
-    It runs the demote hooks, and what plugins must undo. The guard and systemd (ExecStopPost) call it; by hand it does no harm. It fails while a daemon runs.
+    It runs the demote hooks, and undoes what plugins must undo. The guard and systemd (ExecStopPost) call it; by hand
+    it does no harm. It fails while a daemon runs.
     """
     registry = Registry()
     config = read_config(target, given, registry)
