@@ -21,10 +21,14 @@ _PLUGIN = "plugins.<name>"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyHelp:
-    """What an operator may want to know of a key; `default` is TOML, or words where it is worked out."""
+    """What an operator may want to know of a key.
+
+    `default` is TOML in backticks, or words where it is `derived`, which is worked out when the file is read.
+    """
 
     key: str
     default: str
+    derived: bool
     live: bool
     description: str
 
@@ -35,8 +39,14 @@ def key_help() -> Iterator[KeyHelp]:
     for table, kind in tables.items():
         for field in msgspec.structs.fields(kind):
             key = f"{table}.{field.encode_name}"
-            default = _derived(field) or f"`{toml_value(written(field.type, field.default))}`"
-            yield KeyHelp(key=key, default=default, live=is_live(key), description=_description(field))
+            derived = _derived(field)
+            yield KeyHelp(
+                key=key,
+                default=derived or f"`{toml_value(written(field.type, field.default))}`",
+                derived=bool(derived),
+                live=is_live(key),
+                description=_description(field),
+            )
 
 
 def schema() -> dict[str, object]:

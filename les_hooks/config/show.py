@@ -88,6 +88,8 @@ def _fields(path: KeyPath, kind: type[msgspec.Struct], struct: msgspec.Struct) -
 def _plugin(path: KeyPath, plugin: PluginConfig) -> Iterator[tuple[KeyPath, str]]:
     yield from _fields(path, PluginKeys, plugin)
     if plugin.config is not None:
-        yield from _fields(path, type(plugin.config), plugin.config)
+        common = {(*path, field.encode_name) for field in msgspec.structs.fields(PluginKeys)}
+        own = _fields(path, type(plugin.config), plugin.config)
+        yield from ((key, value) for key, value in own if key not in common)
     else:
         yield from (((*path, key), toml_value(value)) for key, value in plugin.own.items())

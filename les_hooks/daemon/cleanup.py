@@ -6,13 +6,11 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks.audit import Action, Outcome
 from les_hooks.config import Config
-from les_hooks.daemon.clock import boottime
+from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.parts import make_audit, make_narrator
-from les_hooks.daemon.setup import NoAuthority, Plugins, recorder
+from les_hooks.daemon.setup import recorder
 from les_hooks.daemon.state import StateStore
-from les_hooks.dispatch import Dispatcher
 from les_hooks.plugins import Registry
-from les_hooks.processes import Runner
 
 __all__ = ["Cleaned", "clean_up"]
 
@@ -46,19 +44,9 @@ async def _clean_up(config: Config, store: StateStore, log: FilteringBoundLogger
     boot = store.next_boot()
     audit = make_audit(config, store, boot, log)
     record = recorder(audit)
-    plugins = Plugins(registry=registry, log=log, record=record, runner=Runner(None, boottime))
-    plugins.load(config)
-    dispatcher = Dispatcher(
-        registry=registry,
-        authority=NoAuthority(),
-        record=record,
-        log=log,
-        clock=boottime,
-        on_released=lambda _: None,
-        on_critical=lambda _: None,
-        on_broken=lambda _: None,
-    )
-    dispatcher.configure(plugins.contexts, plugins.settings)
+    hooks = Hooks(registry, log=log, record=record)
+    hooks.apply(config)
+    plugins, dispatcher = hooks.plugins, hooks.dispatcher
     dispatcher.start()
     dispatcher.submit(make_narrator(config, store, boot).crashed())
     await dispatcher.drained(plugins.limit)

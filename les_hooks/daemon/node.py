@@ -19,11 +19,11 @@ from les_hooks.config import Config, changes
 from les_hooks.daemon.authority import BackendAuthority
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
+from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.parts import cleanup_command, make_audit, make_backend, make_narrator, open_store
 from les_hooks.daemon.reload import check_live
-from les_hooks.daemon.setup import Plugins, announce, recorder
+from les_hooks.daemon.setup import recorder
 from les_hooks.daemon.story import Story
-from les_hooks.dispatch import Dispatcher
 from les_hooks.election.identity import Identity
 from les_hooks.errors import ControlError
 from les_hooks.events import Event, Reason
@@ -32,7 +32,6 @@ from les_hooks.guard import Guard
 from les_hooks.log import Threshold, make_log
 from les_hooks.members import Address, View
 from les_hooks.plugins import Registry
-from les_hooks.processes import Runner
 
 __all__ = ["Node"]
 
@@ -97,6 +96,11 @@ class Node:
         """The leader that this node accepts."""
         return self.view.leader if self.view is not None else None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether this node is about to stop, or has stopped."""
+        return self._ending is not None
+
     def events(self) -> AsyncGenerator[Event, None]:
         """All events of this node, from its start until it has stopped."""
         return self.story.listen(from_start=True)
@@ -130,7 +134,7 @@ class Node:
         self.config, self.configured_at = config, time.time()
         self._threshold.level = config.log.level
         self.backend.set_seeds(tuple(config.cluster.seeds))
-        self._apply_plugins()
+        self.hooks.apply(config, self.audit)
         self.audit.record(Action.CONFIG_RELOADED, changed=changed)
         if self.chronicle.settled.is_set():
             self.chronicle.tell(self.chronicle.narrator.again(Reason.RELOAD))
@@ -175,6 +179,7 @@ class Node:
         close.push_async_callback(self.backend.leave, 0.0)
         self.store.mark_running(self.boot)
         self.audit.record(Action.NODE_STARTED, version=__version__, crashed_before=self.store.crashed)
+        self.audit.record(Action.CONFIG_LOADED, source=None if config.source is None else str(config.source))
         self.guard = Guard(self.log)
         self.guard.start(self._cleanup)
         close.push_async_callback(self.guard.close)
@@ -187,25 +192,18 @@ class Node:
 
     def _make_hooks(self) -> None:
         """Load the plugins, and have their hooks called from now on."""
-        record = recorder(self.audit)
-        self.plugins = Plugins(
-            registry=self.registry,
+        hooks = Hooks(
+            self.registry,
             log=self.log,
-            record=record,
-            runner=Runner(self.guard, boottime),
+            record=recorder(self.audit),
+            guard=self.guard,
             authority=self.authority,
-        )
-        self.dispatcher = Dispatcher(
-            registry=self.registry,
-            authority=self.authority,
-            record=record,
-            log=self.log,
-            clock=boottime,
             on_released=self._on_released,
-            on_critical=lambda plugin: self.step_down(Reason.CRITICAL),
+            on_critical=lambda _plugin: self.step_down(Reason.CRITICAL),
             on_broken=self._on_broken,
         )
-        self._apply_plugins()
+        self.hooks, self.plugins, self.dispatcher = hooks, hooks.plugins, hooks.dispatcher
+        hooks.apply(self.config, self.audit)
         self.dispatcher.start()
         self._close.push_async_callback(self.dispatcher.close)
         self._chronicle = Chronicle(
@@ -222,18 +220,6 @@ class Node:
         """What this node has seen and told; there is one once it has been entered."""
         assert self._chronicle is not None, "enter the node first"
         return self._chronicle
-
-    def _apply_plugins(self) -> None:
-        """Have exactly the plugins of the configuration loaded, and say which they are."""
-        before = tuple(self.plugins.contexts)
-        self.plugins.load(self.config)
-        self.dispatcher.configure(self.plugins.contexts, self.plugins.settings)
-        announce(self.registry, before, self.config, audit=self.audit, log=self.log)
-
-    @property
-    def stopping(self) -> bool:
-        """Whether this node is about to stop, or has stopped."""
-        return self._ending is not None
 
     async def stop(self) -> None:
         """Demote, say goodbye, finish the hooks, and end. May be called more than once, by several at a time."""

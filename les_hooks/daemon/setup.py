@@ -1,6 +1,6 @@
 """From a configuration to loaded plugins with their contexts: what the daemon, `les check` and `les cleanup` share."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from les_hooks.dispatch import Authority, PluginContext, PluginSettings, Recorde
 from les_hooks.plugins import Registry
 from les_hooks.processes import Runner
 
-__all__ = ["NoAuthority", "Plugins", "announce", "load_config", "recorder"]
+__all__ = ["NoAuthority", "Plugins", "load_config", "recorder"]
 
 SCRIPTS = "scripts"
 """The one plugin that is always loaded; `[hooks]` is its table."""
@@ -50,18 +50,6 @@ def recorder(audit: Audit) -> Recorder:
             audit.record(Action(action), Outcome(outcome), **fields)  # type: ignore[arg-type]  # checked by the tests
 
     return record
-
-
-def announce(
-    registry: Registry, before: Collection[str], config: Config, *, audit: Audit, log: FilteringBoundLogger
-) -> None:
-    """Say which plugins are loaded that were not `before`, and which could not be."""
-    for info in registry.infos():
-        if info.name in registry.loaded and info.name not in before:
-            audit.record(Action.PLUGIN_LOADED, plugin=info.name, version=info.version)
-        elif info.why and info.name in config.plugins:
-            log.error("plugin-failed", plugin=info.name, reason=info.why)
-            audit.record(Action.PLUGIN_FAILED, Outcome.FAILURE, plugin=info.name, reason=info.why)
 
 
 class NoAuthority:

@@ -11,6 +11,7 @@ from typing import Final
 from les_hooks.demo.acts import Act, Deed
 from les_hooks.demo.fleet import Fleet
 from les_hooks.demo.notes import Happened, Said, Trouble, read_note
+from les_hooks.demo.ports import free_ports
 from les_hooks.demo.report import Report, Row
 from les_hooks.demo.scenery import TAKE_OVER
 from les_hooks.demo.stage import Stage
@@ -23,15 +24,24 @@ _NODES: Final = ("a", "b", "c")
 _MOST_ATTEMPTS: Final = 3
 """To find ports that nobody takes before the nodes do."""
 _GATHER_SECONDS: Final = 30.0
-_TAKE_OVER_SECONDS: Final = 10.0
+_RESTART_SECONDS: Final = 4.0
 
 
 class Director:
     """One performance in `folder`. `close` must be awaited in the end, whatever happens."""
 
-    def __init__(self, folder: Path, timeline: Timeline, *, pace: float = 1.0) -> None:
-        """`pace` stretches the time that is left for watching."""
-        self.fleet = Fleet(folder, _NODES, on_line=self._on_line, on_exit=self._on_exit)
+    def __init__(
+        self,
+        folder: Path,
+        timeline: Timeline,
+        *,
+        pace: float = 1.0,
+        patience: float = 10.0,
+        choose_ports: Callable[[int], list[int]] = free_ports,
+    ) -> None:
+        """`pace` stretches the time that is left for watching; `patience` is what a take-over may last, in seconds."""
+        self.fleet = Fleet(folder, _NODES, on_line=self._on_line, on_exit=self._on_exit, choose_ports=choose_ports)
+        self._patience = patience
         self.stage = Stage({})
         self._timeline = timeline
         self._pace = pace
@@ -55,6 +65,18 @@ class Director:
                 break
             await asyncio.sleep(act.watch * self._pace)
         return Report(addresses=self.fleet.addresses, rows=tuple(self._rows), seconds=self._ms() / 1000)
+
+    async def go_on(self) -> None:
+        """Keep the cluster running, for ever: who ends is started again after a while, as a service manager would."""
+        while True:
+            while not self._left:
+                self._heard.clear()
+                await self._heard.wait()
+            await asyncio.sleep(_RESTART_SECONDS)
+            node = self._left.popleft()
+            self._timeline.deed(self._ms(), f"start {node} again", self.stage)
+            self.stage.enter(node)
+            self.fleet.start(node)
 
     async def close(self) -> None:
         """End all that runs; nothing more is told."""
@@ -109,12 +131,12 @@ class Director:
         """Send the signal; returns the milliseconds of the take-over."""
         self._awaited = awaited = _TakeOver(self._ms(), node)
         self.fleet.signal(node, number)
-        await self._until(lambda: awaited.ms is not None, _TAKE_OVER_SECONDS)
+        await self._until(lambda: awaited.ms is not None, self._patience)
         self._awaited = None
         good = awaited.ms is not None
         text = f"{awaited.successor} took over in {awaited.ms:.0f} ms" if good else "nobody took over in time"
         self._timeline.outcome(self._ms(), text, self.stage, good=good)
-        await self._until(lambda: node in self._left and self.stage.agreed, _TAKE_OVER_SECONDS)
+        await self._until(lambda: node in self._left and self.stage.agreed, self._patience)
         return awaited.ms
 
     def _row(self, deed: Deed, node: str, at: float, before: str | None, took: float | None) -> Row:

@@ -33,13 +33,22 @@ class Fleet:
     To be used inside the running loop, and closed in the end, whatever happens.
     """
 
-    def __init__(self, folder: Path, nodes: Sequence[str], *, on_line: OnLine, on_exit: OnExit) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        nodes: Sequence[str],
+        *,
+        on_line: OnLine,
+        on_exit: OnExit,
+        choose_ports: Callable[[int], list[int]] = free_ports,
+    ) -> None:
         """Nothing runs yet; the folder gets its scripts."""
         self.folder = folder
         self.nodes = tuple(nodes)
         self.addresses: dict[str, str] = {}
         self._on_line = on_line
         self._on_exit = on_exit
+        self._choose_ports = choose_ports
         self._daemons: dict[str, _Daemon] = {}
         self._empty = asyncio.Event()
         self._pipes: list[_Lines] = []
@@ -49,7 +58,7 @@ class Fleet:
 
     def find_room(self) -> None:
         """Choose a free port for each node, and write their configurations. Raises OSError."""
-        ports = free_ports(len(self.nodes))
+        ports = self._choose_ports(len(self.nodes))
         self.addresses = {node: f"127.0.0.1:{port}" for node, port in zip(self.nodes, ports, strict=True)}
         for node in self.nodes:
             write_config(self.folder, node, self.addresses)
@@ -69,7 +78,7 @@ class Fleet:
         try:
             # A session of its own: the terminal's Ctrl-C is for the demo, which then ends the daemons in order.
             process = subprocess.Popen(  # noqa: S603  (our own program)
-                [sys.executable, "-m", "les_hooks", "run", "-c", str(self.config(node))],
+                [sys.executable, "-P", "-m", "les_hooks", "run", "-c", str(self.config(node))],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=lines.writer,

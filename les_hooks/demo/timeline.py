@@ -36,6 +36,7 @@ class Timeline:
     ) -> None:
         self._stream = stream
         self._on_lost = on_lost
+        self._fresh = False
         self._colours = stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
         try:
             "".join([*_MARKS.values(), "│─"]).encode(stream.encoding or "ascii")
@@ -60,10 +61,13 @@ class Timeline:
         self.say(f"  {legend}; {self._bar} is what a script in hooks.d says")
         self.say()
         self.say(self._paint(f"{'ms':>7}  {' '.join(stage.addresses)}", _DIM))
+        self._fresh = True
 
     def deed(self, ms: float, text: str, stage: Stage) -> None:
         """Announce what is done to the cluster."""
-        self.say()
+        if not self._fresh:
+            self.say()
+        self._fresh = False
         self.say(f"{self._margin(ms, stage)}  {self._paint(f'{self._rule * 2} {text}', _BOLD)}")
 
     def outcome(self, ms: float, text: str, stage: Stage, *, good: bool) -> None:

@@ -68,6 +68,7 @@ class Machine:
         self._saved = False
         self._conflict = False
         self._costly = False
+        self._has_followed = False
         self._remembered = term, UNSTAMPED
         self._decide_at = math.inf
         self._teller = Teller(self._roster, self._draft(now))
@@ -227,6 +228,9 @@ class Machine:
         engaged = self._roster.peers.keys() | self._roster.links.keys()
         self._effects += self._contacts.tidy(frozenset(engaged), now.boottime)
         sitting = accepted if accepted is not None and accepted.role == Role.LEADER else None
+        # `settle` is there to hear the leader. Who has heard it may confirm the next one, though not yet stand itself;
+        # otherwise a leader that dies while somebody joins would be missed for all of `settle`.
+        self._has_followed = self._has_followed or sitting is not None
         self._effects += self._viewer.look(self.state, self._roster, sitting, now.boottime)
         self._decide_at = self._next_decision(now.boottime)
 
@@ -323,7 +327,8 @@ class Machine:
             return None
         if nominee.role == Role.LEADER:
             return nominee if self.role in _ACCEPTING else None
-        return nominee if self.role is Role.FOLLOWER and not self._others_are_led(nominee) else None
+        elects = self.role is Role.FOLLOWER or (self.role is Role.JOINING and self._has_followed)
+        return nominee if elects and not self._others_are_led(nominee) else None
 
     def _others_are_led(self, candidate: State) -> bool:
         """Whether others still know a sitting leader that this node does not list.

@@ -30,9 +30,9 @@ def measure(runs: int) -> list[Row]:
         leader = cluster.bell.wait(r"\S+ elected \d+").node
         for name in cluster.nodes:
             _wait_until_whole(cluster, name, since=0.0)
-        killed, leader = _repeat(cluster, leader, runs, _kill)
-        ended, leader = _repeat(cluster, leader, runs, _terminate)
-        stopped, leader = _repeat(cluster, leader, runs, _stop)
+        killed, (leader, since) = _repeat(cluster, (leader, 0.0), runs, _kill)
+        ended, (leader, since) = _repeat(cluster, (leader, since), runs, _terminate)
+        stopped, _ = _repeat(cluster, (leader, since), runs, _stop)
     return [
         Row("SIGKILL: to the successor's elected script", "ms", [first for first, _ in killed]),
         Row("SIGKILL: to the end of the dead one's while-leader work", "ms", [second for _, second in killed]),
@@ -43,9 +43,12 @@ def measure(runs: int) -> list[Row]:
     ]
 
 
-def _repeat(cluster: Cluster, leader: str, runs: int, strike: _Strike) -> tuple[list[tuple[float, float]], str]:
+def _repeat(
+    cluster: Cluster, leading: tuple[str, float], runs: int, strike: _Strike
+) -> tuple[list[tuple[float, float]], tuple[str, float]]:
+    """Strike the leader again and again; `leading` is who leads, and since when."""
     found = []
-    since = 0.0
+    leader, since = leading
     for _ in range(runs):
         worker = int(cluster.bell.wait(rf"{leader} works \d+", since=since).rest[0])
         since = time.monotonic()
@@ -55,7 +58,7 @@ def _repeat(cluster: Cluster, leader: str, runs: int, strike: _Strike) -> tuple[
         cluster.start(leader)
         _wait_until_whole(cluster, leader, since=again)
         leader = successor
-    return found, leader
+    return found, (leader, since)
 
 
 def _wait_until_whole(cluster: Cluster, name: str, *, since: float) -> None:

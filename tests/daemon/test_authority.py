@@ -17,6 +17,11 @@ class Engine:
 
     authority_end: float = -math.inf
     confirming: bool = False
+    looks: int = 0
+
+    def look(self) -> None:
+        """Count how often the clocks were looked at."""
+        self.looks += 1
 
 
 def authority(engine: Engine, patience: float = 3.0) -> BackendAuthority:
@@ -73,3 +78,15 @@ async def test_who_is_not_confirmed_in_time_may_not_act() -> None:
 async def test_a_process_that_is_no_daemon_never_leads() -> None:
     assert NoAuthority().left() == 0.0
     assert not await NoAuthority().confirmed()
+
+
+async def test_the_clocks_are_looked_at_before_each_answer() -> None:
+    """A jump of the wall clock counts for the very next side effect, not from the next heartbeat on."""
+    engine = Engine(authority_end=101.0)
+    leading = authority(engine)
+    leading.left()
+    assert engine.looks == 1
+    await leading.confirmed()
+    assert engine.looks >= 2
+    await asyncio.to_thread(leading.left)
+    assert engine.looks == 3

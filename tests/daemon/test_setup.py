@@ -12,7 +12,8 @@ from structlog.testing import LogCapture
 
 from les_hooks.audit import Audit
 from les_hooks.config import Config
-from les_hooks.daemon.setup import Plugins, announce, load_config, recorder
+from les_hooks.daemon.hooks import Hooks
+from les_hooks.daemon.setup import Plugins, load_config, recorder
 from les_hooks.errors import ConfigError
 from les_hooks.hookspecs import hookimpl
 from les_hooks.plugins import Registry
@@ -105,13 +106,12 @@ def test_a_reload_keeps_the_contexts_of_those_that_did_not_change(tmp_path: Path
 
 def test_what_is_loaded_anew_and_what_failed_is_written_down(tmp_path: Path) -> None:
     chosen = registry()
-    config = read(tmp_path, "[plugins.hello]\n[plugins.gone]\n", chosen)
-    crew = plugins(chosen)
-    crew.load(config)
     log = LogCapture()
     bound = structlog.wrap_logger(structlog.PrintLogger(), [log])
     trail = Audit(tmp_path / "audit.jsonl", node="a", cluster="web", boot=1, wall=time.time, log=bound)
-    announce(chosen, ["scripts"], config, audit=trail, log=bound)
+    hooks = Hooks(chosen, log=bound, record=recorder(trail))
+    hooks.apply(read(tmp_path, "", chosen))
+    hooks.apply(read(tmp_path, "[plugins.hello]\n[plugins.gone]\n", chosen), trail)
     trail.close()
     records = [msgspec.json.decode(line) for line in (tmp_path / "audit.jsonl").read_bytes().splitlines()]
     told = [(r["action"], r["outcome"], r["plugin"], r["reason"]) for r in records if "plugin" in r]

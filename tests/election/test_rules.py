@@ -191,6 +191,22 @@ def test_rule_05_every_seed_is_tried_and_settle_passes_first() -> None:
     assert other.machine.role is not Role.JOINING
 
 
+def test_rule_05_who_has_heard_a_leader_may_confirm_the_next_before_it_has_settled() -> None:
+    """A leader that dies while somebody joins is replaced at once, and not after the newcomer's `settle`."""
+    world = World("a", "b", "c")
+    for name in "ab":
+        world.start(name)
+    world.run(5)
+    first = world.leaders()
+    world.start("c")
+    world.run(0.1)
+    assert world.machine("c").role is Role.JOINING
+    world.kill(first)
+    world.run(0.05)
+    assert world.leaders() == "ab".replace(first, "")
+    assert world.machine("c").role is Role.JOINING
+
+
 def test_rule_05_a_seed_that_dialed_us_first_counts_as_tried() -> None:
     """A name that resolves after its node has joined us is not waited for: no dial will ever report on it."""
     lone = Lone()

@@ -94,6 +94,11 @@ class PeersBackend:
         """Whether a leader must wait before its next side effect, until the others have answered."""
         return self._driver is not None and self._driver.machine.confirming
 
+    def look(self) -> None:
+        """Notice a pause, or a jump of the wall clock, before authority is relied on."""
+        if self._driver is not None:
+            self._driver.look()
+
     async def start(self) -> None:
         """Take the port, and answer nobody yet; raises StartError."""
         await self._server.bind()

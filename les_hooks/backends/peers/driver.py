@@ -73,6 +73,10 @@ class Driver:
         self._inbox.append(message)
         self._work()
 
+    def look(self) -> None:
+        """Have the machine look at the clocks now, whether something is due or not."""
+        self._work(tick=True)
+
     def stop(self) -> None:
         """Neither tell nor tick it from now on."""
         self._stopped = True

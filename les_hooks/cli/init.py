@@ -1,0 +1,125 @@
+"""`les init`: the files that a new node needs."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+
+from les_hooks.cli.main import FAILED
+from les_hooks.cli.output import emit_json, note, say
+from les_hooks.cli.program import call_words, program
+from les_hooks.cli.target import json_option
+from les_hooks.config import load_config
+from les_hooks.config.addresses import is_loopback, listen_address
+from les_hooks.starter import NewFile, existing, hidden_by, hooks_folder, settings_file, unit_file, write_all
+
+__all__ = ["init"]
+
+_INSECURE: Final = (
+    "Set by `les init`, because other hosts reach the address above: ANYBODY who reaches it can take part and become "
+    "the leader. Let a firewall or a private network keep others out."
+)
+
+
+@click.command
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
+@click.option("--name", metavar="NAME", help="What this node is called.  [default: the host name]")
+@click.option("--bind", metavar="HOST:PORT", help="The address to listen on.  [default: 127.0.0.1:4000]")
+@click.option("--advertise", metavar="HOST:PORT", help="How the others reach this node.  [default: as --bind]")
+@click.option("--seeds", metavar="HOST:PORT,...", help="The nodes of the cluster, separated by commas.")
+@click.option("--root-scripts", is_flag=True, help="A relaxed unit, for scripts that manage the host as root.")
+@click.option("--force", is_flag=True, help="Replace the files that are there already.")
+@json_option
+def init(folder: Path, root_scripts: bool, force: bool, as_json: bool, **given: str | None) -> None:
+    """Write les.toml, hooks.d and les.service into FOLDER, by default this one.
+
+    Nothing is replaced without --force. The scripts in hooks.d do nothing until they are made executable.
+    """
+    folder = folder.absolute()
+    values = _values(given)
+    les = program()
+    files = [
+        NewFile(path=folder / "les.toml", text=settings_file(values, {"security.insecure": _remark(values)})),
+        NewFile(path=folder / "les.service", text=unit_file(les, folder / "les.toml", root_scripts=root_scripts)),
+        *hooks_folder(folder / "hooks.d"),
+    ]
+    in_the_way = [] if force else existing(files)
+    if in_the_way:
+        _refuse(in_the_way, as_json)
+    write_all(files)
+    _tell(folder, files, _warnings(values, les, folder, root_scripts), as_json)
+
+
+def _values(given: Mapping[str, str | None]) -> dict[str, object]:
+    """What the flags say, by the keys of les.toml. Raises ConfigError where that would be no configuration."""
+    flags: dict[str, tuple[object, str]] = {}
+    for key, flag in (("node.name", "name"), ("node.bind", "bind"), ("node.advertise", "advertise")):
+        if given[flag] is not None:
+            flags[key] = given[flag], f"--{flag}"
+    if given["seeds"] is not None:
+        flags["cluster.seeds"] = [seed.strip() for seed in given["seeds"].split(",") if seed.strip()], "--seeds"
+    if given["bind"] is not None and _others_reach(given["bind"]):
+        flags["security.insecure"] = True, "--bind"
+    with tempfile.NamedTemporaryFile(suffix=".toml") as empty:
+        load_config(Path(empty.name), flags=flags)
+    return {key: value for key, (value, _) in flags.items()}
+
+
+def _others_reach(bind: str) -> bool:
+    try:
+        return not is_loopback(listen_address(bind)[0])
+    except ValueError:
+        return False
+
+
+def _remark(values: Mapping[str, object]) -> str:
+    return _INSECURE if "security.insecure" in values else ""
+
+
+def _warnings(values: Mapping[str, object], les: Path, folder: Path, root_scripts: bool) -> list[str]:
+    found = []
+    if "security.insecure" in values:
+        found.append(f"whoever reaches {values['node.bind']} can become the leader: keep others out with a firewall")
+    for what, path in (("les is", les), ("this folder is", folder)):
+        if (hidden := hidden_by(path)) and not root_scripts:
+            found.append(
+                f"{what} under {hidden}, which les.service hides from the daemon: before you install the unit, move to "
+                "a place such as " + ("/opt/les (a virtual environment there)" if path == les else "/etc/les")
+            )
+    return found
+
+
+def _refuse(in_the_way: list[Path], as_json: bool) -> None:
+    if as_json:
+        emit_json({"ok": False, "exists": [str(path) for path in in_the_way]})
+    else:
+        note("les: nothing was written, because there are already:")
+        for path in in_the_way:
+            note(f"  {path}")
+        note("les: name another folder, move these away, or replace them with --force")
+    click.get_current_context().exit(FAILED)
+
+
+def _tell(folder: Path, files: list[NewFile], warnings: list[str], as_json: bool) -> None:
+    steps = [
+        f"{call_words()} check -c {folder / 'les.toml'}",
+        f"{call_words()} run -c {folder / 'les.toml'}",
+        f"cp {folder / 'les.service'} /etc/systemd/system/ && systemctl enable --now les",
+    ]
+    if as_json:
+        emit_json({"ok": True, "written": [str(file.path) for file in files], "warnings": warnings, "next": steps})
+        return
+    for name, what in (
+        ("les.toml", "every key, with its default"),
+        ("hooks.d", "a folder for each event, and sample scripts"),
+        ("les.service", "a systemd unit"),
+    ):
+        say(f"wrote {folder / name}: {what}")
+    for warning in warnings:
+        note(f"les: {warning}")
+    say()
+    say("next:")
+    for step in steps:
+        say(f"  {step}")

@@ -1,0 +1,155 @@
+"""What `les check` looks at beyond the configuration: the host, the addresses, and what plugins say. For `check`."""
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from les_hooks.config import Config
+from les_hooks.control.client import call
+from les_hooks.daemon.hooks import Hooks
+from les_hooks.errors import ControlError
+from les_hooks.members import parse_address
+
+__all__ = ["Finding", "address_findings", "host_findings", "plugin_findings"]
+
+_ASK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that an operator should know of; with `problem` it would be skipped or refused."""
+
+    area: str
+    what: str
+    message: str
+    problem: bool = True
+
+
+async def plugin_findings(config: Config, bench: Hooks) -> list[Finding]:
+    """What keeps plugins from being loaded, and what those that are complain about."""
+    found = [
+        Finding(area="plugins", what=info.name, message=info.why)
+        for info in bench.registry.infos()
+        if info.why and info.name in config.plugins
+    ]
+    for name in bench.registry.loaded:
+        result = await bench.dispatcher.ask(name, "validate", config.plugins[name].timeout)
+        if result is None:
+            continue
+        if result.error:
+            found.append(Finding(area="plugins", what=name, message=f"cannot be checked: {result.error}"))
+        elif isinstance(result.value, list | tuple):
+            found += [Finding(area="plugins", what=name, message=str(line)) for line in result.value]
+    return found
+
+
+def address_findings(config: Config) -> Iterator[Finding]:
+    """Whether the port can be had, and whether the names of nodes lead anywhere."""
+    yield from _port(config)
+    advertise = config.node.advertise
+    host, _ = parse_address(advertise)
+    try:
+        hosts = _resolve(host)
+    except OSError as error:
+        yield Finding(area="addresses", what=f"advertise {advertise}", message=f"cannot be looked up: {_words(error)}")
+    else:
+        if not any(map(_is_ours, hosts)):
+            message = "is no address of this host, which is right only behind a translation of addresses"
+            yield Finding(area="addresses", what=f"advertise {advertise}", message=message, problem=False)
+    for seed in config.cluster.seeds:
+        try:
+            _resolve(parse_address(seed)[0])
+        except OSError as error:
+            yield Finding(area="addresses", what=f"seed {seed}", message=f"cannot be looked up: {_words(error)}")
+    if not config.cluster.seeds:
+        message = "there are none, so this node waits until another introduces itself"
+        yield Finding(area="addresses", what="seeds", message=message, problem=False)
+
+
+def host_findings(config: Config) -> Iterator[Finding]:
+    """Whether this user could write what the node must."""
+    folders = {"state_dir": config.node.state_dir, "audit": config.log.audit.parent}
+    folders["control socket"] = config.control.socket.parent
+    for what, folder in folders.items():
+        reason = _why_not_writable(folder)
+        if reason:
+            yield Finding(area="files", what=f"{what} {folder}", message=reason)
+    yield from _state_directory(config.node.state_dir)
+
+
+def _state_directory(folder: Path) -> Iterator[Finding]:
+    """What the daemon asks of the folder that it remembers in, beyond that it can be written."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return  # it is made at the first start, or has been complained of above
+    reason = ""
+    if status.st_uid != os.geteuid():
+        reason = f"belongs to uid {status.st_uid}; run this, and the daemon, as its owner"
+    elif status.st_mode & stat.S_IWOTH:
+        reason = f"can be written by anybody; run `chmod o-w {folder}`"
+    if reason:
+        yield Finding(area="files", what=f"state_dir {folder}", message=reason)
+
+
+def _port(config: Config) -> Iterator[Finding]:
+    host, port = config.node.listen
+    what = f"bind {config.node.bind}"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            attempt.bind((host, port))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and (name := _own_daemon(config)):
+            message = f"is held by the daemon {name}, which is this node's own"
+            yield Finding(area="addresses", what=what, message=message, problem=False)
+        else:
+            yield Finding(area="addresses", what=what, message=_words(error))
+
+
+def _own_daemon(config: Config) -> str:
+    try:
+        answer: Any = call(config.control.socket, "status", timeout=_ASK_SECONDS)
+    except ControlError:
+        return ""
+    if answer["node"]["address"] != config.node.advertise:
+        return ""
+    return f"{answer['node']['name']} (process {answer['node']['pid']})"
+
+
+def _resolve(host: str) -> list[str]:
+    # The system's own limit applies: five seconds for each of its name servers, by default.
+    return [str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+
+
+def _is_ours(host: str) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as attempt:
+            attempt.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
+def _why_not_writable(folder: Path) -> str:
+    """Why this process could not write in the folder, or make it; empty where it could."""
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        return f"{nearest} is no folder"
+    if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=True):
+        verb = "be written in" if nearest == folder else f"be made, for {nearest} cannot be written in"
+        return f"cannot {verb} by uid {os.geteuid()}; run this as the user of the daemon, or change its owner"
+    return ""
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error)

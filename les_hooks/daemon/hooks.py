@@ -1,0 +1,86 @@
+"""The plugins of one process and what calls them: in a running node, in `les cleanup`, in `les check` and `les hooks`.
+
+Imported by `daemon` and what is above.
+"""
+
+from collections.abc import Callable
+
+from structlog.typing import FilteringBoundLogger
+
+from les_hooks.audit import Action, Audit, Outcome
+from les_hooks.config import Config
+from les_hooks.daemon.clock import boottime
+from les_hooks.daemon.setup import NoAuthority, Plugins
+from les_hooks.dispatch import Authority, Dispatcher, Recorder
+from les_hooks.events import Event
+from les_hooks.failures import report_failure
+from les_hooks.guard import Guard
+from les_hooks.plugins import Registry
+from les_hooks.processes import Runner
+
+__all__ = ["Hooks"]
+
+
+def _ignore(_: object) -> None:
+    """Nobody wants to know."""
+
+
+def _report(error: BaseException) -> None:
+    report_failure("the dispatcher", error)
+
+
+class Hooks:
+    """`plugins` with their contexts, and the `dispatcher` that calls them; `apply` a configuration before `start`.
+
+    Without a `guard` nobody ends what runs when this process dies, and without an `authority` it never leads.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        log: FilteringBoundLogger,
+        record: Recorder,
+        guard: Guard | None = None,
+        authority: Authority | None = None,
+        dry_run: bool = False,
+        on_released: Callable[[Event], None] = _ignore,
+        on_critical: Callable[[str], None] = _ignore,
+        on_broken: Callable[[BaseException], None] = _report,
+    ) -> None:
+        self.registry = registry
+        self._log = log
+        self.plugins = Plugins(
+            registry=registry,
+            log=log,
+            record=record,
+            runner=Runner(guard, boottime),
+            authority=authority or NoAuthority(),
+            dry_run=dry_run,
+        )
+        self.dispatcher = Dispatcher(
+            registry=registry,
+            authority=authority or NoAuthority(),
+            record=record,
+            log=log,
+            clock=boottime,
+            on_released=on_released,
+            on_critical=on_critical,
+            on_broken=on_broken,
+        )
+
+    def apply(self, config: Config, audit: Audit | None = None) -> None:
+        """Have exactly the plugins of this configuration loaded; `audit` hears which are new, and which failed."""
+        before = frozenset(self.plugins.contexts)
+        self.plugins.load(config)
+        self.dispatcher.configure(self.plugins.contexts, self.plugins.settings)
+        if audit is not None:
+            self._announce(before, config, audit)
+
+    def _announce(self, before: frozenset[str], config: Config, audit: Audit) -> None:
+        for info in self.registry.infos():
+            if info.name in self.registry.loaded and info.name not in before:
+                audit.record(Action.PLUGIN_LOADED, plugin=info.name, version=info.version)
+            elif info.why and info.name in config.plugins:
+                self._log.error("plugin-failed", plugin=info.name, reason=info.why)
+                audit.record(Action.PLUGIN_FAILED, Outcome.FAILURE, plugin=info.name, reason=info.why)
