@@ -143,7 +143,7 @@ class Dispatcher:
 
     async def _handle(self, turn: Turn) -> None:
         event = turn.event
-        if event.kind is EventKind.DEMOTED or _renews(event):
+        if event.kind is EventKind.DEMOTED or _begins(event):
             await self._tenure.end()
         failed = False
         for step in self._steps(event.kind):
@@ -155,7 +155,7 @@ class Dispatcher:
                     self._on_critical(step.found.plugin)
         if event.kind is EventKind.DEMOTED:
             self._on_released(event)
-        elif (event.kind is EventKind.ELECTED or _renews(event)) and not (failed or turn.over):
+        elif _begins(event) and not (failed or turn.over):
             steps = self._steps(EventKind.WHILE_LEADER)
             self._tenure.begin([(step.found, step.arguments(event)) for step in steps], event)
 
@@ -224,6 +224,6 @@ class Dispatcher:
         self._on_broken(error)
 
 
-def _renews(event: Event) -> bool:
-    """Whether work that lasts is begun anew: its configuration may be another one now."""
-    return event.kind is EventKind.REASSERTED and event.reason is Reason.RELOAD
+def _begins(event: Event) -> bool:
+    """Whether work that lasts is begun, or begun anew: after a reload its configuration may be another one."""
+    return event.kind is EventKind.ELECTED or (event.kind is EventKind.REASSERTED and event.reason is Reason.RELOAD)
