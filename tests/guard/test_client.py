@@ -175,3 +175,18 @@ async def test_each_death_is_logged_once_and_a_guard_that_keeps_dying_is_not_sta
                 await asyncio.sleep(0.2)
     assert [entry["event"] for entry in logs] == ["guard-died", "guard-died"]
     assert guard.pid is None  # the second one waits
+
+
+async def test_the_next_guard_is_told_what_was_intended(guard: Guard, groups: Groups) -> None:
+    first = guard.pid
+    assert first is not None
+    guard.authority(now() + 60)
+    guard.intend("run", ends_with_authority=True)
+    guard.intend("failed", ends_with_authority=True)
+    guard.unstarted("failed")
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: guard.pid not in (None, first))
+    group, other = (groups.start("env", f"LES_RUN={run}", "sleep", "1000") for run in ("run", "failed"))
+    guard.authority(now())
+    await until(lambda: not lives(group))
+    assert lives(other)

@@ -144,6 +144,7 @@ def test_malformed_lines_are_ignored(start: Start, groups: Groups) -> None:
         *("", "group", "group x daemon", f"group {group} someday", f"group -{group} daemon", "group 0 daemon"),
         *("group 1 daemon", f"group {guard.pid} daemon", f"group {10**30} daemon", "ended", "ended x", "bye bye"),
         *("authority", "authority soon", "authority nan", "authority inf", "authority -1", "authority 1 2", "\0\xff"),
+        *("intent", "intent one", "intent one someday", "unstarted", "group 2 daemon one two", "unstarted a b"),
         "x" * 1_000_000,
         f"group {group} daemon",
     )
@@ -225,3 +226,83 @@ def test_the_guard_is_small(start: Start, groups: Groups) -> None:
     within(15, lambda: not lives(group))
     assert int(memory(guard.pid, "Pss", "smaps_rollup")) <= 10 * 1024
     assert int(memory(guard.pid, "Threads")) == 1
+
+
+def is_idle(pid: int) -> bool:
+    """Whether the process, once it has run for a while, does nothing for some time."""
+
+    def switches() -> int:
+        return int(memory(pid, "voluntary_ctxt_switches"))
+
+    before = switches()
+    time.sleep(0.2)
+    return before > 20 and switches() == before
+
+
+def run_as(groups: Groups, run: str, *argv: str) -> int:
+    """Start a program with this LES_RUN."""
+    return groups.start("env", f"LES_RUN={run}", *(argv or ("sleep", "1000")))
+
+
+def test_what_was_intended_and_never_told_is_found_and_ended(start: Start, groups: Groups) -> None:
+    """Also where it begins only after the daemon's end; what has another name, or a longer one, is left."""
+    guard = start()
+    tell(guard, "intent one authority", "intent two daemon", "intent three authority", "unstarted three")
+    one, others = run_as(groups, "one"), [run_as(groups, "one1"), run_as(groups, "three"), groups.start()]
+    assert guard.stdin is not None
+    guard.stdin.close()
+    guard.stdin = None  # or the fixture would flush it
+    within(1, lambda: not lives(one))
+    two = run_as(groups, "two")
+    within(1, lambda: not lives(two))
+    within(1, lambda: not lives(guard.pid))
+    assert all(lives(other) for other in others)
+
+
+def test_the_end_of_authority_ends_of_the_intended_what_needs_it(start: Start, groups: Groups) -> None:
+    bound, free = run_as(groups, "bound"), run_as(groups, "free")
+    guard = start()
+    tell(guard, f"authority {now() + 0.2}", "intent bound authority", "intent free daemon")
+    within(5, lambda: not lives(bound))
+    assert lives(free)
+    # The daemon thaws.
+    tell(guard, f"group {bound} authority bound", f"group {free} daemon free", f"ended {bound}", f"ended {free}", "bye")
+    assert b"never-told" in hang_up(guard)
+    assert lives(free)
+
+
+def test_an_intent_that_was_told_is_searched_no_more(start: Start, groups: Groups) -> None:
+    first = run_as(groups, "run")
+    guard = start()
+    tell(guard, f"authority {now() + 60}", "intent run authority", f"group {first} authority run", f"ended {first}")
+    started = time.monotonic()
+    hang_up(guard)
+    assert time.monotonic() - started < program.SEARCH_SECONDS / 2
+    assert lives(first)
+
+
+def test_a_search_in_vain_ends_and_then_costs_nothing(start: Start, groups: Groups) -> None:
+    guard = start()
+    tell(guard, f"authority {now() - 1}", "intent run authority")
+    within(5, lambda: is_idle(guard.pid))
+    late = run_as(groups, "run")
+    tell(guard, f"group {late} authority run")
+    within(1, lambda: not lives(late))
+
+
+def test_a_number_that_has_become_a_strangers_is_not_signalled(groups: Groups) -> None:
+    group = groups.start()
+    table = program.Groups(grace=0.0)
+    table.obey(b"group %d daemon" % group)
+    # The same as if this number had been given to a process that started later.
+    table.known[group].leader = 1
+    table.end_all()
+    assert table.known == {}
+    assert lives(group)
+
+
+def test_the_table_of_intents_is_bounded() -> None:
+    table = program.Groups(grace=1.0)
+    for number in range(5000):
+        table.obey(b"intent %d daemon" % number)
+    assert len(table.intents) == program.MOST_GROUPS
