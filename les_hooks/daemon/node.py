@@ -163,6 +163,7 @@ class Node:
             on_view=self._on_view,
             on_authority=self._on_authority,
             on_beat=self._on_beat,
+            on_broken=self._on_broken,
         )
         await self.backend.start()
         close.push_async_callback(self.backend.leave, 0.0)
@@ -244,8 +245,8 @@ class Node:
         self._news.ring()
 
     def _on_broken(self, error: BaseException) -> None:
-        """Without its lanes this node must not lead: end, so that the next in line does."""
-        report_failure("the dispatcher", error)
+        """Without its election or its lanes this node must not lead: end, so that the next in line does."""
+        report_failure("this node", error)
         self.broken = self.broken or error
         self._end()
 
