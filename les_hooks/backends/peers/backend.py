@@ -49,7 +49,7 @@ class PeersBackend:
     """The backend `peers`: an election among the nodes themselves. Make it in a running loop, and let it `leave`.
 
     `term` and `newest` are what the last `save` wrote, 0 for nothing. `clock` tells boottime and wall clock. `on_beat`
-    is called once a heartbeat, by the election itself, and `on_broken` with an error of ours: this backend must be left then.
+    is called once a heartbeat, by the election itself, and `on_broken` with an error of ours: leave this backend then.
     """
 
     def __init__(
