@@ -15,12 +15,11 @@ from structlog.typing import FilteringBoundLogger
 from les_hooks import __version__
 from les_hooks.audit import Action
 from les_hooks.config import Config
-from les_hooks.daemon.authority import BackendAuthority
 from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.daemon.parts import cleanup_command, make_backend, make_narrator, open_memory
+from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, make_narrator, open_memory
 from les_hooks.daemon.reload import live_changes
 from les_hooks.daemon.setup import recorder
 from les_hooks.daemon.story import Story
@@ -33,9 +32,6 @@ from les_hooks.members import Address, View
 from les_hooks.plugins import Registry
 
 __all__ = ["Node"]
-
-# Who is asked to confirm a leader answers or is lost within one `failure`; the second is the margin.
-_FAILURES_PER_ANSWER = 2
 
 
 class Node:
@@ -173,7 +169,7 @@ class Node:
         self.guard = Guard(self.log)
         self.guard.start(self._cleanup)
         close.push_async_callback(self.guard.close)
-        self.authority = BackendAuthority(self.backend, boottime, _FAILURES_PER_ANSWER * config.timing.failure)
+        self.authority = make_authority(self.backend, config)
         self._make_hooks()
         self.started_at, self.started_boottime = time.time(), boottime()
         self.chronicle.tell(self.chronicle.narrator.startup())

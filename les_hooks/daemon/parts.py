@@ -12,20 +12,32 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks import __version__
 from les_hooks.audit import Audit
-from les_hooks.backends import OnAuthority, OnView
+from les_hooks.backends import Backend, OnAuthority, OnView
 from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.config import Config
-from les_hooks.daemon.clock import instant
+from les_hooks.daemon.authority import BackendAuthority
+from les_hooks.daemon.clock import boottime, instant
 from les_hooks.daemon.narrator import Narrator, Origin, Past
 from les_hooks.daemon.state import StateStore
 from les_hooks.election.identity import Identity, Timing
 from les_hooks.errors import StartError
 from les_hooks.members import Address, Boot
 
-__all__ = ["cleanup_command", "make_audit", "make_backend", "make_narrator", "open_memory", "open_store"]
+__all__ = [
+    "cleanup_command",
+    "make_audit",
+    "make_authority",
+    "make_backend",
+    "make_narrator",
+    "open_memory",
+    "open_store",
+]
 
 # `les cleanup` of the daemon before, or that daemon itself, may hold the state directory for as long as its hooks run.
 _LOCK_PATIENCE_SECONDS = 60.0
+
+# Who is asked to confirm a leader answers or is lost within one `failure`; the second is the margin.
+_FAILURES_PER_ANSWER = 2
 
 
 async def open_store(folder: Path, log: FilteringBoundLogger) -> StateStore:
@@ -129,6 +141,11 @@ def make_backend(
         save=store.save,
         log=log,
     )
+
+
+def make_authority(backend: Backend, config: Config) -> BackendAuthority:
+    """What tells whether this node may act as the leader."""
+    return BackendAuthority(backend, boottime, _FAILURES_PER_ANSWER * config.timing.failure)
 
 
 def cleanup_command(config: Config) -> tuple[str, ...]:

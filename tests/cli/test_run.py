@@ -241,6 +241,22 @@ def test_watch_tells_of_a_death_and_of_the_end_of_the_daemon(tmp_path: Path) -> 
             assert watch.returncode == 0
 
 
+def test_watch_says_that_the_daemon_died_and_ends_in_peace_with_ctrl_c(alone: Daemon) -> None:
+    alone.start().wait_settled()
+    argv = [sys.executable, "-m", "les_hooks", "watch", "--all", "-c", str(alone.config)]
+    first, second = (subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "ab")
+    with first, second:
+        until(lambda: len(_watchers(alone)) >= 2, "both listen")
+        first.send_signal(signal.SIGINT)
+        shown, said = first.communicate(timeout=20)
+        assert (first.returncode, "elected" in shown) == (0, True)
+        assert said.startswith(f"les: watching; {alone.address} leads, term 1; this node is leader")
+        alone.kill()
+        _, said = second.communicate(timeout=20)
+        assert second.returncode == 69
+        assert "ended without a word" in said
+
+
 def _watchers(daemon: Daemon) -> list[str]:
     """The connections to the control socket that stand: the listening one and one for each watcher."""
     with open("/proc/net/unix") as sockets:
