@@ -59,7 +59,12 @@ def until(look: Callable[[], _Seen | None], what: str, limit: float = LIMIT_SECO
 
 
 class Daemon:
-    """One node: its folder with `les.toml` and `hooks.d`, and its process while there is one."""
+    """One node: its folder with `les.toml` and `hooks.d`, and its process while there is one.
+
+    `inside` stands before the command: where the process is to run.
+    """
+
+    inside: Sequence[str] = ()
 
     def __init__(self, folder: Path, port: int, seeds: Sequence[int], more: str = "") -> None:
         self.folder = folder
@@ -80,7 +85,7 @@ class Daemon:
         """Start the process; its log goes to `log`."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "les_hooks", "run", "-c", str(self.config), *flags],
+                [*self.inside, sys.executable, "-m", "les_hooks", "run", "-c", str(self.config), *flags],
                 cwd=self.folder,
                 env={**os.environ, **(environ or {})},
                 stdin=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ __all__ = ["demo"]
 
 _Result = TypeVar("_Result")
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 @click.command()

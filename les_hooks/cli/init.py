@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from les_hooks.cli.main import FAILED
+from les_hooks.cli.group import FAILED
 from les_hooks.cli.output import emit_json, note, say
 from les_hooks.cli.program import call_words, program
 from les_hooks.cli.target import json_option

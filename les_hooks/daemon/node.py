@@ -8,23 +8,22 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from types import TracebackType
 from typing import Self
 
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks import __version__
 from les_hooks.audit import Action
-from les_hooks.config import Config, changes
+from les_hooks.config import Config
 from les_hooks.daemon.authority import BackendAuthority
+from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.daemon.parts import cleanup_command, make_audit, make_backend, make_narrator, open_store
-from les_hooks.daemon.reload import check_live
+from les_hooks.daemon.parts import cleanup_command, make_backend, make_narrator, open_memory
+from les_hooks.daemon.reload import live_changes
 from les_hooks.daemon.setup import recorder
 from les_hooks.daemon.story import Story
-from les_hooks.election.identity import Identity
 from les_hooks.errors import ControlError
 from les_hooks.events import Event, Reason
 from les_hooks.failures import report_failure
@@ -75,7 +74,7 @@ class Node:
         self._on_beat = on_beat
         self._close = contextlib.AsyncExitStack()
         self._chronicle: Chronicle | None = None
-        self._news = asyncio.Event()
+        self._news = Bell()
         self._stopped = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
 
@@ -129,15 +128,13 @@ class Node:
 
         Raises ConfigError, and changes nothing, where a key differs that only a restart can change.
         """
-        check_live(self.config, config)
-        changed = changes(self.config, config)
+        changed = live_changes(self.config, config)
         self.config, self.configured_at = config, time.time()
         self._threshold.level = config.log.level
         self.backend.set_seeds(tuple(config.cluster.seeds))
         self.hooks.apply(config, self.audit)
         self.audit.record(Action.CONFIG_RELOADED, changed=changed)
-        if self.chronicle.settled.is_set():
-            self.chronicle.tell(self.chronicle.narrator.again(Reason.RELOAD))
+        self.chronicle.repeat(Reason.RELOAD)
         return changed
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -151,25 +148,17 @@ class Node:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         """Leave the cluster and stop."""
         await self.stop()
 
     async def _start(self) -> None:
         config, close = self.config, self._close
-        self.store = await open_store(config.node.state_dir, self.log)
-        close.callback(self.store.close)
-        self.boot = self.store.next_boot()
-        self.audit = make_audit(config, self.store, self.boot, self.log)
-        close.callback(self.audit.close)
+        self.store, self.boot, self.audit = await open_memory(config, self.log, close)
         self.backend = make_backend(
             config,
             self.store,
-            Identity(
-                address=Address(config.node.advertise), name=config.node.name, version=__version__, boot=self.boot
-            ),
+            self.boot,
             log=self.log,
             on_view=self._on_view,
             on_authority=self._on_authority,
@@ -206,14 +195,8 @@ class Node:
         hooks.apply(self.config, self.audit)
         self.dispatcher.start()
         self._close.push_async_callback(self.dispatcher.close)
-        self._chronicle = Chronicle(
-            narrator=make_narrator(self.config, self.store, self.boot),
-            dispatcher=self.dispatcher,
-            audit=self.audit,
-            store=self.store,
-            story=self.story,
-            log=self.log,
-        )
+        narrator = make_narrator(self.config, self.store, self.boot)
+        self._chronicle = Chronicle(narrator, hooks.dispatcher, self.audit, self.store, self.story, self.log)
 
     @property
     def chronicle(self) -> Chronicle:
@@ -246,19 +229,19 @@ class Node:
         finally:
             self.story.end()
             self._stopped.set()
-            self._tell_waiters()
+            self._news.ring()
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
     def _on_view(self, view: View) -> None:
         self.chronicle.see(view)
-        self._tell_waiters()
+        self._news.ring()
 
     def _on_authority(self, end: float) -> None:
         if end > -math.inf:
             self.guard.authority(end)
         self.authority.changed()
-        self._tell_waiters()
+        self._news.ring()
 
     def _on_broken(self, error: BaseException) -> None:
         """Without its lanes this node must not lead: end, so that the next in line does."""
@@ -269,7 +252,3 @@ class Node:
     def _on_released(self, event: Event) -> None:
         if event.reason is not Reason.STARTUP:
             self.backend.released()
-
-    def _tell_waiters(self) -> None:
-        self._news.set()
-        self._news.clear()

@@ -58,7 +58,7 @@ def test_machines_get_the_table_alone_on_standard_output(show: StartShow) -> Non
     [
         (signal.SIGINT, "three nodes"),
         (signal.SIGINT, "is up"),
-        (signal.SIGINT, "elected"),
+        (signal.SIGQUIT, "elected"),
         (signal.SIGINT, "kill -9"),
         (signal.SIGINT, "again:"),
         (signal.SIGTERM, "kill -TERM"),

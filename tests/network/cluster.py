@@ -1,0 +1,214 @@
+"""Real daemons on the hosts of a network, with scripts that write down what they do and when."""
+
+import contextlib
+import json
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cluster import Daemon, until
+from tests.network.lan import Host, Lan
+
+__all__ = ["FAILURE_SECONDS", "HEARTBEAT_SECONDS", "Cluster", "NetDaemon", "Stretch"]
+
+HEARTBEAT_SECONDS = 0.1
+FAILURE_SECONDS = 0.3
+
+_TIMING = """
+[timing]
+heartbeat = "100ms"
+failure = "300ms"
+settle = "100ms"
+retry = "100ms"
+hold = "1s"
+loop_rate = "200ms"
+"""
+
+# The time is since boot, as that of the daemons, in hundredths; reading it starts no process.
+_SCRIPT = """say() {{
+    read -r now _ </proc/uptime
+    echo "$now $LES_NAME $$ $LES_TERM $1" >>{story}
+}}
+"""
+_SCRIPTS = {
+    "elected": "say elected",
+    "reasserted": "say reasserted",
+    "demoted": "say demoting; sleep 0.1; say demoted",
+    "while-leader": "while :; do say works; sleep 0.02; done",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What a script wrote: `at` is boottime seconds."""
+
+    at: float
+    node: str
+    pid: int
+    term: int
+    word: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """From the first to the last sign of a while-leader script."""
+
+    node: str
+    begin: float
+    end: float
+
+
+class NetDaemon(Daemon):
+    """A node on a host of the network."""
+
+    def __init__(self, folder: Path, host: Host, seeds: Sequence[str], story: Path, timing: str = _TIMING) -> None:
+        super().__init__(folder, 4000, ())
+        self.host = host
+        self.address = host.address
+        self.inside = host.inside
+        self._read = 0
+        listed = ", ".join(f'"{seed}"' for seed in seeds)
+        self.config.write_text(
+            f'[node]\nname = "{self.name}"\nbind = "{self.address}"\nstate_dir = "state"\n'
+            f"[cluster]\nseeds = [{listed}]\n[security]\ninsecure = true\n{timing}",
+            encoding="utf-8",
+        )
+        for event, body in _SCRIPTS.items():
+            self.script(event, "10-tell", _SCRIPT.format(story=story) + body)
+
+    def lose(self) -> None:
+        """Cut the mains of its host."""
+        self.host.lose()
+        self.ended()
+
+    def boot(self) -> None:
+        """Switch the host on again, the daemon too."""
+        self.host.boot()
+        self.start()
+
+    def records(self) -> list[dict[str, Any]]:
+        """The whole audit."""
+        text = (self.folder / "state" / "audit.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def mark(self) -> None:
+        """Let `news` begin here."""
+        self._read = len(self.records())
+
+    def news(self) -> list[str]:
+        """What the audit says of leadership and members since `mark`: action, member, reason."""
+        return [
+            f"{record['action']} {record['member'] or '-'} {record['reason']}"
+            for record in self.records()[self._read :]
+            if record["action"].startswith(("leader.", "member."))
+        ]
+
+    def member(self, other: "NetDaemon") -> dict[str, Any]:
+        """How this node sees the other one; empty where it does not know it."""
+        members = self.status().get("members", ())
+        return next((dict(member) for member in members if member["address"] == other.address), {})
+
+    def direct(self, other: "NetDaemon") -> bool | None:
+        """Whether this node has a link to the other one, None where it does not know it."""
+        return self.member(other).get("direct")
+
+    def links(self, other: "NetDaemon") -> bool:
+        """Whether there is a link to the other one in this node's table."""
+        links = self.status().get("backend", {}).get("links", ())
+        return any(link["address"] == other.address for link in links)
+
+
+class Cluster:
+    """Daemons `a`, `b`, ... on the hosts of a network; `story` is what their scripts wrote, all into one file."""
+
+    def __init__(self, folder: Path, lan: Lan, *, timing: str = _TIMING) -> None:
+        self.lan = lan
+        self._story = folder / "story"
+        seeds = [host.address for host in lan.hosts]
+        self.daemons = [
+            NetDaemon(folder / chr(ord("a") + index), host, seeds, self._story, timing)
+            for index, host in enumerate(lan.hosts)
+        ]
+        self._begin = 0
+
+    def whole(self) -> NetDaemon:
+        """Mend all that is broken, start all that do not run, and return the leader that all accept and reach."""
+        self.lan.mend()
+        for daemon in self.daemons:
+            if daemon.host.namespace not in self.lan.booted:
+                daemon.host.boot()
+            daemon.host.plug()
+            if daemon.running:
+                daemon.signal(signal.SIGCONT)
+            else:
+                daemon.start()
+        leader = self.agreed(*self.daemons)
+        for daemon in self.daemons:
+            daemon.mark()
+        self._begin = len(self.story(everything=True))
+        return leader
+
+    def followers(self, leader: NetDaemon) -> list[NetDaemon]:
+        """All others."""
+        return [daemon for daemon in self.daemons if daemon is not leader]
+
+    def agreed(self, *daemons: NetDaemon, direct: bool = True) -> NetDaemon:
+        """Wait until these know each other and nobody else, and accept one leader that acts; return it."""
+
+        def look() -> NetDaemon | None:
+            statuses = [daemon.status() for daemon in daemons]
+            leaders = {status.get("leader") for status in statuses}
+            acting = [daemon for daemon, status in zip(daemons, statuses, strict=True) if status.get("is_me")]
+            complete = all(
+                {member["address"] for member in status.get("members", ())} == {each.address for each in daemons}
+                and (not direct or all(member["direct"] for member in status["members"]))
+                for status in statuses
+            )
+            return acting[0] if complete and len(acting) == 1 and leaders == {acting[0].address} else None
+
+        return until(look, f"one leader for {', '.join(daemon.name for daemon in daemons)}")
+
+    def story(self, *, everything: bool = False) -> list[Line]:
+        """What the scripts have written since the cluster was whole."""
+        lines = []
+        with contextlib.suppress(FileNotFoundError):
+            for text in self._story.read_text(encoding="ascii").splitlines():
+                at, node, pid, term, word = text.split()
+                lines.append(Line(at=float(at), node=node, pid=int(pid), term=int(term), word=word))
+        return lines if everything else lines[self._begin :]
+
+    def told(self, daemon: NetDaemon, word: str) -> Line:
+        """Wait until a script of the node has written the word, and return that line, the last one of several."""
+
+        def look() -> Line | None:
+            lines = [line for line in self.story() if (line.node, line.word) == (daemon.name, word)]
+            return lines[-1] if lines else None
+
+        return until(look, f"a script of {daemon.name} says {word!r}")
+
+    def overlap(self) -> float:
+        """The longest time for which while-leader scripts of two nodes ran side by side, seconds."""
+        stretches = self._stretches()
+        pairs = [(one, other) for one in stretches for other in stretches if one.node < other.node]
+        return max([0.0, *(min(one.end, other.end) - max(one.begin, other.begin) for one, other in pairs)])
+
+    def _stretches(self) -> list[Stretch]:
+        runs: dict[int, list[Line]] = {}
+        for line in self.story():
+            if line.word == "works":
+                runs.setdefault(line.pid, []).append(line)
+        return [Stretch(node=run[0].node, begin=run[0].at, end=run[-1].at) for run in runs.values()]
+
+    def close(self) -> None:
+        """End all daemons politely; the network ends whoever does not."""
+        for daemon in self.daemons:
+            if daemon.running:
+                daemon.signal(signal.SIGCONT)
+                daemon.signal(signal.SIGTERM)
+        for daemon in self.daemons:
+            if daemon.running:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    daemon.ended()

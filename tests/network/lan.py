@@ -1,0 +1,190 @@
+"""A network of hosts that tests can break: a namespace for each host, and a bridge in one of its own.
+
+A packet is lost by making its sender believe in a hardware address that nobody has, and refused by one that belongs to
+an impostor: a host with the address of the right one, where nobody listens. So `ip` is all that is needed.
+"""
+
+import contextlib
+import itertools
+import os
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+__all__ = ["Host", "Lan"]
+
+_NOWHERE = "02:00:00:00:ff:ff"
+_numbers = itertools.count(1)
+
+
+class Host:
+    """A host with one interface; `boot` and `lose` are its mains switch."""
+
+    def __init__(self, lan: "Lan", number: int, *, ipv6: bool = False) -> None:
+        self.lan = lan
+        self.number = number
+        self.ip = f"fd77::{number}" if ipv6 else f"10.77.0.{number}"
+        self.address = f"[{self.ip}]:4000" if ipv6 else f"{self.ip}:4000"
+        self.namespace = f"{lan.name}-{number}"
+        self._mac = f"02:00:00:00:00:{number:02x}"
+        self._port = f"port{number}"
+        self.names = Path("/etc/netns", self.namespace, "hosts")
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """The words before a command that is to run on this host."""
+        return ("ip", "netns", "exec", self.namespace)
+
+    def boot(self) -> None:
+        """Make the host, and connect it."""
+        self.lan.attach(self.namespace, self._port, self._mac)
+        nodad = ("nodad",) if ":" in self.ip else ()
+        width = "64" if ":" in self.ip else "24"
+        _ip(self.namespace, "addr", "add", f"{self.ip}/{width}", "dev", "eth0", *nodad)
+
+    def lose(self) -> None:
+        """Cut its mains: whatever runs there ends at once, and its connections without a word."""
+        if self.namespace not in self.lan.booted:
+            return
+        self.unplug()
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        self.lan.detach(self.namespace, self._port)
+
+    def pids(self) -> list[int]:
+        """What runs there."""
+        found = _run("ip", "netns", "pids", self.namespace)
+        return [int(pid) for pid in found.split()]
+
+    def unplug(self) -> None:
+        """Pull its cable."""
+        _ip(self.lan.switch, "link", "set", self._port, "down")
+
+    def plug(self) -> None:
+        """Put it back."""
+        _ip(self.lan.switch, "link", "set", self._port, "up")
+
+    def deafen(self, other: "Host") -> None:
+        """Lose all that this host sends to the other one."""
+        self._believe(other, _NOWHERE)
+
+    def refuse(self, other: "Host") -> None:
+        """Have the network answer for the other one: every connection to it is reset."""
+        self._believe(other, self.lan.impostor(other, self))
+
+    def hear(self, other: "Host") -> None:
+        """Undo `deafen` and `refuse`."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            _ip(self.namespace, "neigh", "del", other.ip, "dev", "eth0")
+
+    def _believe(self, other: "Host", mac: str) -> None:
+        _ip(self.namespace, "neigh", "replace", other.ip, "lladdr", mac, "dev", "eth0", "nud", "permanent")
+
+    @property
+    def mac(self) -> str:
+        """Its hardware address."""
+        return self._mac
+
+
+class Lan:
+    """So many hosts on a bridge. Use as a context manager: leaving removes all of it, and ends all that runs there."""
+
+    def __init__(self, count: int, *, ipv6: bool = False) -> None:
+        self.name = f"les-test-{os.getpid()}-{next(_numbers)}"
+        self.switch = f"{self.name}-switch"
+        self.hosts = [Host(self, number, ipv6=ipv6) for number in range(1, count + 1)]
+        self.booted: set[str] = set()
+        self._impostors: dict[int, str] = {}
+
+    def attach(self, namespace: str, port: str, mac: str) -> None:
+        """Make a namespace whose `eth0` ends at a port of the bridge."""
+        self._add(namespace)
+        _ip(self.switch, "link", "add", port, "type", "veth", "peer", "eth0", "address", mac, "netns", namespace)
+        _ip(self.switch, "link", "set", port, "master", "bridge", "up")
+        _ip(namespace, "link", "set", "lo", "up")
+        _ip(namespace, "link", "set", "eth0", "up")
+
+    def detach(self, namespace: str, port: str) -> None:
+        """Remove what `attach` made; what was under way is gone."""
+        _ip(self.switch, "link", "del", port)
+        self._remove(namespace)
+
+    def impostor(self, host: Host, asker: Host) -> str:
+        """The hardware address of a host that has the address of this one and refuses whatever the asker wants."""
+        namespace, mac = f"{self.name}-not-{host.number}", f"02:00:00:00:01:{host.number:02x}"
+        if host.number not in self._impostors:
+            self._impostors[host.number] = namespace
+            self.attach(namespace, f"not{host.number}", mac)
+            # It has the address and never says so: it is no answer to who asks the whole network.
+            _ip(namespace, "link", "set", "eth0", "arp", "off")
+            _ip(namespace, "addr", "add", f"{host.ip}/24", "dev", "eth0")
+        _ip(namespace, "neigh", "replace", asker.ip, "lladdr", asker.mac, "dev", "eth0", "nud", "permanent")
+        return mac
+
+    def cut(self, one: Host, other: Host) -> None:
+        """Let nothing through between the two."""
+        one.deafen(other)
+        other.deafen(one)
+
+    def refuse(self, one: Host, other: Host) -> None:
+        """Reset every connection between the two."""
+        one.refuse(other)
+        other.refuse(one)
+
+    def mend(self) -> None:
+        """Let everything through again."""
+        for one, other in itertools.permutations(self.hosts, 2):
+            one.hear(other)
+
+    def __enter__(self) -> Self:
+        try:
+            self._add(self.switch)
+            _ip(self.switch, "link", "add", "bridge", "type", "bridge")
+            _ip(self.switch, "link", "set", "bridge", "up")
+            for host in self.hosts:
+                host.names.parent.mkdir(parents=True)
+                host.names.write_text("127.0.0.1 localhost\n::1 localhost\n", encoding="utf-8")
+                host.boot()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove everything; may be called at any time."""
+        for host in self.hosts:
+            host.lose()
+        for namespace in sorted(self.booted):
+            self._remove(namespace)
+        for host in self.hosts:
+            host.names.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                host.names.parent.rmdir()
+        with contextlib.suppress(OSError):
+            Path("/etc/netns").rmdir()
+
+    def _add(self, namespace: str) -> None:
+        _run("ip", "netns", "add", namespace)
+        self.booted.add(namespace)
+
+    def _remove(self, namespace: str) -> None:
+        _run("ip", "netns", "del", namespace)
+        self.booted.discard(namespace)
+
+
+def _ip(namespace: str, *words: str) -> None:
+    _run("ip", "-n", namespace, *words)
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    if done.returncode:
+        raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
+    return done.stdout
