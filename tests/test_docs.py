@@ -4,7 +4,7 @@
   which pytest runs once all such blocks of the page are there.
 - `toml`: parsed, and loaded as `les.toml` (with the sections that it leaves out) unless it is a `pyproject.toml`.
 - `sh`, `console`: each line `les ...` names a command that exists, after a prompt where there is one.
-- `json`: each line is JSON.
+- `json`: one JSON value after the other.
 - `text`, `ini` and blocks without a language are what a program prints, another program's file, or a drawing.
 """
 
@@ -22,7 +22,7 @@ import click
 import pytest
 import tomli
 
-from les_hooks.cli.main import cli
+from les_hooks.cli import cli
 from les_hooks.config import load_config
 
 ROOT = Path(__file__).parents[1]
@@ -148,8 +148,10 @@ def _look_up(words: list[str], line: str) -> None:
 
 @pytest.mark.parametrize("block", these("json"))
 def test_json_is_json(block: Block) -> None:
-    for line in block.text.splitlines():
-        json.loads(line)
+    decoder, rest = json.JSONDecoder(), block.text.strip()
+    while rest:
+        _, end = decoder.raw_decode(rest)
+        rest = rest[end:].lstrip()
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES])

@@ -23,7 +23,7 @@ def running(example: str, folder: Path) -> Iterator[tuple["subprocess.Popen[str]
         f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "state"\n[cluster]\nseeds = ["127.0.0.1:{port}"]\n'
     )
     with (folder / "log").open("w") as log:
-        command = [sys.executable, EXAMPLES / example, "les.toml"]
+        command = [sys.executable, str(EXAMPLES / example), "les.toml"]
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         yield process, f"127.0.0.1:{port}"
@@ -44,10 +44,8 @@ def lines(process: "subprocess.Popen[str]", most: int) -> list[str]:
 def test_the_library_tells_events_and_acts_while_it_leads(tmp_path: Path) -> None:
     with running("library.py", tmp_path) as (process, address):
         told = lines(process, 5)
-    assert sorted(told) == sorted(
-        ["demoted None startup", f"started {address} startup", f"elected {address} first",
-         f"leader-changed {address} first", "leading"]
-    ), (tmp_path / "log").read_text()  # fmt: skip
+    assert {line.split()[0] for line in told} == {"demoted", "started", "elected", "leader-changed", "leading"}
+    assert f"elected {address} first" in told, (tmp_path / "log").read_text()
 
 
 @pytest.mark.timeout(30)
