@@ -203,7 +203,7 @@ class Cluster:
                     daemon.kill()
         for daemon in self.daemons:
             # The guard of one that was killed may still be cleaning up, and must not outlive the folder.
-            if daemon.process is not None:
+            if daemon.process is not None and daemon.process.returncode != 0:
                 daemon.les("cleanup", "--wait", "20")
 
     def __enter__(self) -> Self:

@@ -180,12 +180,12 @@ def test_a_reload_keeps_what_is_loaded_drops_what_is_not_named_and_tries_anew_wh
 ) -> None:
     registry = Registry([make("kept"), make("dropped"), make("mended", "raise ValueError")])
     registry.load(["kept", "dropped", "mended"])
-    assert registry.loaded == ("kept", "dropped")
+    assert list(registry.loaded) == ["kept", "dropped"]
     kept = registry.implementation("kept", "on_elected")
     assert kept is not None
     make("mended")
     registry.load(["kept", "mended"])
-    assert registry.loaded == ("kept", "mended")
+    assert list(registry.loaded) == ["kept", "mended"]
     assert registry.implementation("kept", "on_elected") == kept
     assert registry.implementation("dropped", "on_elected") is None
     assert not [info for info in registry.infos() if info.why]
@@ -203,11 +203,11 @@ def test_a_loaded_plugin_can_be_given_up(make: Make) -> None:
     registry.load(["a", "b"])
     registry.fail("a", "commands: it broke")
     registry.fail("stranger", "who?")
-    assert registry.loaded == ("b",)
+    assert list(registry.loaded) == ["b"]
     assert registry.implementation("a", "on_elected") is None
     assert why(registry, "a") == "commands: it broke"
     registry.load(["a", "b"])
-    assert registry.loaded == ("a", "b")
+    assert list(registry.loaded) == ["a", "b"]
 
 
 def test_infos_tell_distribution_version_state_and_hooks(make: Make) -> None:

@@ -36,6 +36,9 @@ class Backend(Protocol):
     def confirming(self) -> bool:
         """Whether a leader must wait before its next side effect, until the others have answered."""
 
+    def look(self) -> None:
+        """Notice what the clocks say now; to be called in the loop before authority is relied on."""
+
     async def start(self) -> None:
         """Take what this node needs of its host, without being seen by others; raises StartError."""
 

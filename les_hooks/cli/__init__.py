@@ -5,6 +5,6 @@ must not wait for what only the daemon needs. So modules of commands that ask a 
 aiohttp; a test sees to that.
 """
 
-from les_hooks.cli.main import cli, main
+from les_hooks.cli.group import cli, main
 
 __all__ = ["cli", "main"]

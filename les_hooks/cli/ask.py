@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import click
 
-from les_hooks.cli.main import NO_LEADER
+from les_hooks.cli.group import NO_LEADER
 from les_hooks.cli.output import Cell, ago, clock_time, emit_json, fields, say, seconds, table
 from les_hooks.cli.target import Target, ask_options, json_option
 from les_hooks.control.client import call
@@ -52,7 +52,7 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
         ("role", Cell(f"{role}{', stopping' if node['stopping'] else ''}", _coloured(answer["role"]).colour)),
         ("leader", _leader_line(answer)),
         ("authority", f"{seconds(answer['authority'])} left" if answer["role"] == "leader" else ""),
-        ("up", f"{seconds(node['uptime'])}, pid {node['pid']}, start {node['boot']}, version {node['version']}"),
+        ("up", f"{seconds(node['uptime'])}, pid {node['pid']}, version {node['version']}"),
         ("guard", f"pid {answer['guard']}" if answer["guard"] else Cell("not running", "yellow")),
         ("waiting", ", ".join(f"{count} on the {lane} lane" for lane, count in waiting.items() if count)),
         ("security", answer["security"]),
@@ -107,7 +107,7 @@ def _brief(value: object) -> str:
     """A plugin's status in a few words: numbers and texts as they are, lists by their length."""
     if not isinstance(value, Mapping):
         return ""
-    words = (f"{len(item)} {key}" if isinstance(item, list) else f"{key} {item}" for key, item in value.items())
+    words = (f"{key}: {len(item) if isinstance(item, list) else item}" for key, item in value.items())
     return ", ".join(words)
 
 

@@ -16,6 +16,9 @@ from les_hooks.text import printable
 
 __all__ = ["audit"]
 
+# In each line already, or of no use without the rest of the event.
+_LEFT_OUT: Final = frozenset({*CORE_FIELDS, "event_seq"})
+
 _COLOURS: Final = {"failure": "red", "timeout": "red", "unstarted": "red", "superseded": "yellow", "dropped": "yellow"}
 
 
@@ -75,7 +78,10 @@ def _line(record: Mapping[str, Any]) -> str:
 def _free(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     shown = [("leader", record["leader"]), ("event_id", record["event_id"])]
     yield from ((key, value) for key, value in shown if value is not None)
-    yield from ((k, v) for k, v in record.items() if k not in CORE_FIELDS and v not in (None, False, "", [], {}))
+    for key, value in record.items():
+        # 0 is worth a word, unlike what says that there is nothing.
+        if key not in _LEFT_OUT and value is not None and value is not False and value not in ("", [], {}):
+            yield key, value
 
 
 def _value(value: Any) -> str:

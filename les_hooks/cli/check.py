@@ -8,8 +8,8 @@ from typing import Any, Final
 import click
 
 from les_hooks.cli.flags import config_flags, read_config
+from les_hooks.cli.group import CONFIGURATION, FAILED
 from les_hooks.cli.inspection import Finding, address_findings, host_findings, plugin_findings
-from les_hooks.cli.main import CONFIGURATION, FAILED
 from les_hooks.cli.output import emit_json, say
 from les_hooks.cli.target import Target, config_option, json_option
 from les_hooks.cli.workbench import workbench

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from les_hooks.cli.flags import config_flags, read_config
-from les_hooks.cli.main import FAILED
+from les_hooks.cli.group import FAILED
 from les_hooks.cli.output import emit_json, say
 from les_hooks.cli.target import Target, config_option, json_option
 from les_hooks.daemon.cleanup import clean_up
@@ -31,9 +31,10 @@ __all__ = ["cleanup"]
 @json_option
 @click.pass_obj
 def cleanup(target: Target, /, wait_seconds: float, force: bool, as_json: bool, **given: Any) -> None:
-    """Clear what a daemon that died left behind: its demote hooks, and what plugins must undo.
+    """Clear what a daemon that died left behind.
 
-    The guard and systemd (ExecStopPost) call it; by hand it does no harm. It fails while a daemon runs.
+    It runs the demote hooks, and undoes what plugins must undo. The guard and systemd (ExecStopPost) call it; by hand
+    it does no harm. It fails while a daemon runs.
     """
     registry = Registry()
     config = read_config(target, given, registry)

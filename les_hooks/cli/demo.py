@@ -2,21 +2,23 @@
 
 import asyncio
 import json
-import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
+from les_hooks.cli.program import call_words
 from les_hooks.demo import ACTS, Director, Report, Timeline
 
 __all__ = ["demo"]
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_Result = TypeVar("_Result")
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 @click.command()
@@ -45,7 +47,7 @@ async def _demo(*, keep: bool, as_json: bool, pace: float) -> int:
                 _close(report, timeline, as_json)
             if report is not None and keep:
                 _invite(director, timeline)
-                await ending.lost.wait()
+                await ending.first(director.go_on())
         finally:
             timeline.say("  taking the cluster down ...")
             await director.close()
@@ -69,7 +71,7 @@ class _Ending:
             self.signal = number
             self.lost.set()
 
-    async def first(self, performance: Coroutine[Any, Any, Report]) -> Report | None:
+    async def first(self, performance: Coroutine[Any, Any, _Result]) -> _Result | None:
         """Wait for the performance; None where the end came first."""
         playing = asyncio.ensure_future(performance)
         ending = asyncio.ensure_future(self.lost.wait())
@@ -92,7 +94,7 @@ def _invite(director: Director, timeline: Timeline) -> None:
     """Tell what can be done with a cluster that runs on."""
     fleet = director.fleet
     node = director.stage.leader or fleet.nodes[0]
-    les = _les()
+    les = call_words()
     timeline.say()
     timeline.say("  The cluster runs on until Ctrl-C. In another terminal:")
     for line in (
@@ -101,16 +103,8 @@ def _invite(director: Director, timeline: Timeline) -> None:
         f"{les} status -c {fleet.config(node)}",
         f"{les} watch -c {fleet.config(node)}",
         f"{les} step-down -c {fleet.config(node)}",
-        f"kill -9 {fleet.pid(node)}   # {node}, which leads",
-        f"{les} run -c {fleet.config(node)}   # and back again",
+        f"kill -9 {fleet.pid(node)}   # {node}, which leads; it is started again after a while",
         f"ls {fleet.folder}/hooks.d/*",
     ):
         timeline.say(f"    {line}")
     timeline.say()
-
-
-def _les() -> str:
-    """How to call this program in another terminal."""
-    program = Path(sys.executable).with_name("les")
-    found = shutil.which("les")
-    return "les" if found and program.exists() and program.samefile(found) else str(program)

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from les_hooks.cli.flags import read_config
-from les_hooks.cli.main import FAILED
+from les_hooks.cli.group import FAILED
 from les_hooks.cli.output import Cell, ago, emit_json, note, say, table
 from les_hooks.cli.sample import sample_event
 from les_hooks.cli.target import Target, ask_options, config_option, json_option

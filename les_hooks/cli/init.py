@@ -1,7 +1,5 @@
 """`les init`: the files that a new node needs."""
 
-import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +7,9 @@ from typing import Final
 
 import click
 
-from les_hooks.cli.main import FAILED
+from les_hooks.cli.group import FAILED
 from les_hooks.cli.output import emit_json, note, say
+from les_hooks.cli.program import call_words, program
 from les_hooks.cli.target import json_option
 from les_hooks.config import load_config
 from les_hooks.config.addresses import is_loopback, listen_address
@@ -40,17 +39,17 @@ def init(folder: Path, root_scripts: bool, force: bool, as_json: bool, **given: 
     """
     folder = folder.absolute()
     values = _values(given)
-    program = _program()
+    les = program()
     files = [
         NewFile(path=folder / "les.toml", text=settings_file(values, {"security.insecure": _remark(values)})),
-        NewFile(path=folder / "les.service", text=unit_file(program, folder / "les.toml", root_scripts=root_scripts)),
+        NewFile(path=folder / "les.service", text=unit_file(les, folder / "les.toml", root_scripts=root_scripts)),
         *hooks_folder(folder / "hooks.d"),
     ]
     in_the_way = [] if force else existing(files)
     if in_the_way:
         _refuse(in_the_way, as_json)
     write_all(files)
-    _tell(folder, files, _warnings(values, program, folder, root_scripts), as_json)
+    _tell(folder, files, _warnings(values, les, folder, root_scripts), as_json)
 
 
 def _values(given: Mapping[str, str | None]) -> dict[str, object]:
@@ -75,25 +74,19 @@ def _others_reach(bind: str) -> bool:
         return False
 
 
-def _program() -> Path:
-    """The command `les` of this Python, for a unit that runs without a PATH of ours."""
-    beside = Path(sys.executable).with_name("les")
-    return beside if beside.exists() else Path(shutil.which("les") or beside)
-
-
 def _remark(values: Mapping[str, object]) -> str:
     return _INSECURE if "security.insecure" in values else ""
 
 
-def _warnings(values: Mapping[str, object], program: Path, folder: Path, root_scripts: bool) -> list[str]:
+def _warnings(values: Mapping[str, object], les: Path, folder: Path, root_scripts: bool) -> list[str]:
     found = []
     if "security.insecure" in values:
         found.append(f"whoever reaches {values['node.bind']} can become the leader: keep others out with a firewall")
-    for what, path in (("les is", program), ("this folder is", folder)):
+    for what, path in (("les is", les), ("this folder is", folder)):
         if (hidden := hidden_by(path)) and not root_scripts:
             found.append(
                 f"{what} under {hidden}, which les.service hides from the daemon: before you install the unit, move to "
-                "a place such as " + ("/opt/les (a virtual environment there)" if path == program else "/etc/les")
+                "a place such as " + ("/opt/les (a virtual environment there)" if path == les else "/etc/les")
             )
     return found
 
@@ -111,8 +104,8 @@ def _refuse(in_the_way: list[Path], as_json: bool) -> None:
 
 def _tell(folder: Path, files: list[NewFile], warnings: list[str], as_json: bool) -> None:
     steps = [
-        f"les check -c {folder / 'les.toml'}",
-        f"les run -c {folder / 'les.toml'}",
+        f"{call_words()} check -c {folder / 'les.toml'}",
+        f"{call_words()} run -c {folder / 'les.toml'}",
         f"cp {folder / 'les.service'} /etc/systemd/system/ && systemctl enable --now les",
     ]
     if as_json:

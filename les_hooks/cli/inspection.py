@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,22 @@ def host_findings(config: Config) -> Iterator[Finding]:
         reason = _why_not_writable(folder)
         if reason:
             yield Finding(area="files", what=f"{what} {folder}", message=reason)
+    yield from _state_directory(config.node.state_dir)
+
+
+def _state_directory(folder: Path) -> Iterator[Finding]:
+    """What the daemon asks of the folder that it remembers in, beyond that it can be written."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return  # it is made at the first start, or has been complained of above
+    reason = ""
+    if status.st_uid != os.geteuid():
+        reason = f"belongs to uid {status.st_uid}; run this, and the daemon, as its owner"
+    elif status.st_mode & stat.S_IWOTH:
+        reason = f"can be written by anybody; run `chmod o-w {folder}`"
+    if reason:
+        yield Finding(area="files", what=f"state_dir {folder}", message=reason)
 
 
 def _port(config: Config) -> Iterator[Finding]:

@@ -25,9 +25,10 @@ _PROBE_SECONDS = 2.0
 @config_flags
 @click.pass_obj
 def run(target: Target, /, **given: Any) -> None:
-    """Run a node in the foreground, until SIGTERM or Ctrl-C; a second one ends it at once.
+    """Run a node in the foreground, until SIGTERM or Ctrl-C.
 
-    Flags win over the file, and are enough without one. SIGHUP reads the file again. The log goes to standard error.
+    A second one ends it at once. Flags win over the file, and are enough without one. SIGHUP reads the file again. The
+    log goes to standard error.
     """
     service = ServiceManager()
 

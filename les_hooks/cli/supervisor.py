@@ -119,7 +119,7 @@ class Supervisor:
             self._log.critical("stopped-at-once", signal=number.name)
             _end()
         self._stop_asked = True
-        self._log.info("stopping", signal=number.name)
+        self._log.info("signal-received", signal=number.name)
         if self._entered:
             self._spawn(self._node.stop(), "the end")
         elif self._main is not None:

@@ -29,21 +29,21 @@ _COLOURS: Final = {
 @click.pass_obj
 def watch(target: Target, from_start: bool, as_json: bool) -> None:
     """Show events as they happen, until Ctrl-C or until the daemon ends."""
-    last = ""
+    leaving = False
     try:
         for item in stream(target.socket, "watch", {"from_start": from_start}):
             event = cast("Mapping[str, Any]", item)
             if "kind" not in event:
                 _begin(event, as_json)
                 continue
-            last = event["kind"]
+            leaving = leaving or event["kind"] == "stopping"
             if as_json:
                 emit_line(event)
             else:
                 click.echo(_line(event))
     except KeyboardInterrupt:
         return
-    if last == "stopping" or last == "demoted":
+    if leaving:
         note("les: the daemon has left the cluster")
         return
     note("les: the daemon has ended without a word; `les history` and its log say more")

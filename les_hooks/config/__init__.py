@@ -4,7 +4,7 @@ Anybody above `config` may import what is named here; it imports only values. Pl
 their own config structs.
 """
 
-from les_hooks.config.load import PluginTypes, load_config
+from les_hooks.config.load import PluginTypes, load_config, load_plugin_table
 from les_hooks.config.model import (
     ClusterConfig,
     Config,
@@ -54,6 +54,7 @@ __all__ = [
     "is_live",
     "key_help",
     "load_config",
+    "load_plugin_table",
     "restart_keys",
     "schema",
     "show",

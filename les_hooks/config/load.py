@@ -11,12 +11,12 @@ import msgspec
 from les_hooks.config.addresses import parse_name
 from les_hooks.config.check import REFUSED, Checker
 from les_hooks.config.derive import Values, derive
-from les_hooks.config.model import SECTIONS, Config, PluginConfig, PluginKeys
+from les_hooks.config.model import SECTIONS, Config, HooksConfig, PluginConfig, PluginKeys
 from les_hooks.config.rules import check_rules
-from les_hooks.config.source import Flags, find_source
-from les_hooks.config.toml_text import excerpt
+from les_hooks.config.source import Flags, Source, find_source
+from les_hooks.config.toml_text import dotted, excerpt
 
-__all__ = ["PluginTypes", "load_config"]
+__all__ = ["PluginTypes", "load_config", "load_plugin_table"]
 
 PluginTypes = Callable[[Sequence[str]], Mapping[str, type[msgspec.Struct] | None]]
 """From names of plugins to the types of their tables: None for a plugin without keys of its own, and nothing at all
@@ -56,6 +56,20 @@ def load_config(
         base=source.base,
         origins=MappingProxyType(derived | source.origins()),
     )
+
+
+def load_plugin_table(
+    name: str, table: Mapping[str, object], kind: type[msgspec.Struct] | None, *, base: Path
+) -> PluginConfig:
+    """Check the table of one plugin by itself, as the tests of a plugin need it; relative paths are relative to `base`.
+
+    Raises ConfigError with every problem at once.
+    """
+    flags = {dotted((_PLUGINS, name)): (None, "table")}
+    checker = Checker(Source(path=None, base=base, flags=flags, table={_PLUGINS: {name: dict(table)}}))
+    plugins = _read_plugins(checker, HooksConfig(dir=base).timeout, lambda _: {name: kind})
+    checker.raise_problems()
+    return plugins[name]
 
 
 def _read_sections(checker: Checker) -> Values:

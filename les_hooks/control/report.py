@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+import msgspec
+
 from les_hooks import __version__
 from les_hooks.config import Config
 from les_hooks.config.addresses import is_loopback
 from les_hooks.daemon import Node
 from les_hooks.daemon.clock import boottime
+from les_hooks.dispatch import CallResult
 from les_hooks.members import UNSTAMPED, Member
 
 __all__ = ["leadership", "members", "plugins", "status", "successor"]
@@ -109,9 +112,18 @@ async def _plugins_with_status(node: Node) -> list[dict[str, Any]]:
         *(node.dispatcher.ask(plugin["name"], "status", _STATUS_SECONDS) for plugin in loaded)
     )
     for plugin, result in zip(loaded, results, strict=True):
-        plugin["status"] = result.value if result is not None and not result.error else None
-        plugin["status_error"] = result.error if result is not None else ""
+        plugin["status"], plugin["status_error"] = _plain(result)
     return found
+
+
+def _plain(result: CallResult | None) -> tuple[object, str]:
+    """A plugin's status as JSON values, and what is wrong with it: one plugin must not spoil the whole answer."""
+    if result is None or result.error:
+        return None, "" if result is None else result.error
+    try:
+        return msgspec.json.decode(msgspec.json.encode(result.value)), ""
+    except (TypeError, ValueError, RecursionError) as error:
+        return None, f"cannot be told as JSON: {error}"
 
 
 def _own(node: Node) -> Member | None:

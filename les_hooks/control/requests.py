@@ -110,7 +110,10 @@ class Requests:
             raise ControlError(f"the plugin {name} takes no requests")
         if result.error:
             raise ControlError(result.error)
-        return msgspec.to_builtins(result.value)
+        try:
+            return msgspec.to_builtins(result.value)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ControlError(f"the answer of the plugin {name} cannot be told as JSON: {error}") from error
 
     async def _reload(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
         return {"changed": list(await self._reload_node())}

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 
 from les_hooks.backends import Backend
@@ -20,9 +21,12 @@ class BackendAuthority:
         self._clock = clock
         self._patience = patience
         self._changed = asyncio.Event()
+        self._thread = threading.get_ident()
 
     def left(self) -> float:
-        """Seconds for which this node may act, 0.0 when it must not."""
+        """Seconds for which this node may act, 0.0 when it must not. Plugins may ask from threads of theirs."""
+        if threading.get_ident() == self._thread:
+            self._backend.look()
         if self._backend.confirming:
             return 0.0
         return max(0.0, self._backend.authority_end - self._clock())
@@ -33,6 +37,7 @@ class BackendAuthority:
 
     async def confirmed(self) -> bool:
         """Wait while the others are being asked, then say whether this node may act."""
+        self._backend.look()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience):
                 while self._backend.confirming:

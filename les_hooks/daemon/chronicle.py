@@ -12,7 +12,7 @@ from les_hooks.daemon.narrator import Narrator
 from les_hooks.daemon.state import StateStore
 from les_hooks.daemon.story import Story
 from les_hooks.dispatch import Dispatcher
-from les_hooks.events import Event, EventKind
+from les_hooks.events import Event, EventKind, Reason
 from les_hooks.members import View
 
 __all__ = ["Chronicle"]
@@ -35,7 +35,6 @@ class Chronicle:
 
     def __init__(
         self,
-        *,
         narrator: Narrator,
         dispatcher: Dispatcher,
         audit: Audit,
@@ -65,6 +64,11 @@ class Chronicle:
                 members=tuple(member.address for member in view.members),
                 audit_seq=self._audit.seq,
             )
+
+    def repeat(self, reason: Reason) -> None:
+        """Tell again what stands, if there is anything to tell."""
+        if self.settled.is_set():
+            self.tell(self.narrator.again(reason))
 
     def tell(self, event: Event) -> None:
         """Pass an event to hooks, audit, log and listeners."""

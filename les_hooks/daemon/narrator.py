@@ -38,13 +38,15 @@ class Narrator:
 
     def __init__(self, origin: Origin, *, past: Past, next_seq: Callable[[], int], wall: Callable[[], float]) -> None:
         self._origin = origin
-        self._past = past
         self._next_seq = next_seq
         self._wall = wall
         self._view: View | None = None
-        self._members: dict[Address, Member] = {}
+        self._leading = False
         self._leader: Address | None = None
         self._previous: Address | None = None
+        self._members: set[Address] = set()
+        self._past = past
+        self._known = set(past.members)
         self._term = past.term
 
     @property
@@ -66,8 +68,7 @@ class Narrator:
 
     def again(self, reason: Reason) -> Event:
         """What stands is told again: that this node leads, or whom it accepts."""
-        leading = self._view is not None and self._view.leading
-        kind = EventKind.REASSERTED if leading else EventKind.LEADER_CHANGED
+        kind = EventKind.REASSERTED if self._leading else EventKind.LEADER_CHANGED
         return self._event(kind, reason, replay=True)
 
     def tell(self, view: View) -> list[Event]:
@@ -75,59 +76,55 @@ class Narrator:
         if not view.settled:
             return []
         before, self._view = self._view, view
-        led = before is not None and before.leading
         events = []
-        if led and not view.leading:
+        if self._leading and not view.leading:
+            self._leading = False
             events.append(self._event(EventKind.DEMOTED, view.reason))
-        self._term = view.term
+        # A healed partition may bring a leader of a lower term, until that one has taken a new one.
+        term, self._term = self._term, max(self._term, view.term)
         if before is None:
             events.append(self._event(EventKind.STARTED, Reason.STARTUP))
         events += self._departures(view.departed)
         events += self._arrivals(view.members)
-        if view.leading and not led:
-            events.append(self._event(EventKind.ELECTED, view.reason, leader=view.leader))
-        elif view.leading and before is not None and view.term > before.term:
+        if view.leading and not self._leading:
+            self._leading = True
+            events.append(self._event(EventKind.ELECTED, view.reason))
+        elif view.leading and self._term > term:
             events.append(self._event(EventKind.REASSERTED, view.reason))
         events += self._turn(view)
         return events
 
     def _departures(self, departed: tuple[Departure, ...]) -> Iterator[Event]:
         for gone in departed:
-            if self._members.pop(gone.address, None) is not None:
-                left = gone.reason is Reason.GOODBYE
-                kind = EventKind.MEMBER_LEFT if left else EventKind.MEMBER_LOST
+            if gone.address in self._members:
+                self._members.remove(gone.address)
+                kind = EventKind.MEMBER_LEFT if gone.reason is Reason.GOODBYE else EventKind.MEMBER_LOST
                 yield self._event(kind, gone.reason, member=gone.address)
 
     def _arrivals(self, members: tuple[Member, ...]) -> Iterator[Event]:
-        fresh = [m for m in members if m.address not in self._members and m.address != self._origin.node]
-        self._members |= {member.address: member for member in fresh}
-        for member in fresh:
-            known = member.address in self._past.members
-            yield self._event(EventKind.MEMBER_JOINED, Reason.JOINED, member=member.address, replay=known)
-        self._past = Past(leader=self._past.leader, term=self._past.term)
+        for member in members:
+            if member.address not in self._members and member.address != self._origin.node:
+                self._members.add(member.address)
+                repeats = member.address in self._known
+                self._known.discard(member.address)
+                yield self._event(EventKind.MEMBER_JOINED, Reason.JOINED, member=member.address, replay=repeats)
 
     def _turn(self, view: View) -> Iterator[Event]:
-        gone = view.leader is None and view.leaderless
-        if view.leader == self._leader or not (view.leader is not None or gone):
+        told = self._leader if self._leader is not None else self._past.leader
+        if view.leader is None and (told is None or not view.leaderless):
             return
-        self._previous, self._leader = self._leader, view.leader
+        if view.leader is not None and view.leader == self._leader:
+            return
         repeats = (view.leader, view.term) == (self._past.leader, self._past.term)
         self._past = Past()
+        self._previous = Address(told) if told is not None and told != view.leader else None
+        self._leader = view.leader
         yield self._event(EventKind.LEADER_CHANGED, view.reason, replay=repeats)
 
-    def _event(
-        self,
-        kind: EventKind,
-        reason: Reason,
-        *,
-        member: Address | None = None,
-        replay: bool = False,
-        leader: Address | None = None,
-    ) -> Event:
+    def _event(self, kind: EventKind, reason: Reason, *, member: Address | None = None, replay: bool = False) -> Event:
         view = self._view
         seq = self._next_seq()
-        accepted = leader or (view.leader if view is not None else None)
-        previous = self._previous if kind is EventKind.LEADER_CHANGED else self._leader
+        leader = view.leader if view is not None else None
         return Event(
             id=f"{self._origin.nonce}-{seq}",
             seq=seq,
@@ -136,10 +133,11 @@ class Narrator:
             node=self._origin.node,
             name=self._origin.name,
             cluster=self._origin.cluster,
-            role="leader" if view is not None and view.leading else "follower",
+            role="leader" if self._leading else "follower",
             term=self._term,
-            leader=accepted,
-            previous_leader=previous,
+            leader=leader,
+            # Who led before `leader`: what was told last is that as long as `leader` is news.
+            previous_leader=self._previous if leader == self._leader else self._leader,
             members=tuple(m.address for m in view.members) if view is not None else (self._origin.node,),
             member=member,
             reason=reason,

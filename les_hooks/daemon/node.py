@@ -8,23 +8,21 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from types import TracebackType
 from typing import Self
 
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks import __version__
 from les_hooks.audit import Action
-from les_hooks.config import Config, changes
-from les_hooks.daemon.authority import BackendAuthority
+from les_hooks.config import Config
+from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.daemon.parts import cleanup_command, make_audit, make_backend, make_narrator, open_store
-from les_hooks.daemon.reload import check_live
+from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, make_narrator, open_memory
+from les_hooks.daemon.reload import live_changes
 from les_hooks.daemon.setup import recorder
 from les_hooks.daemon.story import Story
-from les_hooks.election.identity import Identity
 from les_hooks.errors import ControlError
 from les_hooks.events import Event, Reason
 from les_hooks.failures import report_failure
@@ -72,7 +70,7 @@ class Node:
         self._on_beat = on_beat
         self._close = contextlib.AsyncExitStack()
         self._chronicle: Chronicle | None = None
-        self._news = asyncio.Event()
+        self._news = Bell()
         self._stopped = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
 
@@ -126,15 +124,13 @@ class Node:
 
         Raises ConfigError, and changes nothing, where a key differs that only a restart can change.
         """
-        check_live(self.config, config)
-        changed = changes(self.config, config)
+        changed = live_changes(self.config, config)
         self.config, self.configured_at = config, time.time()
         self._threshold.level = config.log.level
         self.backend.set_seeds(tuple(config.cluster.seeds))
         self.hooks.apply(config, self.audit)
         self.audit.record(Action.CONFIG_RELOADED, changed=changed)
-        if self.chronicle.settled.is_set():
-            self.chronicle.tell(self.chronicle.narrator.again(Reason.RELOAD))
+        self.chronicle.repeat(Reason.RELOAD)
         return changed
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -148,29 +144,22 @@ class Node:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         """Leave the cluster and stop."""
         await self.stop()
 
     async def _start(self) -> None:
         config, close = self.config, self._close
-        self.store = await open_store(config.node.state_dir, self.log)
-        close.callback(self.store.close)
-        self.boot = self.store.next_boot()
-        self.audit = make_audit(config, self.store, self.boot, self.log)
-        close.callback(self.audit.close)
+        self.store, self.boot, self.audit = await open_memory(config, self.log, close)
         self.backend = make_backend(
             config,
             self.store,
-            Identity(
-                address=Address(config.node.advertise), name=config.node.name, version=__version__, boot=self.boot
-            ),
+            self.boot,
             log=self.log,
             on_view=self._on_view,
             on_authority=self._on_authority,
             on_beat=self._on_beat,
+            on_broken=self._on_broken,
         )
         await self.backend.start()
         close.push_async_callback(self.backend.leave, 0.0)
@@ -180,7 +169,7 @@ class Node:
         self.guard = Guard(self.log)
         self.guard.start(self._cleanup)
         close.push_async_callback(self.guard.close)
-        self.authority = BackendAuthority(self.backend, boottime, config.timing.failure)
+        self.authority = make_authority(self.backend, config)
         self._make_hooks()
         self.started_at, self.started_boottime = time.time(), boottime()
         self.chronicle.tell(self.chronicle.narrator.startup())
@@ -203,14 +192,8 @@ class Node:
         hooks.apply(self.config, self.audit)
         self.dispatcher.start()
         self._close.push_async_callback(self.dispatcher.close)
-        self._chronicle = Chronicle(
-            narrator=make_narrator(self.config, self.store, self.boot),
-            dispatcher=self.dispatcher,
-            audit=self.audit,
-            store=self.store,
-            story=self.story,
-            log=self.log,
-        )
+        narrator = make_narrator(self.config, self.store, self.boot)
+        self._chronicle = Chronicle(narrator, hooks.dispatcher, self.audit, self.store, self.story, self.log)
 
     @property
     def chronicle(self) -> Chronicle:
@@ -243,30 +226,26 @@ class Node:
         finally:
             self.story.end()
             self._stopped.set()
-            self._tell_waiters()
+            self._news.ring()
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
     def _on_view(self, view: View) -> None:
         self.chronicle.see(view)
-        self._tell_waiters()
+        self._news.ring()
 
     def _on_authority(self, end: float) -> None:
         if end > -math.inf:
             self.guard.authority(end)
         self.authority.changed()
-        self._tell_waiters()
+        self._news.ring()
 
     def _on_broken(self, error: BaseException) -> None:
-        """Without its lanes this node must not lead: end, so that the next in line does."""
-        report_failure("the dispatcher", error)
+        """Without its election or its lanes this node must not lead: end, so that the next in line does."""
+        report_failure("this node", error)
         self.broken = self.broken or error
         self._end()
 
     def _on_released(self, event: Event) -> None:
         if event.reason is not Reason.STARTUP:
             self.backend.released()
-
-    def _tell_waiters(self) -> None:
-        self._news.set()
-        self._news.clear()

@@ -5,25 +5,39 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from les_hooks import __version__
 from les_hooks.audit import Audit
-from les_hooks.backends import OnAuthority, OnView
+from les_hooks.backends import Backend, OnAuthority, OnView
 from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.config import Config
-from les_hooks.daemon.clock import instant
+from les_hooks.daemon.authority import BackendAuthority
+from les_hooks.daemon.clock import boottime, instant
 from les_hooks.daemon.narrator import Narrator, Origin, Past
 from les_hooks.daemon.state import StateStore
 from les_hooks.election.identity import Identity, Timing
 from les_hooks.errors import StartError
 from les_hooks.members import Address, Boot
 
-__all__ = ["cleanup_command", "make_audit", "make_backend", "make_narrator", "open_store"]
+__all__ = [
+    "cleanup_command",
+    "make_audit",
+    "make_authority",
+    "make_backend",
+    "make_narrator",
+    "open_memory",
+    "open_store",
+]
 
 # `les cleanup` of the daemon before, or that daemon itself, may hold the state directory for as long as its hooks run.
 _LOCK_PATIENCE_SECONDS = 60.0
+
+# Who is asked to confirm a leader answers or is lost within one `failure`; the second is the margin.
+_FAILURES_PER_ANSWER = 2
 
 
 async def open_store(folder: Path, log: FilteringBoundLogger) -> StateStore:
@@ -43,6 +57,18 @@ async def open_store(folder: Path, log: FilteringBoundLogger) -> StateStore:
     except asyncio.CancelledError:
         given_up.set()  # a thread cannot be cancelled, and nobody would close what it opens
         raise
+
+
+async def open_memory(
+    config: Config, log: FilteringBoundLogger, close: AsyncExitStack
+) -> tuple[StateStore, Boot, Audit]:
+    """Open what outlives a process, and count this start; `close` closes it again. Raises StartError."""
+    store = await open_store(config.node.state_dir, log)
+    close.callback(store.close)
+    boot = store.next_boot()
+    audit = make_audit(config, store, boot, log)
+    close.callback(audit.close)
+    return store, boot, audit
 
 
 def make_audit(config: Config, store: StateStore, boot: Boot, log: FilteringBoundLogger) -> Audit:
@@ -75,18 +101,21 @@ def make_narrator(config: Config, store: StateStore, boot: Boot) -> Narrator:
 def make_backend(
     config: Config,
     store: StateStore,
-    identity: Identity,
+    boot: Boot,
     *,
     log: FilteringBoundLogger,
     on_view: OnView,
     on_authority: OnAuthority,
     on_beat: Callable[[], None],
+    on_broken: Callable[[BaseException], None],
 ) -> PeersBackend:
     """The election among the nodes themselves."""
     timing = config.timing
     host, port = config.node.listen
     settings = Settings(
-        identity=identity,
+        identity=Identity(
+            address=Address(config.node.advertise), name=config.node.name, version=__version__, boot=boot
+        ),
         cluster=config.cluster.name,
         host=host,
         port=port,
@@ -108,9 +137,15 @@ def make_backend(
         on_view=on_view,
         on_authority=on_authority,
         on_beat=on_beat,
+        on_broken=on_broken,
         save=store.save,
         log=log,
     )
+
+
+def make_authority(backend: Backend, config: Config) -> BackendAuthority:
+    """What tells whether this node may act as the leader."""
+    return BackendAuthority(backend, boottime, _FAILURES_PER_ANSWER * config.timing.failure)
 
 
 def cleanup_command(config: Config) -> tuple[str, ...]:

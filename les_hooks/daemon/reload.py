@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from les_hooks.audit import Action, Audit, Outcome
-from les_hooks.config import Config, restart_keys
+from les_hooks.config import Config, changes, restart_keys
 from les_hooks.errors import ConfigError, Problem
 
-__all__ = ["check_live", "reload"]
+__all__ = ["live_changes", "reload"]
 
 
 class Reloadable(Protocol):
@@ -33,8 +33,8 @@ async def reload(node: Reloadable, read: Callable[[], Config]) -> tuple[str, ...
         raise
 
 
-def check_live(old: Config, new: Config) -> None:
-    """Refuse a change that only a restart can make: ConfigError names every key of that kind."""
+def live_changes(old: Config, new: Config) -> tuple[str, ...]:
+    """Name the keys that differ; ConfigError names those among them that only a restart can change."""
     why = "cannot change while the node runs; restart it, or put the old value back"
     problems = tuple(
         Problem(where=new.origins.get(key, old.origins.get(key, "")), key=key, message=why)
@@ -42,3 +42,4 @@ def check_live(old: Config, new: Config) -> None:
     )
     if problems:
         raise ConfigError(problems)
+    return changes(old, new)

@@ -24,6 +24,7 @@ _NODES: Final = ("a", "b", "c")
 _MOST_ATTEMPTS: Final = 3
 """To find ports that nobody takes before the nodes do."""
 _GATHER_SECONDS: Final = 30.0
+_RESTART_SECONDS: Final = 4.0
 
 
 class Director:
@@ -64,6 +65,18 @@ class Director:
                 break
             await asyncio.sleep(act.watch * self._pace)
         return Report(addresses=self.fleet.addresses, rows=tuple(self._rows), seconds=self._ms() / 1000)
+
+    async def go_on(self) -> None:
+        """Keep the cluster running, for ever: who ends is started again after a while, as a service manager would."""
+        while True:
+            while not self._left:
+                self._heard.clear()
+                await self._heard.wait()
+            await asyncio.sleep(_RESTART_SECONDS)
+            node = self._left.popleft()
+            self._timeline.deed(self._ms(), f"start {node} again", self.stage)
+            self.stage.enter(node)
+            self.fleet.start(node)
 
     async def close(self) -> None:
         """End all that runs; nothing more is told."""

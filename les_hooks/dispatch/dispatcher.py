@@ -77,6 +77,8 @@ class Dispatcher:
         self._on_released = on_released
         self._on_critical = on_critical
         self._on_broken = on_broken
+        self.deadlines: dict[str, float] = {}
+        """The longest that each plugin has asked for, through its hook of that name, in seconds."""
         self._caller = Caller(clock)
         self._contexts: Mapping[str, PluginContext] = {}
         self._settings: Mapping[str, PluginSettings] = {}
@@ -127,6 +129,11 @@ class Dispatcher:
         """How many events wait in each lane, for `les status`."""
         return {str(name): lane.waiting for name, lane in self._lanes.items()}
 
+    @property
+    def lasting(self) -> int:
+        """How many plugins' `while_leader` run at this moment."""
+        return self._tenure.running
+
     async def ask(self, plugin: str, hook: str, timeout: float, **offered: object) -> CallResult | None:
         """Call one hook of one plugin outside the lanes (`status`, `control`, `cleanup`); None where it has none."""
         found, context = self._registry.implementation(plugin, hook), self._contexts.get(plugin)
@@ -138,7 +145,7 @@ class Dispatcher:
 
     async def _handle(self, turn: Turn) -> None:
         event = turn.event
-        if event.kind is EventKind.DEMOTED or _renews(event):
+        if event.kind is EventKind.DEMOTED or _begins(event):
             await self._tenure.end()
         failed = False
         for step in self._steps(event.kind):
@@ -150,7 +157,7 @@ class Dispatcher:
                     self._on_critical(step.found.plugin)
         if event.kind is EventKind.DEMOTED:
             self._on_released(event)
-        elif (event.kind is EventKind.ELECTED or _renews(event)) and not (failed or turn.over):
+        elif _begins(event) and not (failed or turn.over):
             steps = self._steps(EventKind.WHILE_LEADER)
             self._tenure.begin([(step.found, step.arguments(event)) for step in steps], event)
 
@@ -178,6 +185,7 @@ class Dispatcher:
         arguments = found.bind(event=turn.event, ctx=step.context)
         result = await self._caller.call(found, arguments, _DEADLINE_SECONDS, turn.overtaken)
         if isinstance(result.value, int | float) and 0 < result.value < math.inf:
+            self.deadlines[found.plugin] = max(float(result.value), self.deadlines.get(found.plugin, 0.0))
             return float(result.value)
         if not turn.over:
             why = result.error or f"returned {result.value!r:.100}, which is no number of seconds"
@@ -219,6 +227,6 @@ class Dispatcher:
         self._on_broken(error)
 
 
-def _renews(event: Event) -> bool:
-    """Whether work that lasts is begun anew: its configuration may be another one now."""
-    return event.kind is EventKind.REASSERTED and event.reason is Reason.RELOAD
+def _begins(event: Event) -> bool:
+    """Whether work that lasts is begun, or begun anew: after a reload its configuration may be another one."""
+    return event.kind is EventKind.ELECTED or (event.kind is EventKind.REASSERTED and event.reason is Reason.RELOAD)

@@ -28,6 +28,7 @@ class Tenure:
         authority: Authority,
         look: Callable[[asyncio.Task[None]], None],
     ) -> None:
+        self.running = 0
         self._caller = caller
         self._log = log
         self._record = record
@@ -67,7 +68,11 @@ class Tenure:
             ran = 0.0
             if await may_act(self._authority, over):
                 attempt += 1
-                result = await self._caller.call(found, arguments, None, over)
+                self.running += 1
+                try:
+                    result = await self._caller.call(found, arguments, None, over)
+                finally:
+                    self.running -= 1
                 self._finish(found, event, attempt, result)
                 ran = result.seconds
             await asyncio.wait({over}, timeout=backoff.after(ran))

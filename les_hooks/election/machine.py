@@ -1,14 +1,15 @@
 """The election machine: what a node is, whom it accepts, and what it must tell and do about it.
 
 It may be imported by backends and tests. The parts that it is made of: `intake` keeps the books (`membership` knows who
-is alive, `contacts` whom to dial), `seniority` says who should lead, `roles` what may follow what, `pulse` watches the
-clocks, `telling` says it to the others and `viewing` to this node.
+is alive, `contacts` whom to dial), `seniority` says who should lead and `consent` whether all agree, `roles` what may
+follow what, `terms` counts, `pulse` watches the clocks, `telling` says it to the others and `viewing` to this node.
 """
 
 import math
 
+from les_hooks.election.consent import is_confirmed, others_are_led
 from les_hooks.election.contacts import Contacts
-from les_hooks.election.effects import Effect, Left, Save, Send
+from les_hooks.election.effects import Effect, Left, Send
 from les_hooks.election.identity import Identity, Timing
 from les_hooks.election.intake import Intake
 from les_hooks.election.membership import Roster
@@ -29,6 +30,7 @@ from les_hooks.election.roles import Role, Trigger, next_role
 from les_hooks.election.seniority import leadership, most_senior, seniority, sitting_leaders
 from les_hooks.election.standing import Standing
 from les_hooks.election.telling import Teller
+from les_hooks.election.terms import Terms
 from les_hooks.election.viewing import Viewer, first_view
 from les_hooks.events import Reason
 from les_hooks.members import UNSTAMPED, View
@@ -63,13 +65,11 @@ class Machine:
         )
         self._roster = Roster(timing)
         self._contacts = Contacts(me=identity.address)
-        self._led_term = 0
-        self._proposal = 0
-        self._saved = False
+        self._effects: list[Effect] = []
+        self._terms = Terms(self._standing, self._effects, remembered=(term, UNSTAMPED))
         self._conflict = False
         self._costly = False
         self._has_followed = False
-        self._remembered = term, UNSTAMPED
         self._decide_at = math.inf
         self._teller = Teller(self._roster, self._draft(now))
         self._viewer = Viewer(me=identity.address, grace=timing.settle, view=first_view(self.state))
@@ -81,8 +81,8 @@ class Machine:
             pulse=self._pulse,
             teller=self._teller,
             viewer=self._viewer,
+            effects=self._effects,
         )
-        self._effects = self._intake.effects
 
     # -- what the shell calls ------------------------------------------------------------------------------------------
 
@@ -167,9 +167,9 @@ class Machine:
             case Heard():  # by far the most frequent
                 return self._intake.hear(message, now)
             case Saved(term=term):
-                self._saved = self._saved or term == self._proposal
+                self._terms.saved(term)
             case SaveFailed(term=term):
-                if term == self._proposal:
+                if term == self._terms.proposal:
                     self._resign(Reason.UNSAVED, now)
             case StepDown(reason=reason):
                 if self.role is Role.LEADER:
@@ -187,7 +187,7 @@ class Machine:
             self._give_up(Trigger.RESIGNED, reason, now)
         else:
             self._standing.restamp(now.wall)
-        self._proposal = 0
+        self._terms.withdraw()
         self._standing.unfit_until = now.boottime + self.timing.hold
 
     def _leave(self, now: Instant) -> None:
@@ -199,7 +199,7 @@ class Machine:
 
     def _release(self, now: Instant) -> None:
         self.role = next_role(self.role, Trigger.RELEASED)
-        self._led_term = 0
+        self._terms.led = 0
         if self._costly:
             self._standing.restamp(now.wall)
         self._say_goodbye()
@@ -224,7 +224,7 @@ class Machine:
         self._take_role(nominee, now)
         accepted = self._accepted(self._nominee(now), now)
         self._effects += self._teller.publish(self._draft(now, accepted), now.boottime)
-        self._remember()
+        self._terms.remember()
         engaged = self._roster.peers.keys() | self._roster.links.keys()
         self._effects += self._contacts.tidy(frozenset(engaged), now.boottime)
         sitting = accepted if accepted is not None and accepted.role == Role.LEADER else None
@@ -262,56 +262,30 @@ class Machine:
             self.role = next_role(self.role, Trigger.NOMINATED)
         elif self.role is Role.CANDIDATE and not mine:
             self.role = next_role(self.role, Trigger.OUTRANKED)
-        if self.role is Role.CANDIDATE and self._has_new_term() and self._is_confirmed() and self._is_awake(now):
+        if self.role is Role.CANDIDATE and self._may_lead(now):
             self.role = next_role(self.role, Trigger.CONFIRMED)
-            self._begin_term()
+            self._terms.begin()
 
     def _mend(self) -> None:
         """A leader that met another takes a new term once the other has ended its demotion, or is gone."""
         if any(state.led_term or state.role == Role.LEADER for state in self._roster.states()):
             self._conflict = True
-        elif self._conflict and self._has_new_term():
+        elif self._conflict and self._terms.are_ready():
             self._conflict = False
             self._viewer.reason = Reason.CONFLICT
-            self._begin_term()
+            self._terms.begin()
 
-    def _has_new_term(self) -> bool:
-        """Whether a term above all that are known is on disk; proposes one if there is none."""
-        if self._proposal <= self._standing.term:
-            self._proposal, self._saved = self._standing.term + 1, False
-            self._effects.append(Save(term=self._proposal, newest=self._standing.newest))
-        return self._saved
-
-    def _begin_term(self) -> None:
-        self._led_term = self._standing.term = self._proposal
-        self._proposal = 0
-        self._remembered = self._led_term, self._standing.stamp
-
-    def _remember(self) -> None:
-        """Have the disk know of the newest term and stamp, so that neither goes back when everybody restarts."""
-        known = self._standing.term, self._standing.stamp
-        if known != self._remembered:
-            self._remembered = known
-            self._effects.append(Save(term=self._standing.term, newest=self._standing.newest))
-
-    def _is_confirmed(self) -> bool:
-        """Whether every live member accepts this very process; relayed words count."""
-        return all(
-            peer.state.leader == self.identity.address
-            and (peer.original or peer.state.leader_boot == self.identity.boot)
-            for peer in self._roster.peers.values()
-        )
-
-    def _is_awake(self, now: Instant) -> bool:
-        """Whether there is authority to begin with: who has just slept beats once in time before it leads."""
-        return now.boottime < self._pulse.authority_end
+    def _may_lead(self, now: Instant) -> bool:
+        """Whether its term is on disk, all agree, and it has authority: who slept beats in time before it leads."""
+        ready = self._terms.are_ready()
+        return ready and is_confirmed(self.identity, self._roster) and now.boottime < self._pulse.authority_end
 
     def _give_up(self, trigger: Trigger, reason: Reason, now: Instant) -> None:
         """Lead no more. The shell sees it in the view, ends the work of the leadership, and reports Released."""
         self.role = next_role(self.role, trigger)
         self._viewer.resigned(reason)
         self._conflict = False
-        self._proposal = 0
+        self._terms.withdraw()
         self._pulse.awaited.clear()
         self._costly = reason in _COSTLY
         if self._costly:
@@ -328,21 +302,7 @@ class Machine:
         if nominee.role == Role.LEADER:
             return nominee if self.role in _ACCEPTING else None
         elects = self.role is Role.FOLLOWER or (self.role is Role.JOINING and self._has_followed)
-        return nominee if elects and not self._others_are_led(nominee) else None
-
-    def _others_are_led(self, candidate: State) -> bool:
-        """Whether others still know a sitting leader that this node does not list.
-
-        It may live where only they reach it, or their news of its death is under way: elect nobody before it is here.
-        The candidate is not asked, which spares a cluster of three the round trip.
-        """
-        known = {self.identity.address, *self._roster.peers}
-        return any(
-            other.address not in known
-            for state in self._roster.states()
-            if state.address != candidate.address
-            for other in state.sitting
-        )
+        return nominee if elects and not others_are_led(self.identity, self._roster, nominee) else None
 
     def _draft(self, now: Instant, accepted: State | None = None) -> State:
         """What this node has to say; the teller numbers it."""
@@ -359,7 +319,7 @@ class Machine:
             leader=accepted.address if accepted is not None else None,
             leader_boot=accepted.boot if accepted is not None else None,
             role=self.role,
-            led_term=self._led_term,
+            led_term=self._terms.led,
             sitting=tuple(leadership(state) for state in sitting_leaders(states)),
             fit=self._standing.is_fit(now.boottime) and self.role not in _LEAVING,
             links=self._roster.heard_directly(),

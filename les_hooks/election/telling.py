@@ -26,8 +26,9 @@ class Teller:
         if everybody:
             self.state = msgspec.structs.replace(draft, serial=self.state.serial + 1)
         effects: list[Effect] = []
+        heard = self.roster.heard_directly()
         for address, link in sorted(self.roster.links.items()):
-            news = self._news_for(address, link, now)
+            news = self._news_for(address, link, heard, now)
             if everybody or news:
                 effects.append(self._tell(address, link, news, now))
         return effects
@@ -35,14 +36,16 @@ class Teller:
     def introduce(self, address: Address, now: float) -> Effect:
         """Tell all that is known over a link that has just come up."""
         link = self.roster.links[address]
-        return self._tell(address, link, self._news_for(address, link, now), now)
+        news = self._news_for(address, link, self.roster.heard_directly(), now)
+        return self._tell(address, link, news, now)
 
     def pulse(self, now: float) -> list[Effect]:
         """A sign of life on every link; who does not list a member that is heard here is told of it again."""
         effects: list[Effect] = []
+        heard = self.roster.heard_directly()
         for address, link in sorted(self.roster.links.items()):
             self._remind(address, link)
-            news = self._news_for(address, link, now)
+            news = self._news_for(address, link, heard, now)
             effects.append(self._tell(address, link, news, now) if news else self.beat(address, link, now))
         return effects
 
@@ -59,16 +62,17 @@ class Teller:
             for missing in link.told.keys() - frozenset(peer.state.members):
                 del link.told[missing]
 
-    def _news_for(self, address: Address, link: Link, now: float) -> tuple[Relayed, ...]:
+    def _news_for(self, address: Address, link: Link, heard: tuple[Address, ...], now: float) -> tuple[Relayed, ...]:
         """States heard directly that the other end neither hears itself nor was told."""
-        peer = self.roster.peers.get(address)
-        hears = frozenset(peer.state.links) if peer is not None else frozenset()
+        receiver = self.roster.peers.get(address)
+        hears = frozenset(receiver.state.links) if receiver is not None else frozenset()
         news = []
-        for other in self.roster.heard_directly():
-            heard = self.roster.peers[other]
-            mark = heard.state.boot, heard.state.serial
-            if other == address or other in hears or link.told.get(other) == mark:
+        for other in heard:
+            if other == address or other in hears:
                 continue
-            link.told[other] = mark
-            news.append(Relayed(state=heard.state, age=max(0.0, now - heard.directly), original=heard.original))
+            peer = self.roster.peers[other]
+            mark = peer.state.boot, peer.state.serial
+            if link.told.get(other) != mark:
+                link.told[other] = mark
+                news.append(Relayed(state=peer.state, age=max(0.0, now - peer.directly), original=peer.original))
         return tuple(news)

@@ -26,11 +26,13 @@ _GOODBYE_SECONDS = 2.0
 # It sleeps in poll(), so KILL takes it at once; the limit is for a machine in trouble.
 _KILLED_SECONDS = 1.0
 
+_KINDS = {True: "authority", False: "daemon"}
+
 
 class Guard:
     """The process that ends the groups of this daemon's scripts when the daemon dies or lets its authority run out.
 
-    Nothing here blocks: a line is written whole or not at all, and a guard that takes no more lines, or died, is
+    Nothing here blocks: what is told is written whole or not at all, and a guard that takes no more, or died, is
     replaced by a new one that is told everything again. To be used inside the running loop.
     """
 
@@ -40,6 +42,7 @@ class Guard:
         self._times = (str(grace), str(cleanup_limit))
         self._cleanup: tuple[str, ...] = ()
         self._groups: dict[int, bool] = {}
+        self._intents: dict[str, bool] = {}
         self._until: float | None = None
         self._running: _Running | None = None
         self._closing = False
@@ -66,18 +69,33 @@ class Guard:
         stays ended. Nothing is sent while no such work runs, so a leader without any costs nothing.
         """
         self._until = until
-        if any(self._groups.values()):
-            self._tell_authority()
+        if any(self._groups.values()) or any(self._intents.values()):
+            self._send(self._authority_line())
 
-    def add(self, group: int, ends_with_authority: bool) -> None:
-        """Tell of a process group that runs from now on."""
+    def intend(self, run: str, ends_with_authority: bool) -> None:
+        """Tell that a program with `LES_RUN=run` in its environment is about to be started; `run` is used once.
+
+        To be followed by `add` or `unstarted`. Should this process die or freeze before that, the guard finds the
+        program by its environment: so there is no moment in which it runs unguarded.
+        """
+        self._intents[run] = ends_with_authority
+        self._tell_intent(run)
+
+    def unstarted(self, run: str) -> None:
+        """Tell that nothing came of the intent."""
+        if self._intents.pop(run, None) is not None:
+            self._send(f"unstarted {run}\n")
+
+    def add(self, group: int, ends_with_authority: bool, run: str = "") -> None:
+        """Tell of a process group that runs from now on; `run` is the intent that it came of."""
+        told = self._intents.pop(run, None)
         self._groups[group] = ends_with_authority
-        self._tell_group(group)
+        self._tell_group(group, run, authority=told is None)
 
     def remove(self, group: int) -> None:
         """Tell that the group is gone; to be called at once, before its number can be used again."""
         if self._groups.pop(group, None) is not None:
-            self._send(b"ended %d\n" % group)
+            self._send(f"ended {group}\n")
 
     async def close(self) -> None:
         """Say goodbye: the guard ends, touches nothing, and runs no cleanup."""
@@ -86,7 +104,7 @@ class Guard:
             self._restart.cancel()
         if self._running is None:
             return
-        self._send(b"bye\n")
+        self._send("bye\n")
         try:
             await asyncio.wait((self._running.ended,), timeout=_GOODBYE_SECONDS)
         finally:
@@ -99,6 +117,8 @@ class Guard:
             [sys.executable, "-I", "-S", str(_PROGRAM), str(os.getpid()), *self._times, *self._cleanup]
         )
         self._running.ended.add_done_callback(self._on_death)
+        for run in self._intents:
+            self._tell_intent(run)
         for group in sorted(self._groups):
             self._tell_group(group)
 
@@ -123,20 +143,25 @@ class Guard:
             self._delay = 0.0
         self._spawn_later()
 
-    def _tell_group(self, group: int) -> None:
-        if self._groups[group]:
-            self._tell_authority()
-        self._send(b"group %d %s\n" % (group, b"authority" if self._groups[group] else b"daemon"))
+    # Authority goes with the first that needs it, and before: the guard may know an older end, long past.
 
-    def _tell_authority(self) -> None:
-        self._send(b"authority none\n" if self._until is None else b"authority %.6f\n" % self._until)
+    def _tell_intent(self, run: str) -> None:
+        bound = self._intents[run]
+        self._send((self._authority_line() if bound else "") + f"intent {run} {_KINDS[bound]}\n")
 
-    def _send(self, line: bytes) -> None:
-        """Write one line. Where that fails nothing is lost: the next guard is told everything."""
+    def _tell_group(self, group: int, run: str = "", *, authority: bool = True) -> None:
+        bound = self._groups[group]
+        self._send((self._authority_line() if bound and authority else "") + f"group {group} {_KINDS[bound]} {run}\n")
+
+    def _authority_line(self) -> str:
+        return "authority none\n" if self._until is None else f"authority {self._until:.6f}\n"
+
+    def _send(self, lines: str) -> None:
+        """Write these lines. Where that fails nothing is lost: the next guard is told everything."""
         if self._running is None:
             return
         try:
-            self._running.write(line)
+            self._running.write(lines.encode())
         except BlockingIOError:
             # Thousands of lines unread: it hangs, and would miss the daemon's death.
             if not self._running.killed:
@@ -171,9 +196,9 @@ class _Running:
     def pid(self) -> int:
         return self._process.pid
 
-    def write(self, line: bytes) -> None:
-        """Write a line, which is far shorter than PIPE_BUF, and so is written whole or not at all."""
-        os.write(self._pipe.fileno(), line)
+    def write(self, lines: bytes) -> None:
+        """Write a line or two, which are far shorter than PIPE_BUF, and so are written whole or not at all."""
+        os.write(self._pipe.fileno(), lines)
 
     def kill(self) -> None:
         self.killed = True

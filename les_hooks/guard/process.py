@@ -1,27 +1,34 @@
 """The guard's own program: it ends process groups when the daemon died or let its authority run out.
 
-Of the rest only `les_hooks.processes` imports it, for `living`.
+Of the rest only `les_hooks.processes` imports it, for `living` and the name of the variable.
 
 Started as `python -I -S process.py PARENT GRACE LIMIT [CLEANUP...]`: the daemon's pid, seconds between TERM and KILL,
 seconds for the cleanup command, and that command. It is a fresh interpreter and no fork: a fork of a process with
 threads may hang, and a library user's process has threads. It imports little because it stays as long as the daemon.
 
-Commands come as lines on stdin:
+Commands come as lines on stdin, RUN being the value of LES_RUN in the environment of the program:
 
     authority SECONDS|none     until when (CLOCK_BOOTTIME) the daemon may act as leader
-    group PGID authority       end this group when the daemon dies, or when its authority passes
-    group PGID daemon          end this group when the daemon dies
+    intent RUN authority       a program is about to be started: end its group when the daemon dies, or authority passes
+    intent RUN daemon          the same, but end it when the daemon dies
+    group PGID authority [RUN] this is the group, of that intent; to be ended in the same cases
+    group PGID daemon [RUN]
+    unstarted RUN              nothing came of the intent
     ended PGID                 the group is gone
     bye                        the daemon is done: go, and touch nothing
 
 End of file without `bye`, or the death of PARENT (somebody may have inherited the pipe), means that the daemon died.
 What is malformed is ignored. A group that is once being ended is ended to the end, whatever is renewed meanwhile.
 
-On the reuse of numbers: the kernel gives no process a number that is still a group's. The daemon tells a group while
-its leader lives, and `ended` as soon as it has seen that it is empty; a daemon that is frozen reaps nobody, so its
-numbers stay taken. When it died, the guard signals at once, and from then on looks often and forgets each group the
-moment that it is empty. To hit a stranger, all process numbers (32 768 at least, commonly four million) would have to
-go round in the milliseconds in between, and land on one that leads a group.
+The intent is there because a daemon may be killed or frozen after a program began and before it could tell the group.
+Then the guard looks for the program by its LES_RUN; for a while, because a child shows its parent's environment until
+its exec. A program that replaces its environment in these moments is not found.
+
+On the reuse of numbers: the kernel gives no process a number that is still a group's. So as long as a process has the
+group's number it must be the one that had it when the group was told, or the group is gone and the number a stranger's.
+That is looked at before each signal; what is left to chance is the microsecond between the look and the signal.
+
+One file, though it is long: an isolated interpreter finds no modules beside its program.
 """
 
 import os
@@ -29,6 +36,8 @@ import select
 import signal
 import sys
 import time
+
+RUN_VARIABLE = "LES_RUN"
 
 MOST_GROUPS = 1024
 LINE_BYTES = 256
@@ -40,21 +49,41 @@ LONGEST_WAIT_SECONDS = 0.5
 # While groups are being ended, their end is looked for this often.
 POLL_SECONDS = 0.02
 
+# What was intended and not told is searched this often, for this long. From vfork to exec it is a millisecond; the rest
+# is for a machine that is busy. It delays the cleanup after a daemon that died between its intent and the vfork.
+SEARCH_POLL_SECONDS = 0.005
+SEARCH_SECONDS = 1.0
+
+# Two of the longest strings that Linux takes: what is after them is not seen.
+ENVIRON_BYTES = 256 * 1024
+
 
 def now() -> float:
     """Seconds since the machine started, its sleep included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+class Group:
+    """A group that is known: `bound` to authority or not, when its leader started, and how far its end has come."""
+
+    __slots__ = ("bound", "kill_at", "leader", "seen")
+
+    def __init__(self, number: int, bound: bool) -> None:
+        self.bound = bound
+        self.leader = started(number)
+        self.kill_at: float | None = None
+        self.seen: list[int] = []
+
+
 class Groups:
-    """The groups that are known, when authority ends, and which groups are being ended."""
+    """The groups that are known, those that are about to be, when authority ends, and which groups are being ended."""
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
         self.until: float | None = None
-        self.known: dict[int, bool] = {}
-        self.kill_at: dict[int, float] = {}
-        self.seen: dict[int, list[int]] = {}
+        self.known: dict[int, Group] = {}
+        self.intents: dict[bytes, bool] = {}
+        self.search_until: dict[bytes, float] = {}
 
     def obey(self, line: bytes) -> bool:
         """Carry out one command; True is `bye`."""
@@ -65,59 +94,107 @@ class Groups:
                 self.until = None
             case [b"authority", until]:
                 self.until = as_seconds(until, self.until)
-            case [b"group", number, (b"authority" | b"daemon") as work] if is_group(number):
+            case [b"intent", run, (b"authority" | b"daemon") as work]:
+                if len(self.intents) < MOST_GROUPS:
+                    self.intents[run] = work == b"authority"
+            case [b"group", number, (b"authority" | b"daemon") as work, *run] if is_group(number) and len(run) < 2:
+                self.settle(*run)
                 if len(self.known) < MOST_GROUPS:
-                    self.known[int(number)] = work == b"authority"
+                    self.add(int(number), work == b"authority")
+            case [b"unstarted", run]:
+                self.settle(run)
             case [b"ended", number] if is_group(number):
-                self.forget(int(number))
+                self.known.pop(int(number), None)
         return False
+
+    def add(self, number: int, bound: bool) -> None:
+        """Know this group from now on."""
+        if number not in self.known or not self.is_ours(number):
+            self.known[number] = Group(number, bound)
+
+    def settle(self, run: bytes = b"") -> None:
+        """Have done with an intent."""
+        self.intents.pop(run, None)
+        self.search_until.pop(run, None)
 
     def end(self, groups: list[int]) -> None:
         """Send TERM to these groups, unless they have had it; KILL follows."""
-        for group in groups:
-            if group not in self.kill_at:
-                self.kill_at[group] = now() + self.grace
-                send(group, signal.SIGTERM)
-                send(group, signal.SIGCONT)
+        for number in groups:
+            group = self.known[number]
+            if group.kill_at is None:
+                group.kill_at = now() + self.grace
+                if self.is_ours(number):
+                    send(number, signal.SIGTERM)
+                    send(number, signal.SIGCONT)
 
     def end_without_authority(self) -> None:
         """End what may run only under an authority that has passed."""
         if self.until is not None and now() >= self.until:
-            overdue = [group for group, bound in self.known.items() if bound and group not in self.kill_at]
+            overdue = [number for number, group in self.known.items() if group.bound and group.kill_at is None]
             if overdue:
                 say("guard-ends-groups", "authority-passed", len(overdue))
                 self.end(overdue)
+            for run, bound in self.intents.items():
+                if bound:
+                    self.search_until.setdefault(run, now() + SEARCH_SECONDS)
 
     def end_all(self) -> None:
         """End all groups, those that need authority first; returns when they are gone or killed."""
         if self.known:
             say("guard-ends-groups", "daemon-died", len(self.known))
-        self.end(sorted(self.known, key=lambda group: not self.known[group]))
-        while self.kill_at:
-            self.kill_overdue()
-            time.sleep(POLL_SECONDS)
+        self.end(sorted(self.known, key=lambda number: not self.known[number].bound))
+        self.search_until = dict.fromkeys(self.intents, now() + SEARCH_SECONDS)
+        while self.known or self.sought():
+            self.work()
+            time.sleep(self.pause_seconds())
+
+    def work(self) -> None:
+        """Go on with what has been begun."""
+        self.search()
+        self.kill_overdue()
+
+    def sought(self) -> list[bytes]:
+        """What is being searched at this moment."""
+        return [run for run, until in self.search_until.items() if now() < until]
+
+    def search(self) -> None:
+        """End what was intended and never told, as far as it can be found by now."""
+        sought = self.sought()
+        for run, number in (find(sought) if sought else {}).items():
+            say("guard-ends-groups", "never-told", 1)
+            self.add(number, self.intents[run])
+            self.settle(run)
+            self.end([number])
 
     def kill_overdue(self) -> None:
         """Forget the groups that are gone, and send KILL to those whose grace is over."""
-        for group, moment in list(self.kill_at.items()):
-            self.seen[group] = living(group, self.seen.get(group, []))
-            if not self.seen[group]:
-                self.forget(group)
-            elif now() >= moment:
-                send(group, signal.SIGKILL)
-                self.forget(group)
+        for number, group in list(self.known.items()):
+            if group.kill_at is None:
+                continue
+            group.seen = living(number, group.seen) if self.is_ours(number) else []
+            if group.seen and now() >= group.kill_at:
+                send(number, signal.SIGKILL)
+                group.seen = []
+            if not group.seen:
+                del self.known[number]
 
-    def forget(self, group: int) -> None:
-        """Know nothing more of the group."""
-        self.known.pop(group, None)
-        self.kill_at.pop(group, None)
-        self.seen.pop(group, None)
+    def is_ours(self, number: int) -> bool:
+        """Whether the number has not become a stranger's."""
+        return started(number) in (None, self.known[number].leader)
+
+    def pause_seconds(self) -> float:
+        """How long to wait before `work` goes on."""
+        return SEARCH_POLL_SECONDS if self.sought() else POLL_SECONDS
 
     def wait_seconds(self) -> float | None:
         """How long nothing needs to be done unless a command comes; None: for ever."""
-        if self.kill_at:
-            return POLL_SECONDS
-        if self.until is None or not any(self.known.values()):
+        if self.sought() or any(group.kill_at is not None for group in self.known.values()):
+            return self.pause_seconds()
+        # What was searched in vain is not waited for again: a daemon frozen before its vfork would keep this one busy.
+        bound = any(group.bound for group in self.known.values()) or any(
+            bound for run, bound in self.intents.items() if run not in self.search_until
+        )
+        if self.until is None or not bound:
             return None
         return min(max(self.until - now(), 0.0), LONGEST_WAIT_SECONDS)
 
@@ -160,18 +237,51 @@ def living(group: int, seen: list[int]) -> list[int]:
 
 def is_alive_in(pid: int, group: int) -> bool:
     """Whether the process is in the group, and no zombie."""
+    fields = status(pid)
+    return len(fields) > 2 and int(fields[2]) == group and fields[0] not in (b"Z", b"X")
+
+
+def started(pid: int) -> int | None:
+    """When the process started, in ticks since the machine did; None where there is none."""
+    fields = status(pid)
+    return int(fields[19]) if len(fields) > 19 else None
+
+
+def status(pid: int) -> list[bytes]:
+    """Return the fields of `/proc/PID/stat` from the state on, empty where there is no such process."""
+    # "pid (name) state parent group ...", and the name may hold anything.
+    return read(f"/proc/{pid}/stat", 1024).rpartition(b") ")[2].split()
+
+
+def read(path: str, size: int) -> bytes:
+    """Return the beginning of a file in /proc, empty where its process is gone or somebody else's."""
     try:
-        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+        file = os.open(path, os.O_RDONLY)
     except OSError:
-        return False
+        return b""
     try:
-        # "pid (name) state parent group ...", and the name may hold anything.
-        state, _, its_group = os.read(file, 1024).rpartition(b") ")[2].split(maxsplit=3)[:3]
-    except (OSError, ValueError):
-        return False
+        return os.read(file, size)
+    except OSError:
+        return b""
     finally:
         os.close(file)
-    return int(its_group) == group and state not in (b"Z", b"X")
+
+
+def find(runs: list[bytes]) -> dict[bytes, int]:
+    """Return the groups of these runs, as far as their programs can be seen.
+
+    A run's group is that of its oldest process: what it moved into a session of its own is younger, and left alone.
+    """
+    name_and_sign = f"\0{RUN_VARIABLE}=".encode()
+    oldest: dict[bytes, tuple[int, int, int]] = {}
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+        environ = b"\0" + read(f"/proc/{pid}/environ", ENVIRON_BYTES)
+        run = environ.partition(name_and_sign)[2].partition(b"\0")[0]
+        fields = status(pid) if run in runs else []
+        if len(fields) > 19 and is_group(fields[2]):
+            process = int(fields[19]), pid, int(fields[2])
+            oldest[run] = min(process, oldest.get(run, process))
+    return {run: group for run, (_, _, group) in oldest.items()}
 
 
 def say(event: str, reason: str, groups: int) -> None:
@@ -210,7 +320,7 @@ def watch(groups: Groups, parent: int) -> bool:
             if not data:
                 return False
         groups.end_without_authority()
-        groups.kill_overdue()
+        groups.work()
 
 
 def clean_up(command: list[str], limit: float) -> None:

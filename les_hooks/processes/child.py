@@ -7,7 +7,7 @@ import functools
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO
 
 from les_hooks.guard.process import living
@@ -29,10 +29,13 @@ class Child:
     process has ended, so the loop waits for it as for any file. No `preexec_fn` either: it forbids vfork.
     """
 
-    def __init__(self, command: Command, clock: Callable[[], float]) -> None:
-        """Start the program. Raises OSError or ValueError where that is impossible; `why_unstarted` words it."""
+    def __init__(self, command: Command, env: Mapping[str, str], clock: Callable[[], float]) -> None:
+        """Start the program in this environment.
+
+        Raises OSError or ValueError where that is impossible; `why_unstarted` words it.
+        """
         self._loop = asyncio.get_running_loop()
-        self._process = _start(command)
+        self._process = _start(command, env)
         try:
             self._pidfd = os.pidfd_open(self.group)
         except OSError:
@@ -150,7 +153,7 @@ def why_unstarted(command: Command, error: OSError | ValueError) -> str:
             return f"{program}: {error}"
 
 
-def _start(command: Command) -> "subprocess.Popen[bytes]":
+def _start(command: Command, env: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     output = subprocess.DEVNULL if command.on_line is None else subprocess.PIPE
     return subprocess.Popen(  # noqa: S603  (an argument list, never a shell; whose program it is, is the caller's care)
         command.argv,
@@ -160,7 +163,7 @@ def _start(command: Command) -> "subprocess.Popen[bytes]":
         stderr=output,
         close_fds=True,
         cwd=command.cwd,
-        env=dict(command.env),
+        env=env,
         start_new_session=True,
         umask=0o022,
     )

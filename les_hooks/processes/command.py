@@ -42,8 +42,10 @@ class Finished:
 class Command:
     """A program to run: no shell, an environment of its own, `stdin` then end of file.
 
-    `argv[0]` is a path. `timeout` in seconds, None for work that lasts (`while-leader`); `grace` seconds lie between
-    TERM and KILL. `ends_with_authority`: the guard ends its group when the daemon dies or lets its authority run out.
+    `argv[0]` is a path. To `env` comes `LES_RUN`, another value for each run, by which the guard knows it.
+
+    `timeout` in seconds, None for work that lasts (`while-leader`); `grace` seconds lie between TERM and KILL.
+    `ends_with_authority`: the guard ends its group when the daemon dies or lets its authority run out.
 
     `on_line` is called with the stream's name (`stdout`, `stderr`) and each line of output, decoded, without control
     characters, cut to a bound. `on_end` is called once with how it ended: also where the caller is cancelled and so

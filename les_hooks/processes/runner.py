@@ -1,11 +1,13 @@
 """From the start of a program to the end of its whole group. Imported through `les_hooks.processes`."""
 
 import asyncio
+import secrets
 import signal
 import time
 from collections.abc import Callable
 
 from les_hooks.guard import Guard
+from les_hooks.guard.process import RUN_VARIABLE
 from les_hooks.processes.child import Child, why_unstarted
 from les_hooks.processes.command import Command, Ending, Finished
 
@@ -45,15 +47,21 @@ class Runner:
         way. A cancelled call ends the group too and is raised only when it is gone: `command.on_end` learns how.
         """
         started = self._clock()
+        run = secrets.token_hex(8)
+        # Told before: a daemon that is killed in the moment between start and `add` leaves nothing unguarded.
+        if self._guard is not None:
+            self._guard.intend(run, command.ends_with_authority)
         try:
-            child = Child(command, self._clock)
+            child = Child(command, _environment(command, run), self._clock)
         except (OSError, ValueError) as error:
+            if self._guard is not None:
+                self._guard.unstarted(run)
             return self._tell(
                 command,
                 Finished(ending=Ending.UNSTARTED, seconds=self._clock() - started, error=why_unstarted(command, error)),
             )
         if self._guard is not None:
-            self._guard.add(child.group, command.ends_with_authority)
+            self._guard.add(child.group, command.ends_with_authority, run)
         watch = _Watch(child)
         await watch.program(command.timeout)
         forced = None if child.exited.done() else Ending.SUPERSEDED if watch.cancelled else Ending.TIMEOUT
@@ -82,6 +90,14 @@ class Runner:
         if command.on_end is not None:
             command.on_end(finished)
         return finished
+
+
+def _environment(command: Command, run: str) -> dict[str, str]:
+    # First, because the guard reads no more than a part of a large environment; and set again, because a command may
+    # hand on an environment with another run in it.
+    environment = {RUN_VARIABLE: run, **command.env}
+    environment[RUN_VARIABLE] = run
+    return environment
 
 
 class _Watch:

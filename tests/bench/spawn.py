@@ -1,4 +1,4 @@
-"""How long a script takes to its first act through `Runner`, beside a bare `posix_spawn` of it: python spawn.py [RUNS]
+"""How long a script takes to its first act, guarded, beside a bare `posix_spawn` of it: python spawn.py [RUNS]
 
 The script's first act is to write into a FIFO, and a thread takes the time when that arrives: the same for both. They
 take turns, so that a busy machine is busy for both.
@@ -14,6 +14,9 @@ import threading
 import time
 from pathlib import Path
 
+import structlog
+
+from les_hooks.guard import Guard
 from les_hooks.processes import Command, Runner
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
@@ -45,7 +48,13 @@ async def through_runner(runner: Runner, script: str, bell: Bell) -> float:
     """Seconds from the call of `run` to the script's first act."""
     started = time.perf_counter()
     await runner.run(
-        Command(argv=(script, "elected"), env=ENVIRONMENT, stdin=b"{}\n", on_line=lambda stream, line: None)
+        Command(
+            argv=(script, "elected"),
+            env=ENVIRONMENT,
+            stdin=b"{}\n",
+            on_line=lambda stream, line: None,
+            ends_with_authority=True,
+        )
     )
     return bell.rung.get() - started
 
@@ -57,8 +66,11 @@ async def main(runs: int) -> None:
         script = Path(folder, "script")
         script.write_text(f"#!/bin/sh\necho here > {folder}/bell\n", encoding="utf-8")
         script.chmod(0o755)
-        runner = Runner(None)
+        guard = Guard(structlog.get_logger())
+        guard.start()
+        runner = Runner(guard)
         pairs = [(bare(str(script), bell), await through_runner(runner, str(script), bell)) for _ in range(runs + 1)]
+        await guard.close()
     spawned, run = (statistics.median(column) * 1000 for column in zip(*pairs[1:], strict=True))
     print(f"posix_spawn {spawned:.2f} ms, Runner {run:.2f} ms, ratio {run / spawned:.2f} (medians of {runs} runs)")
 

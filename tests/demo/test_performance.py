@@ -1,6 +1,7 @@
 """The real demo, with real daemons: what it shows, what it measures, and that it leaves nothing behind."""
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -14,7 +15,7 @@ from tests.demo.conftest import StartShow
 
 pytestmark = pytest.mark.timeout(120)
 
-FAST = ("--pace", "0.1")
+FAST = ("--pace", "0")
 
 
 def test_the_whole_demo_shows_both_take_overs_and_ends_with_the_table(show: StartShow) -> None:
@@ -32,7 +33,8 @@ def test_the_whole_demo_shows_both_take_overs_and_ends_with_the_table(show: Star
     assert re.search(r"^  ([abc]) was killed \(SIGKILL\) +\1 +(?!\1)[abc] +\d+ ms$", table, re.MULTILINE)
     assert re.search(r"^  ([abc]) was stopped \(SIGTERM\) +\1 +(?!\1)[abc] +\d+ ms$", table, re.MULTILINE)
     assert len(re.findall(r"^  ([abc]) came back +(?!\1)([abc]) +\2 +none needed$", table, re.MULTILINE)) == 2
-    assert max(map(len, demo.lines)) <= 80
+    # A node that comes back this fast has the state directory before the cleanup in its name, which then says so.
+    assert [line for line in demo.lines if len(line) > 80 and "is held by process" not in line] == []
     assert "\033" not in demo.text, "colours are for terminals"
     assert demo.left_behind() == []
 
@@ -55,9 +57,8 @@ def test_machines_get_the_table_alone_on_standard_output(show: StartShow) -> Non
     ("number", "moment"),
     [
         (signal.SIGINT, "three nodes"),
-        (signal.SIGINT, "start a, b, c"),
         (signal.SIGINT, "is up"),
-        (signal.SIGINT, "elected"),
+        (signal.SIGQUIT, "elected"),
         (signal.SIGINT, "kill -9"),
         (signal.SIGINT, "again:"),
         (signal.SIGTERM, "kill -TERM"),
@@ -68,6 +69,7 @@ def test_a_signal_at_any_moment_takes_everything_down(show: StartShow, number: s
     demo = show(*FAST)
     demo.until(moment)
     demo.signal(number)
+    demo.signal(number)  # an impatient second one changes nothing
     assert demo.end() == 128 + number
     assert "what happened" not in demo.text
     assert demo.left_behind() == []
@@ -100,6 +102,10 @@ def test_keep_leaves_a_cluster_that_answers_until_it_is_interrupted(show: StartS
     )
     assert asked.returncode == 0, asked.stderr
     assert "leader" in asked.stdout
+    killed = re.search(r"kill -9 (\d+)   # ([abc]), which leads", said)
+    assert killed is not None
+    os.kill(int(killed[1]), signal.SIGKILL)
+    demo.until(f"start {killed[2]} again")
     demo.signal(signal.SIGINT)
     assert demo.end() == 0
     assert demo.left_behind() == []

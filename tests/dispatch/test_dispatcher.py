@@ -597,6 +597,18 @@ async def test_a_reload_begins_all_lasting_work_anew_and_a_conflict_leaves_it_al
 
 
 @virtual()
+async def test_a_second_election_without_a_demotion_between_ends_the_work_of_the_first() -> None:
+    work = Lasting()
+    async with staged(work.hooks()) as stage:
+        for term in (1, 2):
+            stage.tell("elected", term=term)
+            await stage.settle()
+            await asyncio.sleep(1)
+        assert work.running == 1
+    assert work.lines == ["elected", "work begins", "work ends", "elected", "work begins", "work ends"]
+
+
+@virtual()
 async def test_two_leaderships_in_a_row_have_their_work_one_after_the_other() -> None:
     work = Lasting()
     async with staged(work.hooks()) as stage:

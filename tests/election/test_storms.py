@@ -8,7 +8,7 @@ from les_hooks.election.messages import StepDown
 from les_hooks.events import Reason
 from tests.election.world import World
 
-FAULTS = ("kill", "start", "cut", "mend", "pause", "resume", "leave", "wall", "step-down", "disk")
+FAULTS = ("kill", "start", "cut", "refuse", "mend", "pause", "resume", "leave", "wall", "step-down", "disk")
 
 
 def storm(seed: int, nodes: int) -> World:
@@ -41,6 +41,8 @@ def strike(world: World, draw: random.Random, fault: str, one: str, other: str) 
             world.start(one)
         case "cut":
             world.cut(one, other)
+        case "refuse":
+            world.refuse(one, other)
         case "mend":
             world.mend(one, other)
         case "pause" if runs:

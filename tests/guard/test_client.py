@@ -28,7 +28,7 @@ def guard_of(daemon: "subprocess.Popen[bytes]") -> int:
 
 def number_in(path: Path) -> int:
     """The number that a script writes there."""
-    within(5, lambda: path.exists() and path.read_text(encoding="utf-8").endswith("\n"))
+    within(15, lambda: path.exists() and path.read_text(encoding="utf-8").endswith("\n"))
     return int(path.read_text(encoding="utf-8"))
 
 
@@ -47,10 +47,10 @@ def test_a_killed_daemon_takes_all_groups_with_it_and_is_cleaned_up_after(
     left = number_in(tmp_path / "service")
     try:
         process.kill()
-        within(1, lambda: not lives(two))
-        within(2, lambda: not lives(one))
-        within(2, (tmp_path / "cleaned").exists)
-        within(2, lambda: not lives(guard))
+        within(10, lambda: not lives(two))
+        within(10, lambda: not lives(one))
+        within(10, (tmp_path / "cleaned").exists)
+        within(10, lambda: not lives(guard))
         assert lives(left)
     finally:
         os.kill(left, signal.SIGKILL)
@@ -68,7 +68,7 @@ def test_a_frozen_daemon_loses_what_needs_authority_and_keeps_the_rest(
     guard_of(process)
     one, two = number_in(tmp_path / "one"), number_in(tmp_path / "two")
     process.send_signal(signal.SIGSTOP)
-    took = within(5, lambda: not lives(one))
+    took = within(15, lambda: not lives(one))
     assert 0.3 < took < 0.75
     assert lives(two)
     assert not (tmp_path / "cleaned").exists()
@@ -83,7 +83,7 @@ def test_a_killed_guard_is_replaced_and_told_everything_again(daemon: Daemon, sc
     assert guard_of(process) != guard
     assert lives(one)
     process.kill()
-    within(3, lambda: not lives(one))
+    within(15, lambda: not lives(one))
 
 
 def test_a_daemon_that_says_goodbye_leaves_no_guard(daemon: Daemon, script: Script, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_daemon_that_says_goodbye_leaves_no_guard(daemon: Daemon, script: Scri
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(timeout=10) == 0
-    within(1, lambda: not lives(guard))
+    within(10, lambda: not lives(guard))
     assert not (tmp_path / "cleaned").exists()
 
 
@@ -175,3 +175,18 @@ async def test_each_death_is_logged_once_and_a_guard_that_keeps_dying_is_not_sta
                 await asyncio.sleep(0.2)
     assert [entry["event"] for entry in logs] == ["guard-died", "guard-died"]
     assert guard.pid is None  # the second one waits
+
+
+async def test_the_next_guard_is_told_what_was_intended(guard: Guard, groups: Groups) -> None:
+    first = guard.pid
+    assert first is not None
+    guard.authority(now() + 60)
+    guard.intend("run", ends_with_authority=True)
+    guard.intend("failed", ends_with_authority=True)
+    guard.unstarted("failed")
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: guard.pid not in (None, first))
+    group, other = (groups.start("env", f"LES_RUN={run}", "sleep", "1000") for run in ("run", "failed"))
+    guard.authority(now())
+    await until(lambda: not lives(group))
+    assert lives(other)

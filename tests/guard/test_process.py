@@ -58,7 +58,7 @@ def test_end_of_file_ends_all_groups_and_then_cleans_up(
 ) -> None:
     stubborn = groups.start("sh", "-c", f"trap '' TERM; sleep 1000 & touch {tmp_path}/ready; sleep 1000; sleep 1000")
     plain = groups.start()
-    within(5, (tmp_path / "ready").exists)
+    within(15, (tmp_path / "ready").exists)
     cleanup = script("cleanup", f'kill -0 -{stubborn} 2>/dev/null && echo too early; echo "$@" > {tmp_path}/cleaned')
     guard = start(cleanup, "-c", "les.toml")
     tell(guard, f"group {plain} daemon", f"group {stubborn} authority")
@@ -84,7 +84,7 @@ def test_authority_that_passes_ends_what_needs_it_and_nothing_else(start: Start,
     guard = start()
     until = now() + 0.3
     tell(guard, f"authority {until}", f"group {bound} authority", f"group {free} daemon")
-    within(5, lambda: not lives(bound))
+    within(15, lambda: not lives(bound))
     assert 0 <= now() - until < 0.25
     assert lives(free)
     assert guard.poll() is None
@@ -106,13 +106,13 @@ def test_renewed_authority_ends_nothing(start: Start, groups: Groups) -> None:
 def test_authority_renewed_too_late_revives_nothing(start: Start, groups: Groups, tmp_path: Path) -> None:
     """Who ignores TERM is killed after the grace, whatever is renewed in it."""
     bound = groups.start("sh", "-c", f"trap '' TERM; touch {tmp_path}/ready; sleep 1000; sleep 1000")
-    within(5, (tmp_path / "ready").exists)
+    within(15, (tmp_path / "ready").exists)
     guard = start(grace=0.4)
     tell(guard, f"authority {now() - 1}", f"group {bound} authority")
     time.sleep(0.1)
     assert lives(bound)
     tell(guard, f"authority {now() + 60}")
-    within(2, lambda: not lives(bound))
+    within(15, lambda: not lives(bound))
 
 
 def test_a_group_that_has_ended_is_forgotten(start: Start, groups: Groups) -> None:
@@ -130,7 +130,7 @@ def test_signals_meant_for_everybody_are_ignored(start: Start, groups: Groups, n
     group = groups.start()
     guard = start()
     tell(guard, f"authority {now() + 0.2}", f"group {group} authority")
-    within(5, lambda: not lives(group))  # so it has begun, and ignores them by now
+    within(15, lambda: not lives(group))  # so it has begun, and ignores them by now
     guard.send_signal(number)
     time.sleep(0.05)
     assert guard.poll() is None
@@ -144,6 +144,7 @@ def test_malformed_lines_are_ignored(start: Start, groups: Groups) -> None:
         *("", "group", "group x daemon", f"group {group} someday", f"group -{group} daemon", "group 0 daemon"),
         *("group 1 daemon", f"group {guard.pid} daemon", f"group {10**30} daemon", "ended", "ended x", "bye bye"),
         *("authority", "authority soon", "authority nan", "authority inf", "authority -1", "authority 1 2", "\0\xff"),
+        *("intent", "intent one", "intent one someday", "unstarted", "group 2 daemon one two", "unstarted a b"),
         "x" * 1_000_000,
         f"group {group} daemon",
     )
@@ -204,7 +205,7 @@ def test_the_daemons_death_is_noticed_where_somebody_inherited_the_pipe(
     opened = os.open(tmp_path / "fifo", os.O_RDWR)  # so that nobody's open blocks, and no end of file comes
     try:
         subprocess.run([holder], check=True, timeout=10)
-        within(5, lambda: not lives(group))
+        within(15, lambda: not lives(group))
     finally:
         os.close(opened)
         os.kill(int((tmp_path / "heir").read_text(encoding="utf-8")), signal.SIGKILL)
@@ -222,6 +223,86 @@ def test_the_guard_is_small(start: Start, groups: Groups) -> None:
     guard = start()
     group = groups.start()
     tell(guard, f"authority {now() + 0.1}", f"group {group} authority")
-    within(5, lambda: not lives(group))
+    within(15, lambda: not lives(group))
     assert int(memory(guard.pid, "Pss", "smaps_rollup")) <= 10 * 1024
     assert int(memory(guard.pid, "Threads")) == 1
+
+
+def is_idle(pid: int) -> bool:
+    """Whether the process, once it has run for a while, does nothing for some time."""
+
+    def switches() -> int:
+        return int(memory(pid, "voluntary_ctxt_switches"))
+
+    before = switches()
+    time.sleep(0.2)
+    return before > 20 and switches() == before
+
+
+def run_as(groups: Groups, run: str, *argv: str) -> int:
+    """Start a program with this LES_RUN."""
+    return groups.start("env", f"LES_RUN={run}", *(argv or ("sleep", "1000")))
+
+
+def test_what_was_intended_and_never_told_is_found_and_ended(start: Start, groups: Groups) -> None:
+    """Also where it begins only after the daemon's end; what has another name, or a longer one, is left."""
+    guard = start()
+    tell(guard, "intent one authority", "intent two daemon", "intent three authority", "unstarted three")
+    one, others = run_as(groups, "one"), [run_as(groups, "one1"), run_as(groups, "three"), groups.start()]
+    assert guard.stdin is not None
+    guard.stdin.close()
+    guard.stdin = None  # or the fixture would flush it
+    within(1, lambda: not lives(one))
+    two = run_as(groups, "two")
+    within(1, lambda: not lives(two))
+    within(1, lambda: not lives(guard.pid))
+    assert all(lives(other) for other in others)
+
+
+def test_the_end_of_authority_ends_of_the_intended_what_needs_it(start: Start, groups: Groups) -> None:
+    bound, free = run_as(groups, "bound"), run_as(groups, "free")
+    guard = start()
+    tell(guard, f"authority {now() + 0.2}", "intent bound authority", "intent free daemon")
+    within(5, lambda: not lives(bound))
+    assert lives(free)
+    # The daemon thaws.
+    tell(guard, f"group {bound} authority bound", f"group {free} daemon free", f"ended {bound}", f"ended {free}", "bye")
+    assert b"never-told" in hang_up(guard)
+    assert lives(free)
+
+
+def test_an_intent_that_was_told_is_searched_no_more(start: Start, groups: Groups) -> None:
+    first = run_as(groups, "run")
+    guard = start()
+    tell(guard, f"authority {now() + 60}", "intent run authority", f"group {first} authority run", f"ended {first}")
+    started = time.monotonic()
+    hang_up(guard)
+    assert time.monotonic() - started < program.SEARCH_SECONDS / 2
+    assert lives(first)
+
+
+def test_a_search_in_vain_ends_and_then_costs_nothing(start: Start, groups: Groups) -> None:
+    guard = start()
+    tell(guard, f"authority {now() - 1}", "intent run authority")
+    within(5, lambda: is_idle(guard.pid))
+    late = run_as(groups, "run")
+    tell(guard, f"group {late} authority run")
+    within(1, lambda: not lives(late))
+
+
+def test_a_number_that_has_become_a_strangers_is_not_signalled(groups: Groups) -> None:
+    group = groups.start()
+    table = program.Groups(grace=0.0)
+    table.obey(b"group %d daemon" % group)
+    # The same as if this number had been given to a process that started later.
+    table.known[group].leader = 1
+    table.end_all()
+    assert table.known == {}
+    assert lives(group)
+
+
+def test_the_table_of_intents_is_bounded() -> None:
+    table = program.Groups(grace=1.0)
+    for number in range(5000):
+        table.obey(b"intent %d daemon" % number)
+    assert len(table.intents) == program.MOST_GROUPS

@@ -64,11 +64,18 @@ async def test_a_program_gets_its_arguments_its_environment_and_its_input(runner
     lines = [line for stream, line in output if stream == "stdout"]
     assert lines[:2] == ["2 [a b] [$(c)]", "input"]
     # PWD is the shell's own doing.
-    assert [line for line in lines[2:-2] if not line.startswith(("PWD=", "_=", "SHLVL="))] == [
+    assert [line for line in lines[2:-2] if not line.startswith(("PWD=", "_=", "SHLVL=", "LES_RUN="))] == [
         "LES_X=1",
         "PATH=/usr/bin:/bin",
     ]
     assert lines[-2:] == ["/", "0022"]
+
+
+async def test_each_run_has_a_name_of_its_own_and_never_one_that_was_handed_on(runner: Runner, script: Script) -> None:
+    path = script('echo "$LES_RUN"')
+    outputs = [await run(runner, path, env={**ENVIRONMENT, "LES_RUN": "another"}) for _ in range(2)]
+    (_, one), (_, two) = (line for _, output in outputs for line in output)
+    assert len({one, two, "another"}) == 3
 
 
 async def test_a_program_leads_a_session_and_inherits_no_descriptors(runner: Runner, script: Script) -> None:

@@ -8,6 +8,7 @@ import pluggy
 
 import les_plugins.scripts as plugin
 from les_hooks.events import EventKind
+from les_hooks.guard.process import RUN_VARIABLE
 from les_hooks.hookspecs import PROJECT, HookSpecs
 from les_hooks.processes import Ending
 from les_hooks.processes.output import KEPT_BYTES, LINE_BYTES, WINDOW_SECONDS
@@ -20,7 +21,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "scripts.md").read_text(encoding="u
 
 def test_the_table_of_variables_is_that_of_the_code() -> None:
     documented = re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE)
-    assert sorted(documented) == sorted(call(Path("/x"), an_event(), "/bin").env)
+    assert sorted(documented) == sorted([*call(Path("/x"), an_event(), "/bin").env, RUN_VARIABLE])
     assert ScriptsConfig().path in PAGE
 
 

@@ -1,0 +1,295 @@
+"""The commands that read files: check, hooks, plugins, config, audit, history."""
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from les_hooks.cli import cli
+from les_hooks.cli.history import leaderships
+from les_hooks.config import load_config, schema, show
+from tests.cli.conftest import Les
+from tests.cluster import Daemon, free_ports
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Daemon]:
+    """A node that is never started, with a script."""
+    (port,) = free_ports(1)
+    daemon = Daemon(tmp_path / "a", port, [port])
+    daemon.script("elected", "10-hello", 'echo "hello $LES_TERM $LES_REASON $LES_REPLAY"; echo oops >&2')
+    yield daemon
+    assert daemon.process is None
+
+
+# -- check -------------------------------------------------------------------------------------------------------------
+
+
+def test_check_finds_nothing_wrong_and_changes_nothing(node: Daemon) -> None:
+    result = Les(node.config)("check")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [line.rpartition(": ")[2] for line in result.stdout.splitlines()] == ["ok"] * 4
+    assert not (node.folder / "state").exists()
+    assert Les(node.config).json("check") == {"ok": True, "source": str(node.config), "findings": []}
+
+
+def test_check_complains_of_scripts_that_would_be_skipped(node: Daemon) -> None:
+    node.script("elected", "20-off", "true").chmod(0o644)
+    result = Les(node.config)("check")
+    assert result.exit_code == 1
+    assert "20-off: skipped: is not executable; chmod +x" in result.stdout
+
+
+def test_check_complains_of_plugins_seeds_ports_and_folders(node: Daemon) -> None:
+    text = node.config.read_text().replace("seeds = [", 'seeds = ["nowhere.invalid:1", ')
+    node.config.write_text(text + "[plugins.nosuch]\n[log]\naudit = 'les.toml/audit.jsonl'\n")
+    host, port = node.address.split(":")
+    with socket.create_server((host, int(port))):
+        result = Les(node.config)("check", "--json")
+    assert result.exit_code == 1
+    found = {finding["what"]: finding["message"] for finding in json.loads(result.stdout)["findings"]}
+    assert "pip install les-hooks-nosuch" in found["nosuch"]
+    assert "cannot be looked up" in found["seed nowhere.invalid:1"]
+    assert found[f"bind {node.address}"] == "Address already in use"
+    assert found[f"audit {node.config}"] == f"{node.config} is no folder"
+
+
+def test_check_complains_of_a_state_directory_that_the_daemon_would_refuse(node: Daemon) -> None:
+    (node.folder / "state").mkdir()
+    (node.folder / "state").chmod(0o777)
+    result = Les(node.config)("check")
+    assert result.exit_code == 1
+    assert "can be written by anybody; run `chmod o-w" in result.stdout
+
+
+def test_check_tells_every_mistake_of_the_configuration_as_json_too(tmp_path: Path) -> None:
+    broken = tmp_path / "les.toml"
+    broken.write_text('[node]\nnam = "x"\n[timing]\nheartbeat = "1s"\n')
+    result = Les(broken)("check", "--json")
+    assert result.exit_code == 78
+    findings = json.loads(result.stdout)["findings"]
+    assert [finding["what"] for finding in findings] == [f"{broken}:2:1", f"{broken}:4:1"]
+
+
+def test_check_takes_the_flags_of_run(node: Daemon) -> None:
+    result = Les(node.config)("check", "--advertise-addr", "nowhere.invalid")
+    assert result.exit_code == 1
+    assert "advertise nowhere.invalid:" in result.stdout
+
+
+# -- hooks -------------------------------------------------------------------------------------------------------------
+
+
+def test_hooks_list_shows_each_file_with_its_order_verdict_and_reason(node: Daemon) -> None:
+    node.script("elected", "20-off", "true").chmod(0o644)
+    node.script("", "30-always", "true")
+    result = Les(node.config)("hooks", "list")
+    header, *rows = result.stdout.splitlines()
+    assert header.split() == ["EVENT", "ORDER", "SCRIPT", "VERDICT", "LAST", "RUN", "WHY"]
+    assert [row.split()[:3] for row in rows if "elected" in row] == [
+        ["elected", "1", "10-hello"],
+        ["elected", "-", "20-off"],
+    ]
+    assert any(row.startswith("(every event)  1      30-always  runs") for row in rows)
+    assert "no daemon answers" in result.stderr
+    listed = Les(node.config).json("hooks", "list")
+    assert listed["daemon"] is False
+    assert {entry["verdict"] for entry in listed["hooks"]} == {"runs", "skipped"}
+
+
+def test_hooks_list_of_a_daemon_has_the_last_runs(leader: Daemon) -> None:
+    listed = Les(leader.config).json("hooks", "list")
+    assert listed["daemon"] is True
+    (hello,) = (entry for entry in listed["hooks"] if entry["path"].endswith("10-hello"))
+    assert hello["last_runs"][0]["outcome"] == "success"
+    assert "success in" in Les(leader.config)("hooks", "list").stdout
+
+
+def test_hooks_check_fails_if_a_file_would_be_skipped(node: Daemon, leader: Daemon) -> None:
+    assert Les(node.config)("hooks", "check").stdout == "every script would run\n"
+    result = Les(leader.config)("hooks", "check")
+    assert result.exit_code == 1
+    assert "notes.bak: skipped: looks like what an editor or a packager left behind" in result.stdout
+
+
+def test_hooks_run_runs_the_scripts_with_a_sample_event(node: Daemon) -> None:
+    result = Les(node.config)("hooks", "run", "elected")
+    assert result.exit_code == 0
+    assert "10-hello | hello 1 operator 1" in result.stdout
+    assert "10-hello | oops" in result.stdout
+    (run,) = Les(node.config).json("hooks", "run", "elected")
+    assert (run["outcome"], run["exit_code"]) == ("success", 0)
+    assert sorted(run["output"]) == [["stderr", "oops"], ["stdout", "hello 1 operator 1"]]
+
+
+def test_hooks_run_fails_with_a_script_that_fails_and_runs_one_alone_when_asked(node: Daemon) -> None:
+    node.script("elected", "20-fails", "exit 3")
+    result = Les(node.config)("hooks", "run", "elected")
+    assert result.exit_code == 1
+    assert "20-fails: failure" in result.stdout
+    assert Les(node.config)("hooks", "run", "elected", "--script", "10-hello").exit_code == 0
+    absent = Les(node.config)("hooks", "run", "elected", "--script", "10-helo")
+    assert absent.exit_code == 1
+    assert "those that do: 10-hello, 20-fails" in absent.stderr
+
+
+def test_hooks_run_dry_shows_arguments_environment_and_input_and_runs_nothing(node: Daemon) -> None:
+    ran = node.folder / "ran"
+    node.script("elected", "10-hello", f"touch {ran}")
+    shown = Les(node.config)("hooks", "run", "elected", "--dry-run").stdout
+    assert f"argv   {node.folder}/hooks.d/elected.d/10-hello elected" in shown
+    assert f"LES_LEADER={node.address}" in shown
+    assert '"reason":"operator","replay":true}' in shown
+    (called,) = Les(node.config).json("hooks", "run", "elected", "--dry-run")
+    assert json.loads(called["stdin"])["kind"] == called["env"]["LES_EVENT"] == "elected"
+    assert not ran.exists()
+
+
+def test_hooks_run_uses_the_term_and_members_of_a_daemon(leader: Daemon, follower: Daemon) -> None:
+    (_, hello) = Les(follower.config).json("hooks", "run", "elected", "--dry-run")
+    assert hello["env"]["LES_MEMBERS"].split() == [leader.address, follower.address]
+    assert hello["env"]["LES_LEADER"] == follower.address
+
+
+def test_hooks_run_of_an_unknown_event_is_a_usage_error(node: Daemon) -> None:
+    assert Les(node.config)("hooks", "run", "crowned").exit_code == 2
+
+
+# -- plugins and configuration -----------------------------------------------------------------------------------------
+
+
+def test_plugins_list_tells_loaded_from_failed_and_why(node: Daemon, leader: Daemon) -> None:
+    node.config.write_text(node.config.read_text() + "[plugins.nosuch]\n")
+    listed = Les(node.config).json("plugins", "list")
+    assert listed["daemon"] is False
+    states = {plugin["name"]: plugin["state"] for plugin in listed["plugins"]}
+    assert (states["scripts"], states["nosuch"]) == ("loaded", "failed")
+    assert "is not installed; try: pip install les-hooks-nosuch" in Les(node.config)("plugins", "list").stdout
+    assert Les(leader.config).json("plugins", "list")["daemon"] is True
+
+
+def test_config_show_prints_what_is_in_force_and_where_it_comes_from(node: Daemon) -> None:
+    lines = Les(node.config)("config", "show").stdout.splitlines()
+    assert 'node.name = "a"' in lines
+    assert len({line.partition(" ")[0] for line in lines}) == len(lines)
+    with_origin = Les(node.config)("config", "show", "--origin").stdout
+    assert f"{node.config}:2:1" in with_origin
+    shown = Les(node.config).json("config", "show")
+    assert {item["key"] for item in shown} >= {setting.key for setting in show(load_config(node.config))}
+
+
+def test_config_schema_is_the_schema_of_the_file() -> None:
+    assert json.loads(CliRunner().invoke(cli, ["config", "schema"]).stdout) == schema()
+
+
+# -- the trail ---------------------------------------------------------------------------------------------------------
+
+
+def _record(seq: int, action: str, **more: object) -> dict[str, object]:
+    core: dict[str, object] = {
+        "schema": "les.audit/1",
+        "time": f"2026-03-01T08:15:{seq:02}.000000Z",
+        "seq": seq,
+        "boot": 1,
+        "node": "a",
+        "cluster": "les",
+        "action": action,
+        "outcome": "success",
+        "reason": None,
+        "term": 1,
+        "leader": None,
+        "event_id": None,
+    }
+    return core | more
+
+
+@pytest.fixture
+def trail(node: Daemon) -> Path:
+    """A trail with a damaged line."""
+    path = node.folder / "state" / "audit.jsonl"
+    path.parent.mkdir()
+    lines = [
+        json.dumps(_record(1, "node.started", version="\x1b[31m")),
+        json.dumps(_record(2, "leader.changed", leader="b:1", reason="first", event_id="e-1")),
+        '{"torn',
+        json.dumps(_record(3, "hook.finished", outcome="timeout", event_id="e-1", reason="after 30 s")),
+        json.dumps(_record(4, "leader.changed", leader="c:1", reason="leader-lost", term=2, event_id="e-2")),
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_audit_show_prints_records_for_people_and_says_what_is_damaged(node: Daemon, trail: Path) -> None:
+    result = Les(node.config)("audit", "show")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 4
+    assert "hook.finished     timeout  term 1  after 30 s" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert f"{trail}:3: is not JSON" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "seqs"),
+    [
+        (("--last", "1"), [4]),
+        (("--action", "leader.*"), [2, 4]),
+        (("--action", "leader.*", "--action", "node.started"), [1, 2, 4]),
+        (("--event", "e-1"), [2, 3]),
+        (("--since", "2026-03-01T08:15:03+00:00"), [3, 4]),
+        (("--since", "1h"), []),
+    ],
+)
+def test_audit_show_selects(node: Daemon, trail: Path, words: tuple[str, ...], seqs: list[int]) -> None:
+    result = Les(node.config)("audit", "show", "--json", *words)
+    assert [json.loads(line)["seq"] for line in result.stdout.splitlines()] == seqs
+
+
+def test_a_moment_that_is_none_is_a_usage_error(node: Daemon) -> None:
+    assert Les(node.config)("audit", "show", "--since", "yesterday").exit_code == 2
+
+
+def test_without_a_trail_audit_and_history_say_so(node: Daemon) -> None:
+    for words in (("audit", "show"), ("history",)):
+        result = Les(node.config)(*words)
+        assert result.exit_code == 1
+        assert "there is no such file" in result.stderr
+
+
+def test_history_shows_who_led_and_how_it_ended(node: Daemon, trail: Path) -> None:
+    _, first, second = Les(node.config)("history").stdout.splitlines()
+    assert first.split()[:2] == ["b:1", "1"]
+    assert first.endswith("2 s  leader-lost")
+    assert "leads now" in second
+    rows = Les(node.config).json("history")
+    assert [row["ended"] for row in rows] == ["leader-lost", None]
+    assert Les(node.config).json("history", "--last", "1") == rows[1:]
+
+
+def _history(*records: Mapping[str, Any]) -> list[tuple[str, int, str | None]]:
+    return [(row.leader, row.term, row.ended) for row in leaderships(records)]
+
+
+def test_a_restart_that_finds_the_same_leader_goes_on_with_its_row() -> None:
+    led = _record(1, "leader.changed", leader="b:1")
+    assert _history(led, _record(2, "node.started"), led) == [("b:1", 1, None)]
+
+
+def test_a_restart_that_finds_another_one_ends_the_row_when_this_node_stopped_watching() -> None:
+    rows = leaderships(
+        [
+            _record(1, "leader.changed", leader="b:1"),
+            _record(3, "node.stopped"),
+            _record(7, "node.started"),
+            _record(8, "leader.changed", leader="c:1", term=2, reason="first"),
+        ]
+    )
+    assert (rows[0].ended, rows[0].until) == ("this node stopped watching", rows[0].since + 2)
+
+
+def test_a_time_without_a_leader_ends_the_row() -> None:
+    lost = _record(2, "leader.changed", reason="no-leader")
+    assert _history(_record(1, "leader.changed", leader="b:1"), lost) == [("b:1", 1, "no-leader")]

@@ -1,0 +1,158 @@
+"""What a node in this process answers over its control socket, to commands and to plugins' own."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from les_hooks import Node, hookimpl, plugin_call, serve_control
+from les_hooks.config import LogFormat, LogLevel
+from les_hooks.control.client import call, stream
+from les_hooks.daemon import load_config
+from les_hooks.errors import ControlError, PluginError
+from les_hooks.hookspecs import Context
+from les_hooks.log import make_log
+from les_hooks.plugins import Registry
+from tests.cluster import TIMING, free_ports
+
+
+class Echo:
+    """A plugin that answers its own commands."""
+
+    @hookimpl
+    async def control(self, action: str, arguments: Mapping[str, object], ctx: Context) -> object:
+        """Repeat what was asked, or fail as asked."""
+        if action == "fail":
+            raise PluginError(ctx.name, "cannot")
+        if action == "odd":
+            return object()
+        return {"action": action, **arguments}
+
+    @hookimpl
+    async def status(self, ctx: Context) -> Mapping[str, object]:
+        """Hang."""
+        await asyncio.Event().wait()
+        return {}
+
+
+@dataclass(frozen=True)
+class Point:
+    """An entry point without a distribution."""
+
+    name: str
+    value: str
+    target: object
+    dist: None = None
+
+    def load(self) -> object:
+        """Return what it points to."""
+        return self.target
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
+    """A cluster of one in this process, with the plugins echo and (empty) mute."""
+    (port,) = free_ports(1)
+    file = tmp_path / "les.toml"
+    file.write_text(
+        f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "s"\n'
+        f'[cluster]\nseeds = ["127.0.0.1:{port}"]\n{TIMING}[plugins.echo]\n[plugins.mute]\n'
+        "[plugins.scripts]\nenabled = false\n"
+    )
+    points = [Point("echo", "echo", Echo()), Point("mute", "mute", SimpleNamespace())]
+    registry = Registry(points)
+    log = make_log(LogFormat.JSON, LogLevel.DEBUG, io.StringIO())
+    made = Node(load_config(file, registry=registry), registry=registry, log=log, cleanup=())
+    async with made as started, serve_control(started):
+        await asyncio.wait_for(started.wait_elected(), 10)
+        yield started
+
+
+async def _ask(node: Node, request: str, /, **arguments: object) -> Any:
+    return await asyncio.to_thread(call, node.config.control.socket, request, arguments)
+
+
+async def _requests(node: Node) -> list[dict[str, Any]]:
+    lines = node.config.log.audit.read_text().splitlines()
+    return [record for record in map(msgspec.json.decode, lines) if record["action"] == "operator.request"]
+
+
+async def test_a_plugin_is_reached_through_plugin_call_and_that_is_audited(node: Node) -> None:
+    socket = node.config.control.socket
+    context = SimpleNamespace(obj=SimpleNamespace(socket=socket))
+    context.find_root = lambda: context
+    for where in (socket, context, context.obj):
+        answer = await asyncio.to_thread(plugin_call, where, "echo", "greet", name="x")
+        assert answer == {"action": "greet", "name": "x"}
+    asked = (await _requests(node))[0]
+    assert (asked["command"], asked["outcome"]) == ("plugin", "success")
+    assert asked["arguments"] == {"plugin": "echo", "action": "greet", "arguments": {"name": "x"}}
+
+
+def test_plugin_call_says_what_it_needs() -> None:
+    with pytest.raises(TypeError, match=r"needs the click\.Context"):
+        plugin_call(SimpleNamespace(), "echo", "greet")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"plugin": "nosuch", "action": "a", "arguments": {}}, "the plugin nosuch is not loaded"),
+        ({"plugin": "mute", "action": "a", "arguments": {}}, "the plugin mute takes no requests"),
+        ({"plugin": "echo", "action": "fail", "arguments": {}}, "plugin echo: cannot"),
+        ({"plugin": "echo", "action": "odd", "arguments": {}}, "cannot be told as JSON"),
+        ({"plugin": "echo"}, "it takes plugin, action and arguments"),
+        ({"plugin": ["echo"], "action": "a", "arguments": {}}, "it takes plugin, action and arguments"),
+    ],
+)
+async def test_what_a_plugin_cannot_answer_is_said_and_audited(
+    node: Node, arguments: dict[str, object], why: str
+) -> None:
+    with pytest.raises(ControlError, match=why):
+        await _ask(node, "plugin", **arguments)
+    (asked,) = await _requests(node)
+    assert asked["outcome"] == "failure"
+    assert why in asked["reason"]
+
+
+async def test_status_does_not_wait_for_a_plugin_that_hangs(node: Node) -> None:
+    status = await _ask(node, "status")
+    echo = next(plugin for plugin in status["plugins"] if plugin["name"] == "echo")
+    assert echo["status"] is None
+    assert "did not end within 1 s" in echo["status_error"]
+
+
+async def test_questions_are_not_audited(node: Node) -> None:
+    for action in ("leader", "members", "plugins"):
+        await _ask(node, action)
+    assert await _requests(node) == []
+
+
+async def test_hooks_need_the_plugin_that_has_them(node: Node) -> None:
+    with pytest.raises(ControlError, match="the plugin scripts is not loaded"):
+        await _ask(node, "hooks")
+
+
+async def test_a_reload_that_fails_loads_no_plugin_into_the_node(node: Node) -> None:
+    source = node.config.source
+    assert source is not None
+    source.write_text(source.read_text() + "[plugins.scripts.x]\n[plugins.more]\n[nonsense]\n")
+    with pytest.raises(ControlError):
+        await _ask(node, "reload")
+    assert node.registry.loaded == ("echo", "mute")
+
+
+async def test_leave_stops_the_node_and_ends_the_watchers(node: Node) -> None:
+    events = asyncio.to_thread(lambda: [*stream(node.config.control.socket, "watch", {"from_start": True})])
+    watching = asyncio.create_task(events)
+    answer = await _ask(node, "leave")
+    assert answer["leaving"] is True
+    await asyncio.wait_for(node.wait_stopped(), 10)
+    told: list[Any] = await asyncio.wait_for(watching, 10)
+    assert [event["kind"] for event in told[1:]][-2:] == ["stopping", "demoted"]

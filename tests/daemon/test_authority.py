@@ -1,0 +1,92 @@
+"""Whether a node may act at this moment: asked right before each side effect."""
+
+import asyncio
+import math
+from dataclasses import dataclass
+from typing import cast
+
+from les_hooks.backends import Backend
+from les_hooks.daemon.authority import BackendAuthority
+from les_hooks.daemon.setup import NoAuthority
+from tests.virtual import virtual
+
+
+@dataclass
+class Engine:
+    """As much of a backend as authority needs."""
+
+    authority_end: float = -math.inf
+    confirming: bool = False
+    looks: int = 0
+
+    def look(self) -> None:
+        """Count how often the clocks were looked at."""
+        self.looks += 1
+
+
+def authority(engine: Engine, patience: float = 3.0) -> BackendAuthority:
+    return BackendAuthority(cast(Backend, engine), lambda: 100.0, patience)
+
+
+def test_authority_counts_down_to_nothing() -> None:
+    assert authority(Engine(authority_end=101.5)).left() == 1.5
+    assert authority(Engine(authority_end=99.0)).left() == 0.0
+    assert authority(Engine()).left() == 0.0
+    assert authority(Engine(authority_end=101.5, confirming=True)).left() == 0.0
+
+
+@virtual()
+async def test_who_leads_and_is_confirmed_gets_the_answer_at_once() -> None:
+    assert await authority(Engine(authority_end=101.0)).confirmed()
+    assert not await authority(Engine()).confirmed()
+
+
+@virtual()
+async def test_confirmation_is_waited_for() -> None:
+    engine = Engine(authority_end=101.0, confirming=True)
+    leading = authority(engine)
+    waiting = [asyncio.create_task(leading.confirmed()) for _ in range(2)]
+    await asyncio.sleep(1)
+    leading.changed()  # something else
+    await asyncio.sleep(1)
+    assert not any(task.done() for task in waiting)
+    engine.confirming = False
+    leading.changed()
+    assert await asyncio.gather(*waiting) == [True, True]
+
+
+@virtual()
+async def test_a_node_that_is_demoted_while_it_waits_may_not_act() -> None:
+    engine = Engine(authority_end=101.0, confirming=True)
+    leading = authority(engine)
+    waiting = asyncio.create_task(leading.confirmed())
+    await asyncio.sleep(1)
+    engine.confirming, engine.authority_end = False, -math.inf
+    leading.changed()
+    assert not await waiting
+
+
+@virtual()
+async def test_who_is_not_confirmed_in_time_may_not_act() -> None:
+    leading = authority(Engine(authority_end=101.0, confirming=True), patience=3.0)
+    begun = asyncio.get_running_loop().time()
+    assert not await leading.confirmed()
+    assert 3.0 <= asyncio.get_running_loop().time() - begun < 3.1
+
+
+@virtual()
+async def test_a_process_that_is_no_daemon_never_leads() -> None:
+    assert NoAuthority().left() == 0.0
+    assert not await NoAuthority().confirmed()
+
+
+async def test_the_clocks_are_looked_at_before_each_answer() -> None:
+    """A jump of the wall clock counts for the very next side effect, not from the next heartbeat on."""
+    engine = Engine(authority_end=101.0)
+    leading = authority(engine)
+    leading.left()
+    assert engine.looks == 1
+    await leading.confirmed()
+    assert engine.looks >= 2
+    await asyncio.to_thread(leading.left)
+    assert engine.looks == 3

@@ -1,0 +1,69 @@
+"""A daemon that is struck in the middle of a start.
+
+    python interrupted.py MOMENT SIGNAL CLEANUP AUTHORITY_SECONDS SCRIPT
+
+It strikes itself: `before-start` (the guard knows the intent, and nothing comes of it), `before-exec` (the child is
+there, with the daemon's environment still, and becomes the script a while later), or `before-add` (the script runs, and
+the guard was not told its group). Struck by SIGSTOP it goes on when it is continued.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+import structlog
+
+from les_hooks.guard import Guard
+from les_hooks.processes import Command, Runner
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+EXEC_AFTER_SECONDS = 0.7
+
+
+class Interrupted(Guard):
+    """A guard whose daemon is struck while it talks to it."""
+
+    moment = ""
+    number = 0
+    script = ""
+
+    def intend(self, run: str, ends_with_authority: bool) -> None:
+        """Tell, and then be struck where it is time."""
+        super().intend(run, ends_with_authority)
+        if self.moment == "before-exec":
+            # A vfork child that takes long: the parent of a real one could not be struck so exactly.
+            if os.fork() == 0:
+                os.setsid()
+                # It may be ended before it can tell its group itself.
+                Path(self.script).with_name("group").write_text(f"{os.getpid()}\n", encoding="utf-8")
+                time.sleep(EXEC_AFTER_SECONDS)
+                os.execve(self.script, [self.script], {**ENVIRONMENT, "LES_RUN": run})
+            os.kill(os.getpid(), self.number)
+        elif self.moment == "before-start":
+            os.kill(os.getpid(), self.number)
+
+    def add(self, group: int, ends_with_authority: bool, run: str = "") -> None:
+        """Be struck where it is time, and then tell."""
+        if self.moment == "before-add":
+            # Until the script is where it wants to be, so that the test knows its number.
+            time.sleep(0.2)
+            os.kill(os.getpid(), self.number)
+        super().add(group, ends_with_authority, run)
+
+
+async def main(moment: str, number: str, cleanup: str, seconds: str, script: str) -> None:
+    """Run the script, for as long as it is let."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    guard = Interrupted(structlog.get_logger(), grace=0.5)
+    guard.moment, guard.number, guard.script = moment, int(number), script
+    guard.start([cleanup])
+    guard.authority(time.clock_gettime(time.CLOCK_BOOTTIME) + float(seconds))
+    command = Command(argv=(script,), env=ENVIRONMENT, timeout=None, ends_with_authority=True)
+    await Runner(guard).run(command)
+    await guard.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,90 @@
+"""No moment of a start is unguarded: whenever the daemon dies or freezes, what it has just begun is found and ended."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import Script, lives, within
+
+Strike = Callable[..., "subprocess.Popen[bytes]"]
+
+# It says that it began, and its group, then works; a service that it starts leaves the group, and is not the guard's.
+BODY = "setsid sh -c 'echo $$ > {0}/service; exec sleep 3' >/dev/null 2>&1 &\necho $$ > {0}/group; exec sleep 1000"
+
+
+@pytest.fixture
+def strike(script: Script, tmp_path: Path) -> Iterator[Strike]:
+    """Start a daemon that is struck at this moment by this signal."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(moment: str, number: signal.Signals, body: str = BODY, authority: float = 60.0) -> object:
+        program = str(Path(__file__).with_name("interrupted.py"))
+        cleanup = script("cleanup", f"touch {tmp_path}/cleaned")
+        path = script("script", body.format(tmp_path))
+        started.append(
+            subprocess.Popen([sys.executable, program, moment, str(int(number)), cleanup, str(authority), path])
+        )
+        return started[-1]
+
+    yield begin  # type: ignore[misc]  # a generator fixture's type is what it yields
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def number_in(path: Path) -> int:
+    """The number that a script writes there."""
+    within(10, lambda: path.exists() and path.read_text(encoding="utf-8").endswith("\n"))
+    return int(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("moment", ["before-exec", "before-add"])
+def test_what_a_dying_daemon_has_just_started_is_ended_before_the_cleanup(
+    strike: Strike, tmp_path: Path, capfd: pytest.CaptureFixture[str], moment: str
+) -> None:
+    process = strike(moment, signal.SIGKILL)
+    group = number_in(tmp_path / "group")
+    assert process.wait(timeout=5) == -signal.SIGKILL
+    within(2, lambda: not lives(group))
+    within(2, (tmp_path / "cleaned").exists)
+    assert "never-told" in capfd.readouterr().err
+
+
+def test_a_daemon_that_dies_before_the_start_is_cleaned_up_after(strike: Strike, tmp_path: Path) -> None:
+    process = strike("before-start", signal.SIGKILL)
+    assert process.wait(timeout=5) == -signal.SIGKILL
+    within(2, (tmp_path / "cleaned").exists)
+    assert not (tmp_path / "group").exists()
+
+
+@pytest.mark.parametrize("moment", ["before-exec", "before-add"])
+def test_what_a_freezing_daemon_has_just_started_ends_with_its_authority(
+    strike: Strike, tmp_path: Path, moment: str
+) -> None:
+    process = strike(moment, signal.SIGSTOP, authority=0.6)
+    group = number_in(tmp_path / "group")
+    within(2, lambda: not lives(group))
+    assert process.poll() is None
+    assert not (tmp_path / "cleaned").exists()
+
+
+def test_a_daemon_that_thaws_before_the_start_starts_in_vain(strike: Strike, tmp_path: Path) -> None:
+    """Its authority has passed and the search was given up, but the guard remembers the end of authority."""
+    process = strike("before-start", signal.SIGSTOP, authority=0.1)
+    within(5, lambda: Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").split()[2] == "T")
+    with pytest.raises(AssertionError, match="not within"):
+        within(1.5, (tmp_path / "group").exists)
+    process.send_signal(signal.SIGCONT)
+    assert process.wait(timeout=5) == 0
+    assert not (tmp_path / "group").exists() or not lives(number_in(tmp_path / "group"))
+
+
+def test_a_service_that_left_the_group_is_left_alone(strike: Strike, tmp_path: Path) -> None:
+    strike("before-add", signal.SIGKILL, "sleep 0.1\n" + BODY)
+    group, service = number_in(tmp_path / "group"), number_in(tmp_path / "service")
+    within(1, lambda: not lives(group))
+    assert lives(service)

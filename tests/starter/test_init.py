@@ -1,0 +1,172 @@
+"""`les init` as a user calls it: what it writes is valid, and nothing of the user's is touched."""
+
+import json
+import os
+import re
+import stat
+import sysconfig
+from pathlib import Path
+
+import click.testing
+import pytest
+import tomli
+
+from les_hooks.cli import cli
+from les_hooks.config import key_help, load_config, show
+from les_hooks.errors import StartError
+from les_hooks.events import EventKind
+from les_hooks.starter import NewFile, scripts, write_all
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def init(*arguments: str) -> click.testing.Result:
+    return click.testing.CliRunner().invoke(cli, ["init", *arguments])
+
+
+def test_a_new_folder_is_a_valid_node(tmp_path: Path) -> None:
+    assert init(str(tmp_path)).exit_code == 0
+    config = load_config(tmp_path / "les.toml")
+    assert config.hooks.dir == tmp_path / "hooks.d"
+    assert [setting.origin for setting in show(config) if setting.origin.startswith(str(tmp_path))] == []
+
+
+@pytest.mark.parametrize("flags", [(), ("--root-scripts", "--bind", "127.0.0.1:4567", "--seeds", "127.0.0.1:4568")])
+def test_les_check_has_nothing_to_say_about_it(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    assert init(str(tmp_path), *flags).exit_code == 0
+    result = click.testing.CliRunner().invoke(
+        cli, ["check", "-c", str(tmp_path / "les.toml")], env={"STATE_DIRECTORY": str(tmp_path / "state")}
+    )
+    assert result.exit_code == 0, result.output
+
+
+def test_flags_are_written_down(tmp_path: Path) -> None:
+    seeds = "10.0.0.1:4000, b.example.org:4000"
+    result = init(str(tmp_path / "etc" / "les"), "--name", "a-1", "--bind", "10.0.0.1:4000", "--seeds", seeds)
+    assert result.exit_code == 0, result.output
+    config = load_config(tmp_path / "etc" / "les" / "les.toml")
+    assert (config.node.name, config.node.bind) == ("a-1", "10.0.0.1:4000")
+    assert config.cluster.seeds == ("10.0.0.1:4000", "b.example.org:4000")
+
+
+def test_an_address_that_others_reach_is_allowed_with_a_warning(tmp_path: Path) -> None:
+    result = init(str(tmp_path), "--bind", "10.0.0.1:4000")
+    assert load_config(tmp_path / "les.toml").security.insecure
+    assert "whoever reaches 10.0.0.1:4000 can become the leader" in result.stderr
+    assert "ANYBODY" in (tmp_path / "les.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--bind", "0.0.0.0:4000"), "advertise"),
+        (("--bind", "nowhere"), "--bind: node.bind:"),
+        (("--name", "a b"), "--name: node.name:"),
+        (("--seeds", "x"), "--seeds: cluster.seeds"),
+    ],
+)
+def test_flags_that_would_be_no_configuration_write_nothing(
+    tmp_path: Path, flags: tuple[str, ...], message: str
+) -> None:
+    result = init(str(tmp_path / "new"), *flags)
+    assert result.exit_code == 78
+    assert message in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_every_key_is_in_the_file_with_its_default(tmp_path: Path) -> None:
+    init(str(tmp_path))
+    text = (tmp_path / "les.toml").read_text(encoding="utf-8")
+    for key in key_help():
+        name = key.key.rpartition(".")[2]
+        assert f"\n#{name} =" in text if key.derived else f"\n#{name} = {key.default.strip('`')}\n" in text
+
+
+def test_the_defaults_that_it_shows_hold_without_them(tmp_path: Path) -> None:
+    init(str(tmp_path))
+    path = tmp_path / "les.toml"
+    before = show(load_config(path))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"(?m)^#([a-z_]+ = |\[)", r"\1", text), encoding="utf-8")
+    set_there = tomli.loads(path.read_text(encoding="utf-8"))
+    assert set_there["timing"]["failure"] == "1500ms"
+    after = show(load_config(path))
+    assert [(setting.key, setting.value) for setting in after] == [(s.key, s.value) for s in before]
+
+
+def test_what_is_there_is_never_replaced_without_force(tmp_path: Path) -> None:
+    mine = tmp_path / "hooks.d" / "README.md"
+    mine.parent.mkdir()
+    mine.write_text("mine", encoding="utf-8")
+    result = init(str(tmp_path))
+    assert result.exit_code == 1
+    assert str(mine) in result.stderr
+    assert "--force" in result.stderr
+    assert mine.read_text(encoding="utf-8") == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hooks.d"]
+
+    script = tmp_path / "hooks.d" / "elected.d" / "mine"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\n", encoding="utf-8")
+    assert init(str(tmp_path), "--force").exit_code == 0
+    assert mine.read_text(encoding="utf-8") != "mine"
+    assert script.exists()
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    folder = tmp_path / "les"
+    folder.mkdir()
+    (folder / "les.toml").symlink_to(elsewhere)
+    assert init(str(folder)).exit_code == 1, "a link to nothing is something"
+    assert init(str(folder), "--force").exit_code == 0
+    assert not elsewhere.exists()
+
+
+def test_scripts_come_for_every_event_and_none_can_run(tmp_path: Path) -> None:
+    old = os.umask(0o002)
+    try:
+        init(str(tmp_path / "les"))
+    finally:
+        os.umask(old)
+    hooks = tmp_path / "les" / "hooks.d"
+    folders = {path.name for path in hooks.iterdir() if path.is_dir()}
+    assert folders == {f"{kind}.d" for kind in EventKind}
+    files = [path for path in hooks.rglob("*") if path.is_file()]
+    samples = {path.name for path in (CHECKOUT / "hooks.d").iterdir() if path.name != "README.md"}
+    assert {path.name for path in files} == {"README.md", *(f"{name}.disabled" for name in samples)}
+    assert all(not path.stat().st_mode & 0o111 for path in files)
+    assert all(not stat.S_IMODE(path.stat().st_mode) & 0o022 for path in [hooks, *hooks.rglob("*")]), "umask 002"
+    readme = (hooks / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{kind}.d`" in readme for kind in EventKind)
+
+
+def test_an_installed_package_has_the_samples_as_shared_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = tmp_path / "share" / "les-hooks" / "hooks.d"
+    shared.mkdir(parents=True)
+    (shared / "README.md").touch()
+    monkeypatch.setattr(scripts, "_DISTRIBUTION", "les-hooks-of-which-there-is-none")
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path) if name == "data" else "")
+    assert scripts.samples_folder() == shared
+
+
+def test_machines_get_json(tmp_path: Path) -> None:
+    written = json.loads(init(str(tmp_path), "--json").stdout)
+    assert written["ok"]
+    assert str(tmp_path / "les.toml") in written["written"]
+    refused = init(str(tmp_path), "--json")
+    assert refused.exit_code == 1
+    assert str(tmp_path / "les.service") in json.loads(refused.stdout)["exists"]
+
+
+def test_root_scripts_gives_the_relaxed_unit(tmp_path: Path) -> None:
+    init(str(tmp_path), "--root-scripts")
+    text = (tmp_path / "les.service").read_text(encoding="utf-8")
+    assert "DynamicUser=no" in text
+    assert f"-c {tmp_path / 'les.toml'}" in text
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match=r"file/les\.toml: cannot be written"):
+        write_all([NewFile(path=tmp_path / "file" / "les.toml", text="")])

@@ -1,0 +1,107 @@
+"""The two systemd units: what systemd thinks of them, and that each relaxed line has its reason."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from les_hooks.starter import HARDENING, hidden_by, unit_file
+from tests.needs import need_program
+
+DOCS = Path(__file__).parents[2] / "docs" / "systemd.md"
+CONFIG = Path("/etc/les/les.toml")
+
+
+def unit(*, root_scripts: bool, program: Path = Path("/opt/les/bin/les")) -> str:
+    return unit_file(program, CONFIG, root_scripts=root_scripts)
+
+
+def settings(text: str) -> list[str]:
+    return [line for line in text.splitlines() if re.match(r"[A-Za-z]+=", line)]
+
+
+@pytest.mark.parametrize("root_scripts", [False, True])
+def test_the_commands_are_absolute_and_name_the_configuration(root_scripts: bool) -> None:
+    lines = settings(unit(root_scripts=root_scripts))
+    assert "ExecStart=/opt/les/bin/les run -c /etc/les/les.toml" in lines
+    assert "ExecReload=/opt/les/bin/les reload -c /etc/les/les.toml" in lines
+    assert "ExecStopPost=/opt/les/bin/les cleanup --wait 10 -c /etc/les/les.toml" in lines
+    for line in ("Type=notify", "KillMode=mixed", "StateDirectory=les", "WatchdogSec=10"):
+        assert line in lines
+
+
+def test_a_path_cannot_be_read_as_something_else() -> None:
+    text = unit_file(Path("/opt/my les/les"), Path('/srv/100%/$HOME/a"b/les.toml'), root_scripts=False)
+    assert r'ExecStart="/opt/my les/les" run -c "/srv/100%%/$$HOME/a\"b/les.toml"' in text
+
+
+def test_each_relaxed_line_stands_under_its_reason() -> None:
+    lines = unit(root_scripts=True).splitlines()
+    for directive in HARDENING:
+        assert (directive.relaxed is None) == (directive.why == "")
+        if directive.relaxed is None:
+            assert f"{directive.name}={directive.tight}" in lines
+        else:
+            assert directive.relaxed != directive.tight
+            at = lines.index(f"{directive.name}={directive.relaxed}")
+            assert lines[at - 1] == f"# {directive.why}:"
+
+
+def test_the_tight_unit_has_every_tight_line() -> None:
+    lines = unit(root_scripts=False).splitlines()
+    assert all(f"{directive.name}={directive.tight}" in lines for directive in HARDENING)
+
+
+def test_the_page_tells_every_line_and_nothing_else() -> None:
+    def shown(value: str) -> str:
+        return f"`{value}`" if value else "empty"
+
+    rows = [line for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{d.name}` | {shown(d.tight)} | {'the same' if d.relaxed is None else shown(d.relaxed)} | {d.why} |"
+        for d in HARDENING
+    ]
+
+
+def rating(path: Path) -> float:
+    """What systemd-analyze thinks of a unit: 0 is locked up, 10 is unprotected."""
+    result = subprocess.run(
+        [need_program("systemd-analyze"), "security", "--offline=true", "--no-pager", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    found = re.search(r"Overall exposure level for les\.service: ([\d.]+)", result.stdout)
+    assert found is not None, result.stdout + result.stderr
+    return float(found[1])
+
+
+@pytest.mark.parametrize(("root_scripts", "most"), [(False, 1.2), (True, 6.2)])
+def test_systemd_rates_the_units_as_the_page_says(tmp_path: Path, root_scripts: bool, most: float) -> None:
+    path = tmp_path / "les.service"
+    path.write_text(unit(root_scripts=root_scripts), encoding="utf-8")
+    found = rating(path)
+    print(f"systemd-analyze security, root_scripts={root_scripts}: {found}")
+    assert found <= most
+
+
+@pytest.mark.parametrize("root_scripts", [False, True])
+def test_systemd_finds_no_mistake_in_the_units(tmp_path: Path, root_scripts: bool) -> None:
+    analyze = need_program("systemd-analyze")
+    path = tmp_path / "les.service"
+    program = Path(sys.executable)  # verify wants one that exists
+    path.write_text(unit(root_scripts=root_scripts, program=program), encoding="utf-8")
+    result = subprocess.run([analyze, "verify", "--man=no", str(path)], capture_output=True, text=True, timeout=30)
+    # Other units of the machine may have faults of their own.
+    complaints = [line for line in (result.stdout + result.stderr).splitlines() if "les.service" in line]
+    assert complaints == []
+
+
+def test_paths_that_the_tight_unit_hides_are_known() -> None:
+    assert hidden_by(Path("/root/venv/bin/les")) == "/root"
+    assert hidden_by(Path("/home/a/les.toml")) == "/home"
+    assert hidden_by(Path("/opt/les/bin/les")) == ""
+    assert hidden_by(Path("/homework/les.toml")) == ""
