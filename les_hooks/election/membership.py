@@ -23,8 +23,8 @@ _MOST_PEERS = 255
 class Link:
     """One open link: the boot at its other end, and the numbers of the frames sent, answered and seen on it.
 
-    `since` is when it came up, `owed` since when the other end owes an answer. `told` is what was relayed: per address, the boot and serial of
-    the last state.
+    `since` is when it came up, `owed` since when the other end owes an answer. `told` is what was relayed: per address,
+    the boot and serial of the last state.
     """
 
     boot: Boot
