@@ -107,7 +107,7 @@ def test_a_link_that_nothing_comes_over_is_dialed_anew() -> None:
 
 
 def test_a_link_over_which_nobody_says_what_he_is_is_broken_after_failure() -> None:
-    """Otherwise strangers that say hello and no more would fill the port, and one that hangs would be waited for."""
+    """Otherwise strangers that say hello and no more would fill the port."""
     lone = Lone()
     lone.seeds("a:1")
     lone.join("a:1")
