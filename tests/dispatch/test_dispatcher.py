@@ -591,7 +591,7 @@ async def test_reasserted_begins_all_lasting_work_anew(reason: Reason) -> None:
         stage.tell("reasserted", reason=reason)
         await stage.settle()
         await asyncio.sleep(1)
-    assert first.lines[3:6] == ["work ends", "reasserted", "work begins"]
+    assert first.lines[2:5] == ["work ends", "reasserted", "work begins"]
     assert len(first.begun) == len(second.begun) == 2
 
 
