@@ -140,7 +140,7 @@ async def test_a_list_of_100_000_members_fits_in_no_frame(daemon: Daemon) -> Non
     async with _stranger(daemon) as peer:
         await peer.say(hello(THERE, cluster="les"))
         await peer.ws.send_bytes(data)
-        assert "exceeds limit" in await peer.ended()
+        await peer.ended()
     _logged(daemon, "link-ended", THERE, "exceeds limit")
 
 

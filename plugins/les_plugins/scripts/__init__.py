@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from les_hooks.config import Duration
 from les_hooks.errors import PluginError
 from les_hooks.events import Event, EventKind
 from les_hooks.hookspecs import Context, hookimpl
@@ -31,12 +32,12 @@ __all__ = ["ScriptsConfig"]
 class ScriptsConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`dir` and `timeout` (seconds, for each script) come from `[hooks]`; `path` is the PATH that scripts get.
 
-    `grace` seconds lie between TERM and KILL.
+    `grace` lies between TERM and KILL.
     """
 
     dir: str = "hooks.d"
     timeout: float = 30.0
-    grace: float = 5.0
+    grace: Duration = 5.0
     path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
