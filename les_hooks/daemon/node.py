@@ -21,7 +21,7 @@ from les_hooks.daemon.clock import boottime
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, make_narrator, open_memory
 from les_hooks.daemon.reload import live_changes
-from les_hooks.daemon.setup import recorder
+from les_hooks.daemon.setup import LAST_RESORT_SECONDS, recorder
 from les_hooks.daemon.story import Story
 from les_hooks.errors import ControlError
 from les_hooks.events import Event, Reason
@@ -173,7 +173,7 @@ class Node:
         self._make_hooks()
         self.started_at, self.started_boottime = time.time(), boottime()
         self.chronicle.tell(self.chronicle.narrator.startup())
-        await self.dispatcher.drained(self.plugins.limit)
+        await self.dispatcher.drained(LAST_RESORT_SECONDS)
         await self.backend.join()
 
     def _make_hooks(self) -> None:

@@ -16,7 +16,10 @@ from les_hooks.dispatch import Authority, PluginContext, PluginSettings, Recorde
 from les_hooks.plugins import Registry
 from les_hooks.processes import Runner
 
-__all__ = ["NoAuthority", "Plugins", "load_config", "recorder"]
+__all__ = ["LAST_RESORT_SECONDS", "NoAuthority", "Plugins", "load_config", "recorder"]
+
+LAST_RESORT_SECONDS = 3600.0
+"""For a wait in which every hook has a limit of its own: it ends only what a bug of ours would make endless."""
 
 SCRIPTS = "scripts"
 """The one plugin that is always loaded; `[hooks]` is its table."""

@@ -11,7 +11,7 @@ from les_hooks.dispatch.calls import Caller, CallOutcome, CallResult
 from les_hooks.dispatch.context import Authority, PluginContext, Recorder, may_act
 from les_hooks.dispatch.lanes import DROPPED, Lane, Turn
 from les_hooks.dispatch.tenure import Tenure
-from les_hooks.events import Event, EventKind, Reason
+from les_hooks.events import Event, EventKind
 from les_hooks.events import Lane as LaneName
 from les_hooks.plugins import Implementation, Registry
 from les_hooks.text import error_words
@@ -228,5 +228,5 @@ class Dispatcher:
 
 
 def _begins(event: Event) -> bool:
-    """Whether work that lasts is begun, or begun anew: after a reload its configuration may be another one."""
-    return event.kind is EventKind.ELECTED or (event.kind is EventKind.REASSERTED and event.reason is Reason.RELOAD)
+    """Whether work that lasts is begun, or begun anew: with another configuration, or in another term."""
+    return event.kind in (EventKind.ELECTED, EventKind.REASSERTED)

@@ -242,4 +242,4 @@ async def _refuse_redirect(
 
 
 def _reason(error: BaseException) -> str:
-    return "did not answer in time" if isinstance(error, TimeoutError) else wire.printable(str(error) or repr(error))
+    return "did not answer in time" if isinstance(error, TimeoutError) else wire.excerpt(str(error) or repr(error))

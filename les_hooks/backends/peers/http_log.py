@@ -9,7 +9,7 @@ import logging
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.wire import printable
+from les_hooks.wire import excerpt
 
 __all__ = ["forward_to"]
 
@@ -33,7 +33,7 @@ class _Forward(logging.Handler):
         """Write the record; what is the other end's fault is no error."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, HttpProcessingError):
-            peer = printable(str(record.args[0])) if isinstance(record.args, tuple) and record.args else "unknown"
-            self._log.info("request-refused", peer=peer, reason=printable(error.message.partition("\n")[0]))
+            peer = excerpt(str(record.args[0])) if isinstance(record.args, tuple) and record.args else "unknown"
+            self._log.info("request-refused", peer=peer, reason=excerpt(error.message.partition("\n")[0]))
         else:
-            self._log.error("request-failed", reason=printable(record.getMessage()), exc_info=error)
+            self._log.error("request-failed", reason=excerpt(record.getMessage()), exc_info=error)
