@@ -208,5 +208,6 @@ async def test_who_hangs_up_before_the_answer_is_no_error(caplog: pytest.LogCapt
             await asyncio.sleep(0.1)  # until the loop, which we have held up, has accepted and answered both
             async with aiohttp.ClientSession() as session, session.get(f"http://{node.address}/ping") as answer:
                 assert answer.status == 200
-    assert logs == []
+    # Whether the answer was under way already depends on the Python.
+    assert {log["event"] for log in logs} <= {"link-refused"}
     assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []
