@@ -16,7 +16,15 @@ LOOP = 0.1
 async def original(*seeds: str, name: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Original]:
     port = port or free_port()
     own = f"{name}:{port}"
-    node = Original(port=port, advertise=own, seeds=[own, *seeds], loop_rate=LOOP, interface="127.0.0.1")
+    # One that stops slowly accepts connections meanwhile and then breaks them off, which is no refusal.
+    node = Original(
+        port=port,
+        advertise=own,
+        seeds=[own, *seeds],
+        loop_rate=LOOP,
+        interface="127.0.0.1",
+        poll_seconds=0.02,
+    )
     node.start()
     try:
         yield node
