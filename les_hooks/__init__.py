@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from les_hooks.control.plugin_call import plugin_call
     from les_hooks.control.serve import serve_control
     from les_hooks.daemon import Node, load_config
-    from les_hooks.errors import ConfigError, LesHooksError, PluginError, StartError
+    from les_hooks.errors import ConfigError, ControlError, LesHooksError, PluginError, StartError
     from les_hooks.events import Event, EventKind, Reason
     from les_hooks.hookspecs import Context, hookimpl
     from les_hooks.processes import Command, Ending, Finished
@@ -24,6 +24,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Context",
+    "ControlError",
     "Duration",
     "Ending",
     "Event",
@@ -46,7 +47,7 @@ _HOMES = {
     "les_hooks.control.plugin_call": ("plugin_call",),
     "les_hooks.control.serve": ("serve_control",),
     "les_hooks.daemon": ("Node", "load_config"),
-    "les_hooks.errors": ("ConfigError", "LesHooksError", "PluginError", "StartError"),
+    "les_hooks.errors": ("ConfigError", "ControlError", "LesHooksError", "PluginError", "StartError"),
     "les_hooks.events": ("Event", "EventKind", "Reason"),
     "les_hooks.hookspecs": ("Context", "hookimpl"),
     "les_hooks.processes": ("Command", "Ending", "Finished"),

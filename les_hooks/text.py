@@ -1,6 +1,15 @@
 """Foreign text made harmless, for terminals and for encoders. Imports nothing of ours; anybody may import it."""
 
-__all__ = ["encodable", "error_words", "printable"]
+import re
+
+__all__ = ["encodable", "error_words", "plain", "printable"]
+
+
+# Whole escape sequences first, so that "\x1b[31mred" leaves "red" and not "[31mred".
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+# Control characters, line and paragraph separators, marks that turn the direction of writing (they make a terminal show
+# another text than the one that is there), and lone surrogates, which no encoding can write.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
@@ -27,3 +36,11 @@ def error_words(error: BaseException, most: int = 500) -> str:
     except Exception:  # a stranger's `__str__`
         words = "(its message cannot be had)"
     return encodable(printable(f"{type(error).__name__}: {words}" if words else type(error).__name__))[:most]
+
+
+def plain(text: str) -> str:
+    """Return the text on one line, without escape sequences, control characters and the like; a tab is a space.
+
+    For what a program reads: an escaped character would be taken for what it is not.
+    """
+    return _UNPRINTABLE.sub("", _ESCAPE.sub("", text)).replace("\t", " ")

@@ -13,8 +13,9 @@ from les_hooks.election.messages import Answer, Ask, Beat, Bye, Frame, Hello, Re
 from les_hooks.election.roles import Role
 from les_hooks.errors import PeerError
 from les_hooks.members import NAME, Boot, join_host_port, parse_address
+from les_hooks.text import printable
 
-__all__ = ["FRAME_LIMIT", "PROTOCOL", "check_hello", "decode", "encode", "is_address", "printable"]
+__all__ = ["FRAME_LIMIT", "PROTOCOL", "check_hello", "decode", "encode", "excerpt", "is_address"]
 
 PROTOCOL = 1
 """The version of the frames; nodes of two versions refuse each other."""
@@ -59,7 +60,7 @@ def decode(data: bytes, peer: str = "peer") -> Frame | None:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         if _is_newer(data):
             return None
-        raise PeerError(peer, f"sent a malformed frame: {printable(str(error))}") from None
+        raise PeerError(peer, f"sent a malformed frame: {excerpt(str(error))}") from None
     if type(frame) is not Beat:  # a beat holds nothing but numbers, and comes all the time
         fault = next(_faults(frame), None)
         if fault is not None:
@@ -84,9 +85,9 @@ def is_address(text: str) -> bool:
         return False
 
 
-def printable(text: str) -> str:
-    """Return foreign text as it may stand in a log: ASCII without control characters, and not long."""
-    return ascii(text)[1:-1][:_REASON_LENGTH]
+def excerpt(text: str) -> str:
+    """Return foreign text as it may stand in an error: without control characters, and not long."""
+    return printable(text)[:_REASON_LENGTH]
 
 
 def _is_newer(data: bytes) -> bool:
@@ -146,14 +147,14 @@ def _state_faults(state: State) -> Iterator[str]:
 def _address_faults(addresses: Iterable[str]) -> Iterator[str]:
     for address in addresses:
         if not is_address(address):
-            yield f"an address that is none: {printable(address)}"
+            yield f"an address that is none: {excerpt(address)}"
 
 
 def _name_faults(name: str, version: str) -> Iterator[str]:
     if not NAME.fullmatch(name):
-        yield f"a name that is none: {printable(name)}"
+        yield f"a name that is none: {excerpt(name)}"
     if not _VERSION.fullmatch(version):
-        yield f"a version that is none: {printable(version)}"
+        yield f"a version that is none: {excerpt(version)}"
 
 
 def _boot_faults(boot: Boot) -> Iterator[str]:

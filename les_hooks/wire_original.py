@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from les_hooks.election.messages import OriginalAnswered, Stamp, State
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
-from les_hooks.wire import is_address, printable
+from les_hooks.wire import excerpt, is_address
 
 __all__ = ["REPLY_LIMIT", "OriginalReply", "decode_original", "encode_diag", "encode_state"]
 
@@ -58,7 +58,7 @@ def decode_original(body: bytes, peer: str) -> OriginalReply:
     try:
         reply = _decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise PeerError(peer, f"answered with a malformed state: {printable(str(error))}") from None
+        raise PeerError(peer, f"answered with a malformed state: {excerpt(str(error))}") from None
     if reply.leader is True:
         raise PeerError(peer, "answered with a malformed state: true is no leader")
     return OriginalReply(

@@ -44,7 +44,9 @@ class Original:
         loop_rate: float = 5.0,
         interface: str = "0.0.0.0",
         start_time: float | None = None,
+        poll_seconds: float = 0.5,
     ) -> None:
+        """`poll_seconds`, how often the server looks whether it is to stop, is the standard library's default."""
         self.advertise = advertise
         self.seeds = seeds
         self.loop_rate = loop_rate
@@ -57,7 +59,7 @@ class Original:
         self._server = http.server.ThreadingHTTPServer((interface, port), _handler_of(self))
         self._server.daemon_threads = True
         self._threads = [
-            threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True),
+            threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": poll_seconds}, daemon=True),
             threading.Thread(target=self._loop, daemon=True),
         ]
 

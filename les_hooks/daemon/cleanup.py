@@ -8,7 +8,7 @@ from les_hooks.audit import Action, Outcome
 from les_hooks.config import Config
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.parts import make_audit, make_narrator
-from les_hooks.daemon.setup import recorder
+from les_hooks.daemon.setup import LAST_RESORT_SECONDS, recorder
 from les_hooks.daemon.state import StateStore
 from les_hooks.plugins import Registry
 
@@ -49,7 +49,7 @@ async def _clean_up(config: Config, store: StateStore, log: FilteringBoundLogger
     plugins, dispatcher = hooks.plugins, hooks.dispatcher
     dispatcher.start()
     dispatcher.submit(make_narrator(config, store, boot).crashed())
-    await dispatcher.drained(plugins.limit)
+    await dispatcher.drained(LAST_RESORT_SECONDS)
     failed = []
     for name in registry.loaded:
         result = await dispatcher.ask(name, "cleanup", plugins.settings[name].timeout)

@@ -21,7 +21,7 @@ from les_hooks.daemon.clock import boottime
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, make_narrator, open_memory
 from les_hooks.daemon.reload import live_changes
-from les_hooks.daemon.setup import recorder
+from les_hooks.daemon.setup import LAST_RESORT_SECONDS, recorder
 from les_hooks.daemon.story import Story
 from les_hooks.errors import ControlError
 from les_hooks.events import Event, Reason
@@ -159,6 +159,7 @@ class Node:
             on_view=self._on_view,
             on_authority=self._on_authority,
             on_beat=self._on_beat,
+            on_broken=self._on_broken,
         )
         await self.backend.start()
         close.push_async_callback(self.backend.leave, 0.0)
@@ -172,7 +173,7 @@ class Node:
         self._make_hooks()
         self.started_at, self.started_boottime = time.time(), boottime()
         self.chronicle.tell(self.chronicle.narrator.startup())
-        await self.dispatcher.drained(self.plugins.limit)
+        await self.dispatcher.drained(LAST_RESORT_SECONDS)
         await self.backend.join()
 
     def _make_hooks(self) -> None:
@@ -240,8 +241,8 @@ class Node:
         self._news.ring()
 
     def _on_broken(self, error: BaseException) -> None:
-        """Without its lanes this node must not lead: end, so that the next in line does."""
-        report_failure("the dispatcher", error)
+        """Without its election or its lanes this node must not lead: end, so that the next in line does."""
+        report_failure("this node", error)
         self.broken = self.broken or error
         self._end()
 

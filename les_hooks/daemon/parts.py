@@ -107,6 +107,7 @@ def make_backend(
     on_view: OnView,
     on_authority: OnAuthority,
     on_beat: Callable[[], None],
+    on_broken: Callable[[BaseException], None],
 ) -> PeersBackend:
     """The election among the nodes themselves."""
     timing = config.timing
@@ -136,6 +137,7 @@ def make_backend(
         on_view=on_view,
         on_authority=on_authority,
         on_beat=on_beat,
+        on_broken=on_broken,
         save=store.save,
         log=log,
     )

@@ -16,7 +16,10 @@ from les_hooks.dispatch import Authority, PluginContext, PluginSettings, Recorde
 from les_hooks.plugins import Registry
 from les_hooks.processes import Runner
 
-__all__ = ["NoAuthority", "Plugins", "load_config", "recorder"]
+__all__ = ["LAST_RESORT_SECONDS", "NoAuthority", "Plugins", "load_config", "recorder"]
+
+LAST_RESORT_SECONDS = 3600.0
+"""For a wait in which every hook has a limit of its own: it ends only what a bug of ours would make endless."""
 
 SCRIPTS = "scripts"
 """The one plugin that is always loaded; `[hooks]` is its table."""
@@ -66,7 +69,10 @@ class NoAuthority:
 
 @dataclass(slots=True, kw_only=True)
 class Plugins:
-    """The plugins of one configuration: their registry, and for each its context and common settings."""
+    """The plugins of one configuration: their registry, and for each its context and common settings.
+
+    `deadlines` is what the dispatcher has learnt of theirs.
+    """
 
     registry: Registry
     log: FilteringBoundLogger
@@ -76,6 +82,7 @@ class Plugins:
     dry_run: bool = False
     contexts: Mapping[str, PluginContext] = field(default_factory=dict)
     settings: Mapping[str, PluginSettings] = field(default_factory=dict)
+    deadlines: Mapping[str, float] = field(default_factory=dict)
 
     def load(self, config: Config) -> None:
         """Load what the configuration names, drop what it does not name any more, and make the contexts."""
@@ -90,8 +97,9 @@ class Plugins:
 
     @property
     def limit(self) -> float:
-        """The longest that the hooks of one event may take, all plugins together, in seconds."""
-        return _WIND_UP_SECONDS + sum(settings.timeout + _WIND_UP_SECONDS for settings in self.settings.values())
+        """The longest that the hooks of one event may take, all plugins together, in seconds, as far as it is known."""
+        longest = (max(own.timeout, self.deadlines.get(name, 0.0)) for name, own in self.settings.items())
+        return _WIND_UP_SECONDS + sum(seconds + _WIND_UP_SECONDS for seconds in longest)
 
     def _context(self, name: str, config: Config) -> PluginContext:
         """Make the plugin's context; one whose configuration is the same stays, and with it what hangs on it."""

@@ -11,7 +11,7 @@ from les_hooks.dispatch.calls import Caller, CallOutcome, CallResult
 from les_hooks.dispatch.context import Authority, PluginContext, Recorder, may_act
 from les_hooks.dispatch.lanes import DROPPED, Lane, Turn
 from les_hooks.dispatch.tenure import Tenure
-from les_hooks.events import Event, EventKind, Reason
+from les_hooks.events import Event, EventKind
 from les_hooks.events import Lane as LaneName
 from les_hooks.plugins import Implementation, Registry
 from les_hooks.text import error_words
@@ -77,6 +77,8 @@ class Dispatcher:
         self._on_released = on_released
         self._on_critical = on_critical
         self._on_broken = on_broken
+        self.deadlines: dict[str, float] = {}
+        """The longest that each plugin has asked for, through its hook of that name, in seconds."""
         self._caller = Caller(clock)
         self._contexts: Mapping[str, PluginContext] = {}
         self._settings: Mapping[str, PluginSettings] = {}
@@ -183,6 +185,7 @@ class Dispatcher:
         arguments = found.bind(event=turn.event, ctx=step.context)
         result = await self._caller.call(found, arguments, _DEADLINE_SECONDS, turn.overtaken)
         if isinstance(result.value, int | float) and 0 < result.value < math.inf:
+            self.deadlines[found.plugin] = max(float(result.value), self.deadlines.get(found.plugin, 0.0))
             return float(result.value)
         if not turn.over:
             why = result.error or f"returned {result.value!r:.100}, which is no number of seconds"
@@ -225,5 +228,5 @@ class Dispatcher:
 
 
 def _begins(event: Event) -> bool:
-    """Whether work that lasts is begun, or begun anew: after a reload its configuration may be another one."""
-    return event.kind is EventKind.ELECTED or (event.kind is EventKind.REASSERTED and event.reason is Reason.RELOAD)
+    """Whether work that lasts is begun, or begun anew: with another configuration, or in another term."""
+    return event.kind in (EventKind.ELECTED, EventKind.REASSERTED)

@@ -184,7 +184,7 @@ class Intake:
             self.effects += [Drop(address=address), Dial(address=address)]
             return
         self._supersede(address, boot, now)
-        self.roster.links[address] = Link(boot)
+        self.roster.links[address] = Link(boot, since=now.boottime)
         self.effects.append(self.teller.introduce(address, now.boottime))
         if address in self.pulse.awaited:
             self.pulse.awaited[address] = self.roster.links[address].sent

@@ -23,11 +23,12 @@ _MOST_PEERS = 255
 class Link:
     """One open link: the boot at its other end, and the numbers of the frames sent, answered and seen on it.
 
-    `owed` is since when the other end owes an answer. `told` is what was relayed: per address, the boot and serial of
-    the last state.
+    `since` is when it came up, `owed` since when the other end owes an answer. `told` is what was relayed: per address,
+    the boot and serial of the last state.
     """
 
     boot: Boot
+    since: float
     sent: int = 0
     acked: int = 0
     seen: int = 0
@@ -186,6 +187,7 @@ class Roster:
             peer.directly += seconds
             peer.others += seconds
         for link in self.links.values():
+            link.since += seconds
             link.owed += seconds
 
     def suspect(self, now: float) -> bool:
@@ -208,17 +210,24 @@ class Roster:
         return [a for a, peer in sorted(self.peers.items()) if now >= peer.sign + self.horizon(peer.original) / 2]
 
     def hung(self, now: float) -> list[Address]:
-        """The members that others still hear, over whose links nothing came for all of their time."""
-        return [
-            address
-            for address in sorted(self.links)
-            if (peer := self.peers.get(address)) is not None and now >= peer.directly + self.horizon(peer.original)
-        ]
+        """The ends of links over which nothing came for all of their time.
+
+        They are members that others still hear, and those that said hello and have not told what they are.
+        """
+        return [address for address, link in sorted(self.links.items()) if now >= self._due_over(address, link)]
+
+    def _due_over(self, address: Address, link: Link) -> float:
+        """When the time of a link is up if nothing more comes over it."""
+        peer = self.peers.get(address)
+        if peer is None or peer.directly == -math.inf:
+            return link.since + self.timing.failure
+        return peer.directly + self.horizon(peer.original)
 
     def unlink(self, address: Address) -> None:
-        """Give up the link to a member that only others hear; a new one has to prove itself."""
+        """Give up a link; a new one has to prove itself."""
         del self.links[address]
-        self.peers[address].directly = -math.inf
+        if address in self.peers:
+            self.peers[address].directly = -math.inf
 
     def lost(self, now: float) -> list[Address]:
         """The members whose time is up."""

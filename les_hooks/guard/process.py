@@ -22,7 +22,8 @@ What is malformed is ignored. A group that is once being ended is ended to the e
 
 The intent is there because a daemon may be killed or frozen after a program began and before it could tell the group.
 Then the guard looks for the program by its LES_RUN; for a while, because a child shows its parent's environment until
-its exec. A program that replaces its environment in these moments is not found.
+its exec. A program that replaces its environment in these moments, or takes an identity whose environment this process
+may not read, is not found.
 
 On the reuse of numbers: the kernel gives no process a number that is still a group's. So as long as a process has the
 group's number it must be the one that had it when the group was told, or the group is gone and the number a stranger's.

@@ -3,7 +3,6 @@
 Anybody above the backends may import it; plugins reach the runner through `ctx.run`.
 
     command   what to run and how it ended (values)
-    text      what of foreign text may reach a log, a terminal or a variable
     output    what a program prints: lines within bounds
     child     one started program and its group: the system calls
     runner    from the start to the end of the whole group
@@ -11,6 +10,5 @@ Anybody above the backends may import it; plugins reach the runner through `ctx.
 
 from les_hooks.processes.command import Command, Ending, Finished
 from les_hooks.processes.runner import Runner
-from les_hooks.processes.text import printable
 
-__all__ = ["Command", "Ending", "Finished", "Runner", "printable"]
+__all__ = ["Command", "Ending", "Finished", "Runner"]

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from typing import IO
 
-from les_hooks.processes.text import printable
+from les_hooks.text import plain
 
 __all__ = ["KEPT_BYTES", "LINE_BYTES", "TAKEN_BYTES", "WINDOW_SECONDS", "Lines", "Stream"]
 
@@ -66,7 +66,7 @@ class Lines:
 
     def flush(self) -> None:
         """End the line; blank ones are not worth a record."""
-        text = printable(self._line.decode("utf-8", "replace"))
+        text = plain(self._line.decode("utf-8", "replace"))
         self._used += max(_LINE_COST - len(self._line), 0)
         self._line.clear()
         if text.strip():

@@ -11,24 +11,30 @@ from tests.bench.table import Row
 
 __all__ = ["measure"]
 
+# A cluster of this size is measured beside one of the original's stand-ins.
+_BESIDE_ORIGINALS = 3
+
 _ORIGINAL = Path(__file__).parents[1] / "original.py"
 
-# After the last election nothing but heartbeats is left.
-_CALM_SECONDS = 6.0
 
+def measure(nodes: int, seconds: float, calm: float) -> list[Row]:
+    """Per node: CPU in percent of a core, resident memory with and without the guard, bytes per second on loopback.
 
-def measure(nodes: int, seconds: float) -> list[Row]:
-    """Per node: CPU in percent of a core, resident memory with and without the guard, bytes per second on loopback."""
+    The clusters get `calm` seconds for their election before that is measured. The bytes are all that passes on
+    loopback: run this in a network namespace of its own (`unshare -n`, `ip link set lo up`) where others use it too.
+    """
     with Cluster(nodes, scripts={"elected": 'echo "$LES_NAME elected" >"$BELL"'}) as cluster:
         for name in cluster.nodes:
             cluster.start(name)
         cluster.bell.wait(r"\S+ elected")
-        time.sleep(_CALM_SECONDS)
+        time.sleep(calm)
         daemons = [daemon.pid for daemon in cluster.daemons.values()]
         guards = [_guard_of(pid) for pid in daemons]
-        bytes_before, cpu_before = _loopback_bytes(), [_cpu_seconds(pid) for pid in daemons]
-        originals = _Originals(nodes) if nodes == len("abc") else None
-        began = time.monotonic()
+        sent_before = _loopback_bytes()
+        time.sleep(calm)
+        sent = (_loopback_bytes() - sent_before) / calm / nodes
+        originals = _Originals(nodes, calm) if nodes == _BESIDE_ORIGINALS else None
+        cpu_before, began = [_cpu_seconds(pid) for pid in daemons], time.monotonic()
         time.sleep(seconds)
         passed = time.monotonic() - began
         cpu = [100 * (_cpu_seconds(pid) - used) / passed for pid, used in zip(daemons, cpu_before, strict=True)]
@@ -37,10 +43,8 @@ def measure(nodes: int, seconds: float) -> list[Row]:
             Row("memory of a node (RSS)", "MiB", [_rss_mib(pid) for pid in daemons]),
             Row("  with its guard", "MiB", [_rss_mib(a) + _rss_mib(b) for a, b in zip(daemons, guards, strict=True)]),
         ]
-        if originals is None:
-            sent = (_loopback_bytes() - bytes_before) / passed / nodes
-            rows.append(Row("bytes sent by a node", "bytes/s", [sent]))
-        else:
+        rows.append(Row("bytes sent by a node", "bytes/s", [sent]))
+        if originals is not None:
             rows.append(Row("CPU of the original's stand-in, same run", "% of a core", originals.end(passed)))
     return rows
 
@@ -48,7 +52,7 @@ def measure(nodes: int, seconds: float) -> list[Row]:
 class _Originals:
     """Three stand-ins of the original at its own pace."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, calm: float) -> None:
         ports = free_ports(count)
         seeds = ",".join(f"127.0.0.1:{port}" for port in ports)
         self._processes = [
@@ -59,7 +63,7 @@ class _Originals:
             )
             for port in ports
         ]
-        time.sleep(_CALM_SECONDS)
+        time.sleep(calm)
         self._before = [_cpu_seconds(process.pid) for process in self._processes]
 
     def end(self, passed: float) -> list[float]:

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from les_hooks.config import Config, Duration, Interval, Seed, show
+from les_hooks.config import Config, Duration, Interval, Seed, load_plugin_table, show
+from les_hooks.errors import ConfigError
 from tests.config.conftest import Load, Problems
 
 
@@ -240,3 +241,15 @@ def test_a_plugin_that_is_not_enabled_is_not_asked_about(load: Load) -> None:
 def test_scripts_can_be_tuned_and_turned_off(load: Load) -> None:
     scripts = load('[plugins.scripts]\nenabled = false\ntimeout = "1m"').plugins["scripts"]
     assert (scripts.enabled, scripts.timeout) == (False, 60.0)
+
+
+def test_the_table_of_one_plugin_can_be_checked_by_itself(tmp_path: Path) -> None:
+    entry = load_plugin_table("vip", {"addresses": ["x"], "key-file": "k", "order": 2}, Vip, base=tmp_path)
+    assert isinstance(entry.config, Vip)
+    assert (entry.order, entry.timeout, entry.config.key_file) == (2, 30.0, tmp_path / "k")
+    with pytest.raises(ConfigError) as caught:
+        load_plugin_table("vip", {"adresses": []}, Vip, base=tmp_path)
+    assert sorted(map(str, caught.value.problems)) == [
+        "table: plugins.vip.addresses: is missing, and has no default",
+        "table: plugins.vip.adresses: unknown key; did you mean 'addresses'?",
+    ]

@@ -1,5 +1,6 @@
 """From a configuration to plugins with contexts, and again after a reload."""
 
+import asyncio
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,8 @@ from les_hooks.hookspecs import hookimpl
 from les_hooks.plugins import Registry
 from les_hooks.processes import Runner
 from tests.dispatch.stage import Offer, plugin
+from tests.telling import an_event
+from tests.virtual import virtual
 
 HEAD = """
 [node]
@@ -120,6 +123,27 @@ def test_what_is_loaded_anew_and_what_failed_is_written_down(tmp_path: Path) -> 
         ("plugin.loaded", "success", "hello", None),
     ]
     assert [entry["event"] for entry in log.entries] == ["plugin-failed"]
+
+
+@virtual()
+async def test_the_end_waits_for_a_plugin_that_has_asked_for_more_time_than_its_timeout(tmp_path: Path) -> None:
+    async def deadline() -> float:
+        return 300.0
+
+    async def on_demoted() -> None:
+        await asyncio.sleep(200)
+
+    chosen = Registry([Offer("scripts", plugin(deadline=deadline, on_demoted=on_demoted))])
+    log = structlog.wrap_logger(structlog.PrintLogger(), [LogCapture()])
+    hooks = Hooks(chosen, log=log, record=lambda action, outcome, /, **fields: None)
+    hooks.apply(read(tmp_path, "", chosen))
+    assert hooks.plugins.limit == 30 + 2 * 10
+    hooks.dispatcher.start()
+    hooks.dispatcher.submit(an_event("demoted"))
+    await asyncio.sleep(1)
+    assert hooks.plugins.limit == 300 + 2 * 10
+    assert await hooks.dispatcher.drained(hooks.plugins.limit)
+    await hooks.dispatcher.close()
 
 
 def test_records_of_plugins_and_of_the_engine_reach_the_trail(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The books that the machine keeps: links, signs of life, addresses, originals, and what may not fill them."""
 
-from les_hooks.election.effects import Changed, Dial
+from les_hooks.election.effects import Changed, Dial, Drop
 from les_hooks.election.messages import (
+    Beat,
     Bye,
     DialFailed,
     Introduced,
@@ -103,6 +104,35 @@ def test_a_link_that_nothing_comes_over_is_dialed_anew() -> None:
     lone.join("b:1")
     lone.live(0.6, "a:1", "b:1")
     assert all(member.direct for member in lone.machine.view.members)
+
+
+def test_a_link_over_which_nobody_says_what_he_is_is_broken_after_failure() -> None:
+    """Otherwise strangers that say hello and no more would fill the port."""
+    lone = Lone()
+    lone.seeds("a:1")
+    lone.join("a:1")
+    lone.link("stranger:1")
+    lone.live(1.4, "a:1")
+    assert Drop(address=Address("stranger:1")) not in lone.history
+    lone.live(0.6, "a:1")
+    assert Drop(address=Address("stranger:1")) in lone.history
+    assert lone.frame("stranger:1", Beat(seq=1, ack=0)) == []
+    assert lone.members() == ["a:1"]
+
+
+def test_the_first_words_over_a_new_link_to_a_member_that_others_hear_may_take_as_long() -> None:
+    lone = Lone()
+    lone.seeds("a:1")
+    lone.join("a:1")
+    lone.tell("a:1", Relayed(state=state_of("b:1"), age=0.0), links=("b:1",))
+    lone.link("b:1")
+    lone.history.clear()
+    for _ in range(5):
+        lone.live(0.25, "a:1")
+        lone.tell("a:1", Relayed(state=state_of("b:1"), age=0.0), links=("b:1",))
+    assert Drop(address=Address("b:1")) not in lone.history
+    lone.tell("b:1")
+    assert [member.direct for member in lone.machine.view.members if member.address == "b:1"] == [True]
 
 
 def test_what_others_tell_waits_for_the_first_words_over_a_new_link() -> None:

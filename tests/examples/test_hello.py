@@ -24,7 +24,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, target = tmp_path_factory.mktemp("source") / "hello", tmp_path_factory.mktemp("site")
     shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     offline = ["--no-index", "--no-build-isolation", "--no-deps", "--disable-pip-version-check", "--no-input"]
-    command = [sys.executable, "-m", "pip", "install", "--quiet", *offline, "--target", target, source]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", *offline, "--target", str(target), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return target
@@ -100,7 +100,7 @@ def test_a_daemon_runs_it_and_its_commands_reach_it(installed: Path, tmp_path: P
         assert (shown.returncode, shown.stdout) == (0, "GOOD MORNING FROM A, LEADER IN TERM 1\n"), shown.stderr
         listed = les(tmp_path, installed, "plugins", "list", "--json")
         assert listed.returncode == 0, listed.stderr
-        found = {plugin["name"]: plugin for plugin in json.loads(listed.stdout)}
+        found = {plugin["name"]: plugin for plugin in json.loads(listed.stdout)["plugins"]}
         assert found["hello"]["state"] == "loaded"
         assert (found["hello"]["distribution"], found["hello"]["version"]) == ("les-hooks-hello", "1.0.0")
         assert "while_leader" in found["hello"]["hooks"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from les_hooks.processes import printable
+from les_hooks.text import plain
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from les_hooks.processes import printable
     ],
 )
 def test_nothing_that_steers_a_terminal_or_ends_a_line_is_left(text: str, clean: str) -> None:
-    assert printable(text) == clean
+    assert plain(text) == clean

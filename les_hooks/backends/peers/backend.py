@@ -35,16 +35,21 @@ from les_hooks.election.messages import (
     Tell,
 )
 from les_hooks.events import Reason
+from les_hooks.failures import report_failure
 from les_hooks.members import Address, View
 
 __all__ = ["PeersBackend"]
+
+
+def _report(error: BaseException) -> None:
+    report_failure("the election", error)
 
 
 class PeersBackend:
     """The backend `peers`: an election among the nodes themselves. Make it in a running loop, and let it `leave`.
 
     `term` and `newest` are what the last `save` wrote, 0 for nothing. `clock` tells boottime and wall clock. `on_beat`
-    is called once a heartbeat, by the election itself.
+    is called once a heartbeat, by the election itself, and `on_broken` with an error of ours: leave this backend then.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class PeersBackend:
         on_authority: OnAuthority,
         save: Save,
         on_beat: Callable[[], None] = lambda: None,
+        on_broken: Callable[[BaseException], None] = _report,
         log: FilteringBoundLogger | None = None,
         elector: Callable[..., Elector] = Machine,
     ) -> None:
@@ -69,15 +75,18 @@ class PeersBackend:
         self._save = save
         self._elector = elector
         self._on_beat = on_beat
+        self._on_broken = on_broken
         self._log: FilteringBoundLogger = structlog.get_logger() if log is None else log
         self._driver: Driver | None = None
         self._links = Links(
             settings.hello, report=self._tell, changed=self._links_changed, now=self._now, log=self._log
         )
-        self._dialer = Dialer(settings, self._links, report=self._tell, now=self._now, log=self._log)
+        self._dialer = Dialer(
+            settings, self._links, report=self._tell, now=self._now, log=self._log, on_broken=on_broken
+        )
         self._seeds = Seeds(settings, self._links, report=self._tell, log=self._log)
         self._server = Server(settings, self, self._log)
-        self._tasks = Tasks()
+        self._tasks = Tasks(on_broken)
         self._saving = asyncio.Lock()
         self._left = asyncio.Event()
         self._heard: dict[Address, State | OriginalAnswered] = {}
@@ -114,6 +123,7 @@ class PeersBackend:
             carry_out=self._carry_out,
             on_authority=self._on_authority,
             on_beat=self._on_beat,
+            on_broken=self._on_broken,
         )
         self._tasks.spawn(self._seeds.run())
 

@@ -64,6 +64,7 @@ class Dialer:
         report: Callable[[Message], None],
         now: Callable[[], float],
         log: FilteringBoundLogger,
+        on_broken: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings
         self._own = settings.hello
@@ -74,8 +75,8 @@ class Dialer:
         self._session: aiohttp.ClientSession | None = None
         self._dialing: dict[Address, asyncio.Task[None]] = {}
         self._wakers: dict[Address, asyncio.Event] = {}
-        self._dialers = Tasks()
-        self._served = Tasks()
+        self._dialers = Tasks(on_broken)
+        self._served = Tasks(on_broken)
 
     @property
     def dialed(self) -> tuple[Address, ...]:
@@ -241,4 +242,4 @@ async def _refuse_redirect(
 
 
 def _reason(error: BaseException) -> str:
-    return "did not answer in time" if isinstance(error, TimeoutError) else wire.printable(str(error) or repr(error))
+    return "did not answer in time" if isinstance(error, TimeoutError) else wire.excerpt(str(error) or repr(error))

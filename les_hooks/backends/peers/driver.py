@@ -9,7 +9,6 @@ from typing import Protocol
 from les_hooks.backends import OnAuthority
 from les_hooks.election.effects import Effect
 from les_hooks.election.messages import Instant, Message, State
-from les_hooks.failures import report_failure
 
 __all__ = ["Driver", "Elector"]
 
@@ -43,6 +42,7 @@ class Driver:
     """Feeds a machine; `carry_out` does what it wants, and may tell it more meanwhile.
 
     `on_beat` is called when a tick has been worked off: as long as it is, the election runs.
+    `on_broken` is called with an error of ours, after which nothing is told or ticked any more.
     """
 
     def __init__(
@@ -53,12 +53,14 @@ class Driver:
         carry_out: Callable[[Effect], None],
         on_authority: OnAuthority,
         on_beat: Callable[[], None] = lambda: None,
+        on_broken: Callable[[BaseException], None],
     ) -> None:
         self.machine = machine
         self._clock = clock
         self._carry_out = carry_out
         self._on_authority = on_authority
         self._on_beat = on_beat
+        self._on_broken = on_broken
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Message] = deque()
         self._busy = False
@@ -100,7 +102,7 @@ class Driver:
         except Exception as error:
             # Whoever told it (a link, a timer, a request) could only go on with a machine in an unknown state.
             self.stop()
-            report_failure("the election", error)
+            self._on_broken(error)
         finally:
             self._busy = False
             self._arm(now.boottime)

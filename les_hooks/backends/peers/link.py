@@ -122,10 +122,10 @@ def _decoded(message: WSMessage, peer: str) -> Frame | None:
         case WSMsgType.PING | WSMsgType.PONG:
             return None
         case WSMsgType.CLOSE:
-            raise PeerError(peer, f"closed the link: {wire.printable(str(message.extra or 'no reason'))}")
+            raise PeerError(peer, f"closed the link: {wire.excerpt(str(message.extra or 'no reason'))}")
         case WSMsgType.CLOSING | WSMsgType.CLOSED:
             raise PeerError(peer, "broke off")
         case WSMsgType.ERROR:
-            raise PeerError(peer, f"broke the protocol of the link: {wire.printable(str(message.data))}")
+            raise PeerError(peer, f"broke the protocol of the link: {wire.excerpt(str(message.data))}")
         case _:
             raise PeerError(peer, "sent text where frames are bytes")

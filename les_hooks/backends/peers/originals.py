@@ -9,7 +9,7 @@ import aiohttp
 from les_hooks.election.messages import DialFailed, Introduced, Message, OriginalAnswered, OriginalFailed
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
-from les_hooks.wire import printable
+from les_hooks.wire import excerpt
 from les_hooks.wire_original import REPLY_LIMIT, OriginalReply, decode_original
 
 __all__ = ["is_refusal", "poll_original"]
@@ -33,7 +33,7 @@ async def poll_original(
                 reply = await _ask(session, address, own)
         except (aiohttp.ClientError, PeerError, OSError, TimeoutError) as error:
             report(OriginalFailed(address=address, refused=is_refusal(error)))
-            return printable(str(error)) or "did not answer in time"
+            return excerpt(str(error)) or "did not answer in time"
         if reply.ours:
             return "runs les-hooks now"
         if reply.address not in (None, address):

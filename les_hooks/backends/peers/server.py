@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
 from les_hooks.backends.peers.dialer import LINK_PATH
+from les_hooks.backends.peers.http_log import forward_to
 from les_hooks.backends.peers.link import CLOSE_SECONDS
 from les_hooks.backends.peers.settings import Settings
 from les_hooks.election.messages import OriginalAnswered, State
@@ -62,6 +63,7 @@ class Server:
         self._http = web.Server(
             self._answer,
             access_log=None,
+            logger=forward_to(log),
             keepalive_timeout=settings.timing.failure,
             lingering_time=0.0,
             max_line_size=_MOST_LINE,
@@ -154,7 +156,11 @@ class Server:
         ws = web.WebSocketResponse(timeout=CLOSE_SECONDS, autoping=False, compress=False, max_msg_size=wire.FRAME_LIMIT)
         if not ws.can_prepare(request).ok:
             return web.Response(status=426, text="this is where nodes of les-hooks link\n")
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except ConnectionError:
+            # It hung up before this node, which may have slept, came to answer. So nobody gets this either.
+            return web.Response(status=400, text="gone\n")
         await self._answers.link(ws, request.remote or "unknown")
         return ws
 

@@ -1,22 +1,21 @@
 """Tasks that belong to somebody: none is forgotten, and a bug in one is heard of. For this package only."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
-
-from les_hooks.failures import report_failure
 
 __all__ = ["Tasks"]
 
 
 class Tasks:
-    """The running tasks of one owner."""
+    """The running tasks of one owner; `on_broken` hears what one raises that should not have."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_broken: Callable[[BaseException], None]) -> None:
+        self._on_broken = on_broken
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run the work until it ends or is cancelled; what it raises goes to the loop's exception handler."""
+        """Run the work until it ends or is cancelled; what it raises goes to `on_broken`."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -32,4 +31,4 @@ class Tasks:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            report_failure("the backend", error)
+            self._on_broken(error)

@@ -16,10 +16,11 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from les_hooks.config import Duration
 from les_hooks.errors import PluginError
 from les_hooks.events import Event, EventKind
 from les_hooks.hookspecs import Context, hookimpl
-from les_hooks.processes import printable
+from les_hooks.text import plain
 from les_plugins.scripts import running
 from les_plugins.scripts.calling import call
 from les_plugins.scripts.folders import Entry, Verdict, discover, scripts_for
@@ -31,12 +32,12 @@ __all__ = ["ScriptsConfig"]
 class ScriptsConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`dir` and `timeout` (seconds, for each script) come from `[hooks]`; `path` is the PATH that scripts get.
 
-    `grace` seconds lie between TERM and KILL.
+    `grace` lies between TERM and KILL.
     """
 
     dir: str = "hooks.d"
     timeout: float = 30.0
-    grace: float = 5.0
+    grace: Duration = 5.0
     path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -131,7 +132,7 @@ def validate(ctx: Context) -> Sequence[str]:
     if not folder.exists():
         return [f"{folder}: there is no such folder, so no script runs; make it, or correct [hooks] dir"]
     return [
-        printable(f"{entry.path}: {entry.verdict}: {entry.reason}")
+        plain(f"{entry.path}: {entry.verdict}: {entry.reason}")
         for entry in discover(folder, os.geteuid())
         if entry.verdict in (Verdict.SKIPPED, Verdict.REFUSED)
     ]
@@ -158,7 +159,7 @@ def control(action: str, arguments: Mapping[str, object], ctx: Context) -> objec
                 if entry.verdict is Verdict.RUNS
             ]
         case _:
-            raise PluginError(ctx.name, f"knows the actions list and preview, not {printable(action)!r}")
+            raise PluginError(ctx.name, f"knows the actions list and preview, not {plain(action)!r}")
 
 
 def _event(arguments: Mapping[str, object], ctx: Context) -> Event:
@@ -172,7 +173,7 @@ def _listed(entry: Entry, record: Record) -> dict[str, object]:
     runs = [asdict(run) for run in record.runs.values() if run.path == str(entry.path)]
     return {
         "event": entry.event,
-        "path": printable(str(entry.path)),
+        "path": plain(str(entry.path)),
         "verdict": entry.verdict,
         "reason": entry.reason,
         "last_runs": runs,

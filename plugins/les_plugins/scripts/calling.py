@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from les_hooks.events import Event, EventKind
-from les_hooks.processes import printable
+from les_hooks.text import plain
 
 __all__ = ["ENDS_WITH_AUTHORITY", "Call", "call", "harmless"]
 
@@ -42,10 +42,10 @@ def harmless(event: Event) -> Event:
     Names and addresses are checked where they come in; scripts must not depend on that.
     """
     texts: dict[str, Any] = {
-        field: printable(value) for field in event.__struct_fields__ if type(value := getattr(event, field)) is str
+        field: plain(value) for field in event.__struct_fields__ if type(value := getattr(event, field)) is str
     }
     # A blank in a member would make two of it in LES_MEMBERS.
-    texts["members"] = tuple(printable(member).replace(" ", "") for member in event.members)
+    texts["members"] = tuple(plain(member).replace(" ", "") for member in event.members)
     return msgspec.structs.replace(event, **texts)
 
 

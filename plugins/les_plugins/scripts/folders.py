@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from les_hooks.events import EventKind
-from les_hooks.processes import printable
+from les_hooks.text import plain
 from les_plugins.scripts.trust import refusal
 
 __all__ = ["Entry", "Verdict", "discover", "judge", "scripts_for"]
@@ -87,7 +87,7 @@ def _look(folder: Path, event: EventKind | None, uid: int) -> list[Entry]:
                 reason = "is a link to nothing"
                 entries.append(Entry(path=folder / name, event=event, verdict=Verdict.SKIPPED, reason=reason))
         except OSError as error:
-            reason = printable(str(error))
+            reason = plain(str(error))
             entries.append(Entry(path=folder / name, event=event, verdict=Verdict.REFUSED, reason=reason))
     return entries
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from les_hooks.errors import PluginError
 from les_hooks.events import Event, EventKind
 from les_hooks.hookspecs import Context
-from les_hooks.processes import Command, Ending, Finished, printable
+from les_hooks.processes import Command, Ending, Finished
+from les_hooks.text import plain
 from les_plugins.scripts.calling import ENDS_WITH_AUTHORITY, call
 from les_plugins.scripts.folders import Entry, Verdict, judge, scripts_for
 from les_plugins.scripts.record import Record
@@ -75,7 +76,7 @@ async def _keep(entry: Entry, event: Event, ctx: Context, record: Record, sleep:
 def _runnable(kind: EventKind, ctx: Context, record: Record) -> list[Entry]:
     entries = scripts_for(kind, folder_of(ctx), os.geteuid())
     for entry in entries:
-        path = printable(str(entry.path))
+        path = plain(str(entry.path))
         if entry.verdict in (Verdict.SKIPPED, Verdict.REFUSED) and record.is_news(path, entry.reason):
             ctx.log.warning(f"script-{entry.verdict}", path=path, reason=entry.reason)
     return [entry for entry in entries if entry.verdict is Verdict.RUNS]

@@ -26,8 +26,12 @@ def _machine(clock: Clock) -> NotingMachine:
     return NotingMachine(identity=identity("127.0.0.1:4000"), timing=Timing(), term=0, newest=0.0, now=clock())
 
 
+def _fail(error: BaseException) -> None:
+    raise error
+
+
 def _driver(machine: NotingMachine, clock: Clock, done: list[object]) -> Driver:
-    return Driver(machine, clock=clock, carry_out=done.append, on_authority=done.append)
+    return Driver(machine, clock=clock, carry_out=done.append, on_authority=done.append, on_broken=_fail)
 
 
 async def test_what_is_told_while_effects_are_carried_out_waits_until_they_are() -> None:
@@ -46,7 +50,7 @@ async def test_what_is_told_while_effects_are_carried_out_waits_until_they_are()
             driver.tell(Saved(term=1))
 
     machine.script = script
-    driver = Driver(machine, clock=clock, carry_out=carry_out, on_authority=lambda _end: None)
+    driver = Driver(machine, clock=clock, carry_out=carry_out, on_authority=lambda _end: None, on_broken=_fail)
     driver.tell(Released())
     assert order == [Released(), first, second, Saved(term=1)]
 
@@ -148,3 +152,24 @@ async def test_leaving_twice_is_leaving_once() -> None:
     node = make_node(noting=True)
     async with running(node):
         await node.backend.leave(1.0)
+
+
+async def test_a_machine_that_fails_is_left_alone_and_reported() -> None:
+    """Its state is unknown then: nothing more is told to it, and whoever told it is not hit by the error."""
+    clock = Clock()
+    machine = _machine(clock)
+    told: list[Message] = []
+    reported: list[BaseException] = []
+
+    def script(message: Message) -> list[Effect]:
+        told.append(message)
+        raise ZeroDivisionError
+
+    machine.script = script
+    driver = Driver(
+        machine, clock=clock, carry_out=lambda _effect: None, on_authority=lambda _end: None, on_broken=reported.append
+    )
+    driver.tell(Released())
+    driver.tell(Released())
+    assert told == [Released()]
+    assert [type(error) for error in reported] == [ZeroDivisionError]

@@ -1,6 +1,7 @@
 """The port: what strangers, originals and operators with curl get from it."""
 
 import asyncio
+import contextlib
 import errno
 import json
 import socket
@@ -8,11 +9,17 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from les_hooks.backends.peers import server
 from les_hooks.election.messages import Introduced
 from les_hooks.errors import StartError
 from tests.backends.peers.fakes import Node, hello, make_node, peer_of, running, until
+
+UPGRADE = (
+    b"GET /les/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 async def _get(node: Node, path: str, **options: Any) -> tuple[int, str]:
@@ -154,3 +161,52 @@ async def test_an_address_of_another_host_says_what_to_do() -> None:
     with pytest.raises(StartError, match="no such address"):
         await node.backend.start()
     await node.backend.leave(1.0)
+
+
+BAD_REQUESTS = [
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"GET /state/\x1b[2J HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + b"X-Y: z\r\n" * 10_000 + b"\r\n",
+    b"GET /les/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("request_bytes", BAD_REQUESTS, ids=lambda data: repr(data[:20]))
+async def test_what_is_no_request_is_refused_and_is_one_line_in_our_log_and_none_elsewhere(
+    request_bytes: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The HTTP library logs in ways of its own, which would break up a log of JSON lines."""
+    node = make_node(noting=True)
+    with capture_logs() as logs:
+        async with running(node):
+            reader, writer = await asyncio.open_connection(*node.address.split(":"))
+            writer.write(request_bytes)
+            answer = b""
+            with contextlib.suppress(ConnectionError):
+                answer = await asyncio.wait_for(reader.read(), 5)
+            assert not answer or answer.startswith((b"HTTP/1.0 4", b"HTTP/1.1 4"))
+            assert b"\x1b" not in answer
+            writer.close()
+    assert {(log["event"], log["log_level"]) for log in logs} <= {("request-refused", "info")}
+    assert len(logs) <= 1
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []
+
+
+async def test_who_hangs_up_before_the_answer_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """As do all those that dialed a node while it was frozen."""
+    node = make_node(noting=True)
+    with capture_logs() as logs:
+        async with running(node):
+            host, _, port = node.address.rpartition(":")
+            for path in (b"/les/link", b"/state"):
+                with socket.create_connection((host, int(port))) as peer:
+                    peer.sendall(UPGRADE.replace(b"/les/link", path))
+            await asyncio.sleep(0.1)  # until the loop, which we have held up, has accepted and answered both
+            async with aiohttp.ClientSession() as session, session.get(f"http://{node.address}/ping") as answer:
+                assert answer.status == 200
+    assert logs == []
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []

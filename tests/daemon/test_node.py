@@ -1,0 +1,138 @@
+"""A node as users of the library have it: in this process, a cluster of one."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from les_hooks import ControlError, Event, EventKind, Node, Reason, load_config
+from les_hooks.daemon.state import StateStore
+from les_hooks.plugins import Registry
+from tests.backends.peers.fakes import free_port
+from tests.dispatch.stage import Offer, plugin
+
+
+class Watcher:
+    """A plugin that notes what it is called with, and fails when it is told to."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.fails = False
+
+    async def note(self, event: Event) -> None:
+        self.lines.append(f"{event.kind} {event.reason}")
+        if self.fails and event.kind is EventKind.ELECTED:
+            raise ValueError("no")
+
+    async def while_leader(self) -> None:
+        self.lines.append("work begins")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.lines.append("work ends")
+
+    def hooks(self) -> object:
+        return plugin(
+            on_elected=self.note, on_demoted=self.note, on_reasserted=self.note, while_leader=self.while_leader
+        )
+
+    async def until(self, line: str, times: int = 1) -> None:
+        async with asyncio.timeout(10):
+            while self.lines.count(line) < times:
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(folder: Path, watcher: Watcher, more: str = "") -> AsyncIterator[Node]:
+    registry = Registry([Offer("watcher", watcher.hooks()), Offer("scripts", plugin())])
+    port = free_port()
+    (folder / "les.toml").write_text(
+        f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "state"\n[cluster]\nseeds = ["127.0.0.1:{port}"]\n'
+        f'[timing]\nheartbeat = "50ms"\nfailure = "200ms"\nsettle = "50ms"\nhold = "200ms"\n[plugins.watcher]\n{more}'
+    )
+    config = load_config(folder / "les.toml", registry=registry)
+    log = structlog.wrap_logger(structlog.PrintLogger(), [LogCapture()])
+    async with Node(config, log=log, registry=registry, cleanup=()) as node:
+        yield node
+
+
+def trail(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "state" / "audit.jsonl").read_text().splitlines()]
+
+
+async def test_a_node_leads_alone_tells_its_story_and_leaves(tmp_path: Path) -> None:
+    watcher = Watcher()
+    async with running(tmp_path, watcher) as node:
+        assert watcher.lines == ["demoted startup"]  # before it has joined
+        await asyncio.wait_for(node.wait_elected(), 10)
+        assert node.is_leader
+        assert node.leader == node.config.node.advertise
+        await watcher.until("work begins")
+        story = node.events()
+    assert not node.is_leader
+    assert [f"{event.kind} {event.reason}" async for event in story] == [
+        "demoted startup",
+        "started startup",
+        "elected first",
+        "leader-changed first",
+        "stopping leaving",
+        "demoted leaving",
+    ]
+    assert watcher.lines == ["demoted startup", "elected first", "work begins", "work ends", "demoted leaving"]
+    assert trail(tmp_path)[-1]["action"] == "node.stopped"
+    await node.stop()  # again does no harm
+    with pytest.raises(ControlError, match="will lead no more"):
+        await node.wait_elected()
+
+
+async def test_a_reload_while_leading_applies_all_again(tmp_path: Path) -> None:
+    watcher = Watcher()
+    async with running(tmp_path, watcher) as node:
+        await watcher.until("work begins")
+        with (tmp_path / "les.toml").open("a") as file:
+            file.write('timeout = "3s"\n')
+        assert node.reload(load_config(tmp_path / "les.toml", registry=node.registry)) == ("plugins.watcher.timeout",)
+        await watcher.until("work begins", times=2)
+    assert watcher.lines[2:7] == [
+        "work begins",
+        "work ends",
+        "reasserted reload",
+        "work begins",
+        "work ends",
+    ]
+
+
+async def test_a_critical_plugin_that_fails_ends_the_leadership_and_the_next_try_waits_for_hold(tmp_path: Path) -> None:
+    watcher = Watcher()
+    watcher.fails = True
+    async with running(tmp_path, watcher, "critical = true\n"):
+        await watcher.until("demoted critical")
+        assert "work begins" not in watcher.lines
+        watcher.fails = False
+        await watcher.until("work begins")
+    terms = [r["term"] for r in trail(tmp_path) if r["action"] == "leader.elected"]
+    assert terms[:2] == [1, 2]
+
+
+async def test_a_node_whose_lanes_break_ends_by_itself_and_owes_a_cleanup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, Watcher()) as node:
+        await asyncio.wait_for(node.wait_elected(), 10)
+
+        def bug(_event: Event) -> None:
+            raise AssertionError("a bug")
+
+        monkeypatch.setattr(node.dispatcher, "_on_released", bug)
+        node.step_down(Reason.OPERATOR)
+        await asyncio.wait_for(node.wait_stopped(), 10)
+        assert str(node.broken) == "a bug"
+        assert not node.is_leader
+    with StateStore.open(tmp_path / "state", 0.0) as store:
+        assert store.crashed

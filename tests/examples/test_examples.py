@@ -1,0 +1,66 @@
+"""The examples are run as they are."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from les_hooks import load_config
+from tests.backends.peers.fakes import free_port
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@contextmanager
+def running(example: str, folder: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """The example with a cluster of one, and the address of its node."""
+    port = free_port()
+    (folder / "hooks.d").mkdir()
+    (folder / "les.toml").write_text(
+        f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "state"\n[cluster]\nseeds = ["127.0.0.1:{port}"]\n'
+    )
+    with (folder / "log").open("w") as log:
+        command = [sys.executable, str(EXAMPLES / example), "les.toml"]
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        yield process, f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def lines(process: "subprocess.Popen[str]", most: int) -> list[str]:
+    """What it prints first."""
+    assert process.stdout is not None
+    return [process.stdout.readline().rstrip() for _ in range(most)]
+
+
+@pytest.mark.timeout(30)
+def test_the_library_tells_events_and_acts_while_it_leads(tmp_path: Path) -> None:
+    with running("library.py", tmp_path) as (process, address):
+        told = lines(process, 5)
+    assert {line.split()[0] for line in told} == {"demoted", "started", "elected", "leader-changed", "leading"}
+    assert f"elected {address} first" in told, (tmp_path / "log").read_text()
+
+
+@pytest.mark.timeout(30)
+def test_leader_changed_is_called_with_the_leader(tmp_path: Path) -> None:
+    with running("leader_changed.py", tmp_path) as (process, address):
+        assert lines(process, 1) == [address], (tmp_path / "log").read_text()
+
+
+def test_the_three_nodes_differ_in_what_is_their_own_and_find_each_other() -> None:
+    files = sorted((EXAMPLES / "three-nodes").glob("*.toml"))
+    configs = [load_config(file) for file in files]
+    assert [config.node.name for config in configs] == [file.stem for file in files] == ["a", "b", "c"]
+    assert len({config.cluster for config in configs}) == 1
+    assert tuple(str(config.node.advertise) for config in configs) == tuple(map(str, configs[0].cluster.seeds))
+    assert {config.hooks for config in configs} == {configs[0].hooks}
+    texts = [file.read_text().splitlines() for file in files]
+    different = [first for first, *others in zip(*texts, strict=True) if any(other != first for other in others)]
+    assert len(different) == 3  # name, bind, and the comment that names the host
