@@ -12,7 +12,7 @@ def _apart(one: NetDaemon, other: NetDaemon) -> None:
     """Wait until both have noticed that there is no link between them, and for as long again."""
     until(lambda: one.direct(other) is False and other.direct(one) is False, "no link between the two")
     # That nothing follows can only be waited for: redials fail meanwhile, and others are asked again.
-    time.sleep(2 * FAILURE_SECONDS)
+    time.sleep(FAILURE_SECONDS)
 
 
 def _nothing_happened(four: Cluster) -> None:
