@@ -90,6 +90,6 @@ def _plugin(path: KeyPath, plugin: PluginConfig) -> Iterator[tuple[KeyPath, str]
     if plugin.config is not None:
         common = {(*path, field.encode_name) for field in msgspec.structs.fields(PluginKeys)}
         own = _fields(path, type(plugin.config), plugin.config)
-        yield from ((key, value) for key, value in own if key not in common and ".".join(key[1:]) not in GIVEN)
+        yield from ((key, value) for key, value in own if key not in common and dotted(key[1:]) not in GIVEN)
     else:
         yield from (((*path, key), toml_value(value)) for key, value in plugin.own.items())
