@@ -11,7 +11,7 @@ import msgspec
 from les_hooks.config.addresses import parse_name
 from les_hooks.config.check import REFUSED, Checker
 from les_hooks.config.derive import Values, derive
-from les_hooks.config.model import SECTIONS, Config, HooksConfig, PluginConfig, PluginKeys
+from les_hooks.config.model import GIVEN, SECTIONS, Config, HooksConfig, PluginConfig, PluginKeys
 from les_hooks.config.rules import check_rules
 from les_hooks.config.source import Flags, Source, find_source
 from les_hooks.config.toml_text import dotted, excerpt
@@ -107,6 +107,9 @@ def _read_plugins(checker: Checker, timeout: float | None, types: PluginTypes | 
     plugins: dict[str, PluginConfig] = {}
     for name, table in tables.items():
         own = {key: value for key, value in table.items() if key not in _COMMON}
+        for key in [key for key in own if f"{name}.{key}" in GIVEN]:
+            checker.unknown((_PLUGINS, name, key), _COMMON, elsewhere=GIVEN[f"{name}.{key}"])
+            del own[key]
         config = _own(checker, kinds[name], own, name) if name in kinds else None
         if not any(value is REFUSED for value in (*common[name].values(), config)) and timeout is not None:
             keys = {"timeout": timeout} | common[name]

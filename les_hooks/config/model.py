@@ -17,6 +17,7 @@ from les_hooks.config.written import Advertise, Derived, Duration, Interval, Lis
 from les_hooks.members import Address
 
 __all__ = [
+    "GIVEN",
     "SECTIONS",
     "ClusterConfig",
     "Config",
@@ -199,6 +200,9 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
         Path, Derived("`audit.jsonl` in `node.state_dir`"), Meta(description="The file of the audit trail.")
     ]
 
+
+GIVEN: Mapping[str, str] = MappingProxyType({"scripts.dir": "hooks"})
+"""Keys of plugins that stand in another table: `[hooks] dir` is that of `scripts`."""
 
 SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
     {

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 
 from les_hooks.config.check import find_written
-from les_hooks.config.model import SECTIONS, Config, PluginConfig, PluginKeys
+from les_hooks.config.model import GIVEN, SECTIONS, Config, PluginConfig, PluginKeys
 from les_hooks.config.toml_text import KeyPath, dotted, toml_value
 
 __all__ = ["LIVE", "Setting", "changes", "is_live", "restart_keys", "show", "written"]
@@ -90,6 +90,6 @@ def _plugin(path: KeyPath, plugin: PluginConfig) -> Iterator[tuple[KeyPath, str]
     if plugin.config is not None:
         common = {(*path, field.encode_name) for field in msgspec.structs.fields(PluginKeys)}
         own = _fields(path, type(plugin.config), plugin.config)
-        yield from ((key, value) for key, value in own if key not in common)
+        yield from ((key, value) for key, value in own if key not in common and dotted(key[1:]) not in GIVEN)
     else:
         yield from (((*path, key), toml_value(value)) for key, value in plugin.own.items())

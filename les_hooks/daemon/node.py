@@ -175,6 +175,8 @@ class Node:
         self.chronicle.tell(self.chronicle.narrator.startup())
         await self.dispatcher.drained(LAST_RESORT_SECONDS)
         await self.backend.join()
+        # Without this line, a node that waits for ever for somebody to join it would not say what for.
+        self.log.info("joining", address=config.node.advertise, seeds=list(config.cluster.seeds))
 
     def _make_hooks(self) -> None:
         """Load the plugins, and have their hooks called from now on."""

@@ -35,7 +35,7 @@ def test_a_daemon_whose_election_fails_ends_with_its_reason_and_is_cleaned_up_af
     argv = [sys.executable, "-c", BROKEN, "run", "-c", str(daemon.config)]
     result = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, cwd=daemon.folder)
     assert result.returncode == 1
-    assert '"part":"the election","error":"KeyError(\'a bug\')","event":"daemon-failed"' in result.stderr
+    assert '"error":"KeyError(\'a bug\')","event":"daemon-failed"' in result.stderr
     assert "fails_soon" in result.stderr
     until(lambda: seen.read_text().split() == ["startup", "crashed"], "the guard has cleaned up")
     assert daemon.les("cleanup", "--wait", "10").returncode == 0

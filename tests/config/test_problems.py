@@ -1,12 +1,14 @@
 """What can be wrong in `les.toml`: all of it is told at once, in the order of the file, in words that help."""
 
 from contextlib import suppress
+from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from les_hooks.config import SecurityConfig, key_help, show
+from les_hooks.config import SecurityConfig, key_help, load_config, show
 from les_hooks.errors import ConfigError
 from tests.config.conftest import Load, Problems
 
@@ -249,3 +251,16 @@ def test_any_text_is_a_configuration_or_a_config_error(load: Load, text: str) ->
 def test_any_bytes_are_a_configuration_or_a_config_error(load: Load, data: bytes) -> None:
     with suppress(ConfigError):
         assert show(load(data))
+
+
+def test_the_folder_of_scripts_is_no_key_of_their_plugin(tmp_path: Path) -> None:
+    """Two keys for one thing would leave open which one holds."""
+
+    class Table(msgspec.Struct):
+        dir: str = "hooks.d"
+
+    path = tmp_path / "les.toml"
+    path.write_text('[node]\nname = "a"\n[plugins.scripts]\ndir = "elsewhere"\n', encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, plugin_types=lambda names: dict.fromkeys(names, Table))
+    assert str(caught.value).endswith("les.toml:4:1: plugins.scripts.dir: unknown key; it belongs in [hooks]")
