@@ -59,6 +59,19 @@ def test_a_second_sigint_ends_it_at_once_and_the_guard_does_the_rest(alone: Daem
     until(lambda: seen.exists() and "crashed" in seen.read_text(), "the guard has cleaned up")
 
 
+def test_a_daemon_whose_log_nobody_reads_leads_on_and_ends_in_order(alone: Daemon) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, b"\n" * 4096):
+            pass
+    os.set_blocking(writer, True)
+    with open(reader, "rb"), open(writer, "wb") as log:
+        alone.start(log=log).wait(lambda status: status["role"] == "leader", "leads")
+        alone.signal(signal.SIGTERM)
+        assert alone.ended() == 0
+
+
 def test_sigterm_before_it_has_joined_ends_it_without_waiting_for_hooks(alone: Daemon) -> None:
     begun = alone.folder / "begun"
     alone.script("demoted", "10-slow", f'[ "$LES_REASON" = startup ] && touch {begun} && sleep 60; true')
