@@ -55,6 +55,12 @@ class Context(Protocol):
     def authority(self) -> float:
         """Seconds for which this node may still act as leader, 0.0 when it must not; ask right before you act."""
 
+    async def confirmed(self) -> bool:
+        """Wait, for a bounded time, until it is known whether this node may act as leader; then say so.
+
+        `authority` is 0.0 meanwhile, though this node may well go on leading: a clock jumped, say.
+        """
+
     def audit(self, action: str, outcome: str, **fields: object) -> None:
         """Leave a record: `action` is written as `plugin.<name>.<action>`, `outcome` is one of `audit.Outcome`."""
 

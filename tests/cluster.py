@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 from les_hooks.control.client import call
 from les_hooks.errors import ControlError
@@ -81,16 +81,16 @@ class Daemon:
             f"[cluster]\nseeds = [{listed}]\n{TIMING}{more}"
         )
 
-    def start(self, *flags: str, environ: Mapping[str, str] | None = None) -> Self:
-        """Start the process; its log goes to `log`."""
-        with self.log.open("ab") as log:
+    def start(self, *flags: str, environ: Mapping[str, str] | None = None, log: IO[bytes] | None = None) -> Self:
+        """Start the process; its log goes to the file `log`, if it is not to go elsewhere."""
+        with self.log.open("ab") if log is None else contextlib.nullcontext(log) as out:
             self.process = subprocess.Popen(
                 [*self.inside, sys.executable, "-m", "les_hooks", "run", "-c", str(self.config), *flags],
                 cwd=self.folder,
                 env={**os.environ, **(environ or {})},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=out,
+                stderr=out,
                 start_new_session=True,
             )
         return self

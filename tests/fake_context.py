@@ -1,5 +1,6 @@
 """A context for plugins under test: it runs programs for real, and remembers what was logged and audited."""
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,17 @@ __all__ = ["FakeContext", "an_event"]
 
 @dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
 class FakeContext:
-    """Implements `les_hooks.hookspecs.Context`; `seconds` is the authority that is left."""
+    """Implements `les_hooks.hookspecs.Context`; `seconds` is the authority that is left.
+
+    While `confirming` is not set, others are being asked: there is no authority, and who wants to know waits.
+    """
 
     config: Any
     name: str = "scripts"
     state_dir: Path = Path("/nonexistent")
     dry_run: bool = False
     seconds: float = 60.0
+    confirming: asyncio.Event | None = None
     runner: Runner = field(default_factory=lambda: Runner(None))
     audited: list[dict[str, Any]] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
@@ -42,7 +47,13 @@ class FakeContext:
 
     def authority(self) -> float:
         """As it was set."""
-        return self.seconds
+        return 0.0 if self.confirming is not None and not self.confirming.is_set() else self.seconds
+
+    async def confirmed(self) -> bool:
+        """Once nobody is being asked any more."""
+        if self.confirming is not None:
+            await self.confirming.wait()
+        return self.seconds > 0
 
     def audit(self, action: str, outcome: str, **fields: object) -> None:
         """Remember the record."""

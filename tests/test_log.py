@@ -1,6 +1,11 @@
 import errno
 import io
 import json
+import os
+import pty
+import socket
+import tty
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,6 +135,59 @@ def test_a_log_that_cannot_be_written_raises_nothing() -> None:
     log.info("after-close")
 
     make_log(LogFormat.JSON, stream=Full()).info("disk-full")
+
+
+def _terminal() -> tuple[int, int]:
+    reader, writer = pty.openpty()
+    tty.setraw(writer)
+    return reader, writer
+
+
+def _socket() -> tuple[int, int]:
+    reader, writer = socket.socketpair()
+    return reader.detach(), writer.detach()
+
+
+@pytest.mark.parametrize(("make", "others"), [(os.pipe, False), (os.pipe, True), (_terminal, False), (_socket, False)])
+def test_a_stream_that_nobody_reads_stops_nobody_and_what_is_lost_is_counted(
+    make: Callable[[], tuple[int, int]], others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = make()
+    os.set_blocking(reader, False)
+    with open(reader, "rb", 0) as reading, open(writer, "w") as stream:
+        with monkeypatch.context() as patch:
+            if others:  # they may write it, but not open it anew
+                patch.setattr(os, "open", _refuse)
+            log = make_log(LogFormat.JSON, stream=stream)
+        for number in range(300):
+            log.info("flood", number=number, text="x" * (10 if number % 2 else 6000))
+        seen = _drain(reading)
+        log.info("after")
+        seen += _drain(reading)
+    records = [json.loads(line) for line in seen.splitlines()]
+    flood = [record["number"] for record in records if record["event"] == "flood"]
+    assert flood == sorted(flood)
+    assert [record["event"] for record in records[-2:]] == ["log-dropped", "after"]
+    counts = [record["count"] for record in records if record["event"] == "log-dropped"]
+    assert 0 < sum(counts) == 300 - len(flood)
+    assert all(counts)
+
+
+def _refuse(*_: object) -> int:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def _drain(reading: io.FileIO) -> bytes:
+    return b"".join(iter(reading.read, None))
+
+
+def test_a_pipe_whose_reader_is_gone_raises_nothing() -> None:
+    reader, writer = os.pipe()
+    with open(writer, "w") as stream:
+        log = make_log(LogFormat.JSON, stream=stream)
+        os.close(reader)
+        log.info("into-the-void")
+        log.info("again")
 
 
 def test_a_stream_of_another_encoding_gets_escapes() -> None:

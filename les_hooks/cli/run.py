@@ -1,23 +1,32 @@
 """`les run`: one node, until it is told to stop."""
 
 import asyncio
+import os
 import sys
+import threading
 from typing import Any
 
 import click
+from structlog.typing import FilteringBoundLogger
 
 from les_hooks.cli.flags import arguments, config_flags, read_config
+from les_hooks.cli.group import exit_code
 from les_hooks.cli.supervisor import Supervisor
 from les_hooks.cli.target import Target, config_option
 from les_hooks.config import Config
 from les_hooks.control.client import call
 from les_hooks.daemon.systemd import ServiceManager
 from les_hooks.errors import ControlError, StartError
+from les_hooks.log import make_log
 from les_hooks.plugins import Registry
+from les_hooks.text import error_words
 
 __all__ = ["run"]
 
 _PROBE_SECONDS = 2.0
+
+# What left-overs get to end: each was told to before, and had its time then.
+_CLOSE_SECONDS = 1.0
 
 
 @click.command
@@ -42,8 +51,38 @@ def run(target: Target, /, **given: Any) -> None:
     _refuse_second(config)
     cleanup = (sys.executable, "-P", "-m", "les_hooks", "cleanup", *arguments(target, given))
     supervisor = Supervisor(config, read=read if target.file is not None else None, cleanup=cleanup, service=service)
-    with asyncio.Runner() as runner:
+    _run_to_the_end(supervisor, make_log(config.log.format, config.log.level))
+
+
+def _run_to_the_end(supervisor: Supervisor, log: FilteringBoundLogger) -> None:
+    """Run it, and end whatever a plugin left behind; what cannot be ended does not keep the process."""
+    runner = asyncio.Runner()
+    code, why = 0, ""
+    try:
         runner.run(supervisor.run())
+    except BaseException as error:
+        code, why = exit_code(error), error_words(error)
+        raise
+    finally:
+        # `close` waits for all tasks and for the threads of the loop, Python for all others; neither has a limit.
+        end = threading.Timer(_CLOSE_SECONDS, _end_at_once, (runner.get_loop(), log, code, why))
+        end.daemon = True
+        end.start()
+        runner.close()
+        if not _threads():
+            end.cancel()
+
+
+def _end_at_once(loop: asyncio.AbstractEventLoop, log: FilteringBoundLogger, code: int, why: str) -> None:
+    """End this process; all that must be written is, by now, and what is left is not ours."""
+    tasks = sorted(task.get_name() for task in asyncio.all_tasks(loop))
+    log.warning("ended-with-leftovers", tasks=tasks, threads=_threads(), error=why or None)
+    os._exit(code)
+
+
+def _threads() -> list[str]:
+    """The names of the threads that Python would wait for."""
+    return [one.name for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
 
 
 def _refuse_second(config: Config) -> None:

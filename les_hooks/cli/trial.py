@@ -79,6 +79,7 @@ async def try_scripts(
                     stdin=one.stdin.encode(),
                     # Work that lasts is tried until somebody ends it, or it ends by itself.
                     timeout=None if lasting else config.plugins["scripts"].timeout,
+                    grace=ctx.config.grace,
                     on_line=on_line,
                 )
             )

@@ -70,6 +70,12 @@ class Hooks:
         )
         self.plugins.deadlines = self.dispatcher.deadlines
 
+    def retire(self, config: Config, demotion: Callable[[], Event]) -> None:
+        """Demote the plugins that `apply` of this configuration will drop; whoever leads keeps nothing of theirs."""
+        gone = frozenset(self.plugins.contexts) - {name for name, plugin in config.plugins.items() if plugin.enabled}
+        if gone:
+            self.dispatcher.retire(gone, demotion())
+
     def apply(self, config: Config, audit: Audit | None = None) -> None:
         """Have exactly the plugins of this configuration loaded; `audit` hears which are new, and which failed."""
         before = frozenset(self.plugins.contexts)

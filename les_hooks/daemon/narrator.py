@@ -44,6 +44,8 @@ class Narrator:
         self._leading = False
         self._leader: Address | None = None
         self._previous: Address | None = None
+        # The demotion may have overtaken what was told of this node as the leader, so that nobody heard it.
+        self._unheard = False
         self._members: set[Address] = set()
         self._past = past
         self._known = set(past.members)
@@ -66,6 +68,10 @@ class Narrator:
         """The demotion that a daemon that died still owes."""
         return self._event(EventKind.DEMOTED, Reason.CRASHED)
 
+    def retired(self) -> Event:
+        """The demotion of plugins that are switched off, whatever this node is."""
+        return self._event(EventKind.DEMOTED, Reason.RELOAD)
+
     def again(self, reason: Reason) -> Event:
         """What stands is told again: that this node leads, or whom it accepts."""
         kind = EventKind.REASSERTED if self._leading else EventKind.LEADER_CHANGED
@@ -78,7 +84,7 @@ class Narrator:
         before, self._view = self._view, view
         events = []
         if self._leading and not view.leading:
-            self._leading = False
+            self._leading, self._unheard = False, True
             events.append(self._event(EventKind.DEMOTED, view.reason))
         # A healed partition may bring a leader of a lower term, until that one has taken a new one.
         term, self._term = self._term, max(self._term, view.term)
@@ -113,11 +119,12 @@ class Narrator:
         told = self._leader if self._leader is not None else self._past.leader
         if view.leader is None and (told is None or not view.leaderless):
             return
-        if view.leader is not None and view.leader == self._leader:
+        if view.leader is not None and view.leader == self._leader and not (view.leading and self._unheard):
             return
         repeats = (view.leader, view.term) == (self._past.leader, self._past.term)
-        self._past = Past()
-        self._previous = Address(told) if told is not None and told != view.leader else None
+        self._past, self._unheard = Past(), False
+        if told != view.leader:
+            self._previous = Address(told) if told is not None else None
         self._leader = view.leader
         yield self._event(EventKind.LEADER_CHANGED, view.reason, replay=repeats)
 

@@ -128,6 +128,7 @@ class Node:
         self.config, self.configured_at = config, time.time()
         self._threshold.level = config.log.level
         self.backend.set_seeds(tuple(config.cluster.seeds))
+        self.hooks.retire(config, self.chronicle.narrator.retired)
         self.hooks.apply(config, self.audit)
         self.audit.record(Action.CONFIG_RELOADED, changed=changed)
         self.chronicle.repeat(Reason.RELOAD)

@@ -119,7 +119,7 @@ def _begin(implementation: Implementation, arguments: dict[str, object]) -> _Wor
     exception: SystemExit must not reach the loop, which would stop for it.
     """
     if inspect.iscoroutinefunction(implementation.function):
-        return asyncio.ensure_future(_guarded(implementation, arguments))
+        return asyncio.create_task(_guarded(implementation, arguments), name=f"hook-{implementation.plugin}")
     return _in_thread(implementation, arguments)
 
 

@@ -64,6 +64,10 @@ class PluginContext:
         """Seconds for which this node may still act as leader."""
         return self.leading.left()
 
+    async def confirmed(self) -> bool:
+        """Wait, for a bounded time, until it is known whether this node may act as leader; then say so."""
+        return await self.leading.confirmed()
+
     def audit(self, action: str, outcome: str, **fields: object) -> None:
         """Leave a record of the plugin's own."""
         self.record(f"plugin.{self.name}.{action}", outcome, **fields)

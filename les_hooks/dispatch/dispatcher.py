@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
@@ -44,6 +44,7 @@ class _Step:
     found: Implementation
     context: PluginContext
     settings: PluginSettings
+    deadline: Implementation | None
 
     def arguments(self, event: Event) -> dict[str, object]:
         """What the hook is called with."""
@@ -85,6 +86,7 @@ class Dispatcher:
         self._lanes = {name: Lane(self._handle, self._drop) for name in LaneName}
         self._tenure = Tenure(self._caller, log, record, authority, self._look)
         self._workers: list[asyncio.Task[None]] = []
+        self._retiring: dict[str, list[_Step]] = {}
 
     def configure(self, contexts: Mapping[str, PluginContext], settings: Mapping[str, PluginSettings]) -> None:
         """Take the contexts and settings of the loaded plugins, by name; events whose turn has begun keep theirs."""
@@ -101,6 +103,14 @@ class Dispatcher:
         if event.kind is EventKind.DEMOTED:
             self._tenure.overtake()
         self._lanes[event.kind.lane].put(event)
+
+    def retire(self, plugins: Collection[str], event: Event) -> None:
+        """Queue a demotion of these plugins alone, which are about to be unloaded; the node goes on as it is.
+
+        It overtakes nothing: what waits is still true for the others.
+        """
+        self._retiring[event.id] = [step for step in self._steps(event.kind) if step.found.plugin in plugins]
+        self._lanes[event.kind.lane].append(event)
 
     async def drained(self, timeout: float) -> bool:
         """Wait until both lanes are empty, at most `timeout` seconds; returns whether they are."""
@@ -148,14 +158,15 @@ class Dispatcher:
         if event.kind is EventKind.DEMOTED or _begins(event):
             await self._tenure.end()
         failed = False
-        for step in self._steps(event.kind):
+        retiring = self._retiring.pop(event.id, None)
+        for step in self._steps(event.kind) if retiring is None else retiring:
             result = await self._take(turn, step)
             self._finish(event, step.found.plugin, result)
             if event.kind is EventKind.ELECTED and step.settings.critical and not failed:
                 failed = result.outcome in _UNSUCCESSFUL
                 if failed:
                     self._on_critical(step.found.plugin)
-        if event.kind is EventKind.DEMOTED:
+        if event.kind is EventKind.DEMOTED and retiring is None:
             self._on_released(event)
         elif _begins(event) and not (failed or turn.over):
             steps = self._steps(EventKind.WHILE_LEADER)
@@ -164,7 +175,12 @@ class Dispatcher:
     def _steps(self, kind: EventKind) -> list[_Step]:
         """The plugins' parts, in their order. Who is loaded but not configured yet waits for the reload to end."""
         return [
-            _Step(found=found, context=self._contexts[found.plugin], settings=self._settings[found.plugin])
+            _Step(
+                found=found,
+                context=self._contexts[found.plugin],
+                settings=self._settings[found.plugin],
+                deadline=self._registry.implementation(found.plugin, "deadline"),
+            )
             for found in self._registry.implementations(kind.hook)
             if found.plugin in self._contexts
         ]
@@ -179,7 +195,7 @@ class Dispatcher:
 
     async def _limit(self, turn: Turn, step: _Step) -> float:
         """Seconds that the plugin may take for the event."""
-        found = self._registry.implementation(step.found.plugin, "deadline")
+        found = step.deadline
         if found is None or turn.over:
             return step.settings.timeout
         arguments = found.bind(event=turn.event, ctx=step.context)

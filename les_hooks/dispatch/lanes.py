@@ -70,6 +70,10 @@ class Lane:
         """Queue the event; a demotion first clears its way."""
         if event.kind is EventKind.DEMOTED:
             self._overtake()
+        self.append(event)
+
+    def append(self, event: Event) -> None:
+        """Queue the event behind all others, which a demotion would overtake."""
         if self._closed or (event.kind in _NEWS and len(self._waiting) >= _MOST_WAITING):
             self._drop(event, DROPPED)
             return

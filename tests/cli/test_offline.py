@@ -126,6 +126,15 @@ def test_hooks_run_runs_the_scripts_with_a_sample_event(node: Daemon) -> None:
     assert sorted(run["output"]) == [["stderr", "oops"], ["stdout", "hello 1 operator 1"]]
 
 
+def test_hooks_run_gives_a_script_no_more_grace_than_the_daemon_would(node: Daemon) -> None:
+    node.script("elected", "20-deaf", "trap '' TERM; sleep 60 & sleep 60; sleep 60")
+    node.config.write_text(node.config.read_text() + '[plugins.scripts]\ntimeout = "100ms"\ngrace = "100ms"\n')
+    result = Les(node.config)("hooks", "run", "elected", "--script", "20-deaf", "--json")
+    (run,) = json.loads(result.stdout)
+    assert run["outcome"] == "timeout"
+    assert run["duration_ms"] < 4000
+
+
 def test_hooks_run_fails_with_a_script_that_fails_and_runs_one_alone_when_asked(node: Daemon) -> None:
     node.script("elected", "20-fails", "exit 3")
     result = Les(node.config)("hooks", "run", "elected")

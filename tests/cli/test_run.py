@@ -59,6 +59,19 @@ def test_a_second_sigint_ends_it_at_once_and_the_guard_does_the_rest(alone: Daem
     until(lambda: seen.exists() and "crashed" in seen.read_text(), "the guard has cleaned up")
 
 
+def test_a_daemon_whose_log_nobody_reads_leads_on_and_ends_in_order(alone: Daemon) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, b"\n" * 4096):
+            pass
+    os.set_blocking(writer, True)
+    with open(reader, "rb"), open(writer, "wb") as log:
+        alone.start(log=log).wait(lambda status: status["role"] == "leader", "leads")
+        alone.signal(signal.SIGTERM)
+        assert alone.ended() == 0
+
+
 def test_sigterm_before_it_has_joined_ends_it_without_waiting_for_hooks(alone: Daemon) -> None:
     begun = alone.folder / "begun"
     alone.script("demoted", "10-slow", f'[ "$LES_REASON" = startup ] && touch {begun} && sleep 60; true')
@@ -66,6 +79,50 @@ def test_sigterm_before_it_has_joined_ends_it_without_waiting_for_hooks(alone: D
     until(begun.exists, "the startup demotion has begun")
     alone.signal(signal.SIGTERM)
     assert alone.ended() == 0
+
+
+STUBBORN = """
+import asyncio, sys, threading, time
+from les_hooks.cli import main
+from les_hooks.cli.supervisor import Supervisor
+
+what, run = sys.argv.pop(1), Supervisor.run
+
+async def deaf():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+async def stubborn(self):
+    match what:
+        case "task":
+            self.left = asyncio.create_task(deaf(), name="left-over")
+        case "look-up":
+            self.left = asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)
+        case "thread":
+            threading.Thread(target=time.sleep, args=(60,), name="left-over").start()
+    await run(self)
+
+Supervisor.run = stubborn
+main()
+"""
+
+
+@pytest.mark.parametrize(("what", "named"), [("task", "left-over"), ("look-up", "asyncio_0"), ("thread", "left-over")])
+def test_what_a_plugin_left_behind_does_not_keep_the_process(alone: Daemon, what: str, named: str) -> None:
+    argv = [sys.executable, "-c", STUBBORN, what, "run", "-c", str(alone.config)]
+    with alone.log.open("ab") as log:
+        alone.process = subprocess.Popen(argv, cwd=alone.folder, stderr=log)
+    alone.wait_settled()
+    alone.signal(signal.SIGTERM)
+    assert alone.ended() == 0
+    left = json.loads(alone.said().splitlines()[-1])
+    assert left["event"] == "ended-with-leftovers"
+    assert named in left["tasks"] + left["threads"]
+    assert _trail(alone)[-1]["action"] == "node.stopped"
+    assert alone.les("cleanup").stdout == "nothing to clean up: the daemon ended in order\n"
 
 
 # -- flags -------------------------------------------------------------------------------------------------------------

@@ -108,6 +108,21 @@ async def test_a_reload_while_leading_applies_all_again(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_plugin_that_a_reload_switches_off_is_demoted_while_the_node_leads_on(tmp_path: Path) -> None:
+    watcher = Watcher()
+    async with running(tmp_path, watcher) as node:
+        await watcher.until("work begins")
+        with (tmp_path / "les.toml").open("a") as file:
+            file.write("enabled = false\n")
+        node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
+        assert "watcher" not in node.registry.loaded
+        await watcher.until("demoted reload")
+        assert node.is_leader
+    assert watcher.lines[2:] == ["work begins", "work ends", "demoted reload"]
+    (record,) = [r for r in trail(tmp_path) if r["action"] == "hook.finished" and r["event"] == "demoted"][1:]
+    assert (record["plugin"], record["outcome"]) == ("watcher", "success")
+
+
 async def test_a_critical_plugin_that_fails_ends_the_leadership_and_the_next_try_waits_for_hold(tmp_path: Path) -> None:
     watcher = Watcher()
     watcher.fails = True

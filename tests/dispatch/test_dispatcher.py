@@ -11,6 +11,7 @@ import pytest
 from les_hooks.events import Event, EventKind, Reason
 from les_hooks.hookspecs import Context
 from tests.dispatch.stage import Stage, plugin, staged
+from tests.telling import an_event
 from tests.virtual import virtual
 
 
@@ -364,6 +365,36 @@ async def test_demoted_work_that_hangs_delays_the_next_elected_until_its_limit_o
     assert [r["event_id"] for r in stage.records] == [demoted.id, elected.id]
     assert stage.outcomes(demoted) == ["timeout"]
     assert stage.released == [demoted]
+
+
+@virtual()
+async def test_a_plugin_that_retires_is_demoted_alone_with_its_own_deadline_and_overtakes_nothing() -> None:
+    stays, goes = Note(seconds=1), Note(seconds=50)
+
+    async def deadline(event: Event) -> float:
+        return 60.0
+
+    kinds = {EventKind(kind).hook: goes._hook for kind in ("elected", "demoted", "reasserted")}
+    async with staged(stays.hooks("elected", "demoted", "leader-changed"), plugin(**kinds, deadline=deadline)) as stage:
+        elected, changed = stage.tell("elected"), stage.tell("leader-changed")
+        retired = an_event("demoted", reason=Reason.RELOAD)
+        stage.dispatcher.retire({"b"}, retired)
+        stage.registry.load(["a"])
+        reasserted, demoted = stage.tell("reasserted"), an_event("demoted")
+        await stage.settle()
+        assert stage.released == []
+        stage.dispatcher.submit(demoted)
+        await stage.settle()
+        assert stage.released == [demoted]
+    ended = [(r["event_id"], r["plugin"], str(r["outcome"])) for r in stage.records]
+    assert ended == [
+        (elected.id, "a", "success"),
+        (changed.id, "a", "success"),
+        (retired.id, "b", "success"),
+        (demoted.id, "a", "success"),
+    ]
+    assert reasserted.id not in {event_id for event_id, _, _ in ended}
+    assert goes.lines == ["demoted begins", "demoted ends"]
 
 
 # -- authority ---------------------------------------------------------------------------------------------------------

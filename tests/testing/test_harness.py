@@ -132,6 +132,26 @@ def test_authority_is_what_the_test_says_and_runs_out(les_harness: Harness) -> N
     assert (outcome.outcome, outcome.error) == ("superseded", "no authority to act as leader")
 
 
+class Asking:
+    """A plugin that asks before it acts."""
+
+    def __init__(self) -> None:
+        self.answers: list[bool] = []
+
+    @hookimpl
+    async def on_leader_changed(self, ctx: Context) -> None:
+        self.answers.append(await ctx.confirmed())
+
+
+def test_a_plugin_may_wait_for_the_word_that_it_may_act(les_harness: Harness) -> None:
+    asking = Asking()
+    les_harness.load(asking, name="asking")
+    les_harness.fire("leader-changed")
+    les_harness.authority = 0.0
+    les_harness.fire("leader-changed")
+    assert asking.answers == [True, False]
+
+
 def test_time_passes_when_the_test_says_so(les_harness: Harness) -> None:
     les_harness.load(Vip(), {"interface": "eth0", "pause": "1h"}, name="slow")
     begun = les_harness.now

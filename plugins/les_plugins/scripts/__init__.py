@@ -12,11 +12,13 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Annotated
 from weakref import WeakKeyDictionary
 
 import msgspec
 
-from les_hooks.config import Duration
+from les_hooks.config import Written
+from les_hooks.config.durations import DURATION_PATTERN, format_duration, parse_duration
 from les_hooks.errors import PluginError
 from les_hooks.events import Event, EventKind
 from les_hooks.hookspecs import Context, hookimpl
@@ -29,15 +31,32 @@ from les_plugins.scripts.record import Record
 __all__ = ["ScriptsConfig"]
 
 
+# What an end takes elsewhere is made for this: the guard's own limit, and what a cancelled hook gets to wind up.
+_LONGEST_GRACE_SECONDS = 5.0
+
+
+def _parse_grace(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds > _LONGEST_GRACE_SECONDS:
+        raise ValueError(f'is too long; "{_LONGEST_GRACE_SECONDS:g}s" is the most, so that a take-over need not wait')
+    return seconds
+
+
+Grace = Annotated[
+    float,
+    Written(what="a duration", example="5s", pattern=DURATION_PATTERN, parse=_parse_grace, write=format_duration),
+]
+
+
 class ScriptsConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`dir` and `timeout` (seconds, for each script) come from `[hooks]`; `path` is the PATH that scripts get.
 
-    `grace` lies between TERM and KILL.
+    `grace` lies between TERM and KILL; 5 seconds at most.
     """
 
     dir: str = "hooks.d"
     timeout: float = 30.0
-    grace: Duration = 5.0
+    grace: Grace = 5.0
     path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

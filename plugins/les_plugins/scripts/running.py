@@ -43,7 +43,7 @@ async def tell(event: Event, ctx: Context, record: Record) -> None:
     """Run all scripts of the event, in order. Raises PluginError at the end, naming those that failed."""
     failed = []
     for entry in _runnable(event.kind, ctx, record):
-        if event.kind in ENDS_WITH_AUTHORITY and ctx.authority() <= 0:
+        if event.kind in ENDS_WITH_AUTHORITY and not await ctx.confirmed():
             _end(entry.path, event, ctx, record, Finished(ending=Ending.SUPERSEDED, seconds=0.0, error="no-authority"))
             continue
         finished = await _run(entry, event, ctx, record, timeout=ctx.config.timeout)
@@ -65,7 +65,7 @@ async def keep_all(event: Event, ctx: Context, record: Record, sleep: Sleep = as
 async def _keep(entry: Entry, event: Event, ctx: Context, record: Record, sleep: Sleep) -> None:
     delay = _FIRST_DELAY_SECONDS
     while True:
-        if ctx.authority() > 0:
+        if await ctx.confirmed():
             finished = await _run(entry, event, ctx, record, timeout=None)
             if finished is not None and finished.seconds >= _STEADY_SECONDS:
                 delay = _FIRST_DELAY_SECONDS

@@ -1,13 +1,15 @@
 """What the plugin tells an operator: complaints, status, lists and previews."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 import les_plugins.scripts as plugin
-from les_hooks.errors import PluginError
+from les_hooks.config import load_plugin_table
+from les_hooks.errors import ConfigError, PluginError
 from les_hooks.events import EventKind
 from les_hooks.processes import Ending, Finished
 from les_plugins.scripts import ScriptsConfig
@@ -35,6 +37,15 @@ def test_check_complains_about_a_folder_that_is_not_there(hooks: HooksDir) -> No
     ctx = FakeContext(config=ScriptsConfig(dir=str(hooks.path / "gone")))
     (complaint,) = plugin.validate(ctx)
     assert "there is no such folder" in complaint
+
+
+def test_the_grace_is_five_seconds_at_most(tmp_path: Path) -> None:
+    """The guard and a cancelled hook give no more: what is above would not be honoured."""
+    table = load_plugin_table("scripts", {"grace": "5s"}, ScriptsConfig, base=tmp_path)
+    assert isinstance(table.config, ScriptsConfig)
+    assert table.config.grace == 5.0
+    with pytest.raises(ConfigError, match=r'plugins\.scripts\.grace: "6s" is too long; "5s" is the most'):
+        load_plugin_table("scripts", {"grace": "6s"}, ScriptsConfig, base=tmp_path)
 
 
 async def test_status_tells_the_last_run_of_each_script_of_this_node_alone(hooks: HooksDir, ctx: FakeContext) -> None:

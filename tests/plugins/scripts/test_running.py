@@ -162,6 +162,23 @@ async def test_without_authority_no_leaders_script_starts(hooks: HooksDir, ctx: 
     assert hooks.noted() == ["x"]
 
 
+@pytest.mark.parametrize("kind", [EventKind.ELECTED, EventKind.REASSERTED, EventKind.WHILE_LEADER])
+async def test_a_leader_that_asks_the_others_waits_and_skips_no_script(
+    hooks: HooksDir, ctx: FakeContext, kind: EventKind
+) -> None:
+    hooks.add(f"{kind}.d/x", "echo x >> $OUT; sleep 0.05")
+    hooks.add(f"{kind}.d/y", "echo y >> $OUT; sleep 0.05")
+    ctx.confirming = asyncio.Event()
+    task = asyncio.create_task(getattr(plugin, kind.hook)(an_event(kind), ctx))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert (ctx.commands, ctx.audited) == ([], [])
+    ctx.confirming.set()
+    assert sorted(await until_noted(hooks, 2)) == ["x", "y"]
+    task.cancel()
+    await asyncio.wait({task})
+
+
 async def test_only_a_leaders_work_ends_with_authority(hooks: HooksDir, ctx: FakeContext) -> None:
     hooks.add("x")
     for kind in (EventKind.ELECTED, EventKind.REASSERTED, EventKind.DEMOTED, EventKind.LEADER_CHANGED):
