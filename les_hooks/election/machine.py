@@ -148,6 +148,7 @@ class Machine:
         self._pulse.beat(now.boottime, lateness)
         self._roster.forget_graves(now.boottime)
         self._effects += self._teller.pulse(now.boottime)
+        self._terms.retry()
         return self._intake.doubt_the_silent(now)
 
     def _ask_for_confirmation(self, now: Instant) -> None:
@@ -169,6 +170,7 @@ class Machine:
             case Saved(term=term):
                 self._terms.saved(term)
             case SaveFailed(term=term):
+                self._terms.unsaved()
                 if term == self._terms.proposal:
                     self._resign(Reason.UNSAVED, now)
             case StepDown(reason=reason):

@@ -13,6 +13,7 @@ from les_hooks.election.messages import (
     OriginalFailed,
     Relayed,
     Released,
+    Saved,
     SaveFailed,
     SeedIsSelf,
     StepDown,
@@ -545,6 +546,22 @@ def test_rule_11_a_term_that_was_saved_for_an_older_proposal_is_not_used() -> No
     lone.disk = True
     lone.give(SaveFailed(term=1))
     assert lone.machine.role is Role.CANDIDATE
+
+
+def test_rule_11_what_the_disk_failed_to_write_is_written_again_with_the_next_heartbeat() -> None:
+    lone = Lone(disk=False)
+    lone.seeds("a:1")
+    lone.join("a:1", term=7)
+    [save] = [effect for effect in lone.effects if isinstance(effect, Save)]
+    assert save.term == 7
+    for _ in range(2):
+        assert lone.give(SaveFailed(term=7)) == []
+        lone.tick(lone.machine.next_deadline() - lone.now)
+        assert save in lone.effects
+    lone.give(Saved(term=7))
+    lone.history.clear()
+    lone.live(2, "a:1")
+    assert save not in lone.history
 
 
 def test_rule_11_terms_rise_over_leaders_and_restarts_of_all() -> None:
