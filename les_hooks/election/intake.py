@@ -85,16 +85,18 @@ class Intake:
         return bool(lost)
 
     def doubt_the_silent(self, now: Instant) -> bool:
-        """Ask up to three others about every member that has gone silent; returns whether one is newly suspected."""
+        """Ask up to three others about every member that has gone silent, and wait no longer for the late ones.
+
+        Returns whether one is newly suspected, or nobody is waited for any more.
+        """
         suspected = self.roster.suspect(now.boottime)
         for address in self.roster.to_ask_about(now.boottime):
             question = Ask(address=address, boot=self.roster.peers[address].state.boot)
             self.effects += [Send(address=other, frame=question) for other in self._witnesses(address)]
         for address in self.roster.hung(now.boottime):
             self.roster.unlink(address)
-            self.pulse.awaited.pop(address, None)
             self.effects += self.contacts.redial(address)
-        return suspected
+        return self.pulse.give_up(now.boottime) or suspected
 
     def _witnesses(self, silent: Address) -> list[Address]:
         """Whom to ask about a silent member: those that said last that they hear it come first."""
@@ -129,8 +131,7 @@ class Intake:
 
     def _hear_life(self, sender: Address, link: Link, frame: Beat | Tell, now: Instant) -> bool:
         recovered = self.roster.hear(sender, frame.seq, frame.ack, now.boottime)
-        self.pulse.answered(sender, link.acked)
-        return recovered
+        return self.pulse.answered(sender, link.acked) or recovered
 
     def _hear_tell(self, sender: Address, link: Link, tell: Tell, now: Instant) -> bool:
         if tell.state.address != sender or tell.state.boot != link.boot:
@@ -186,8 +187,7 @@ class Intake:
         self._supersede(address, boot, now)
         self.roster.links[address] = Link(boot, since=now.boottime)
         self.effects.append(self.teller.introduce(address, now.boottime))
-        if address in self.pulse.awaited:
-            self.pulse.awaited[address] = self.roster.links[address].sent
+        self.pulse.relinked(address, self.roster.links[address].sent)
 
     def _supersede(self, address: Address, boot: Boot, now: Instant) -> None:
         """Another process than the one that is known answers at this address: the known one is gone."""
