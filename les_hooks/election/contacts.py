@@ -20,7 +20,8 @@ class Contacts:
     """The addresses that are dialed, and how far the first round of seeds has got.
 
     `known`: the seeds were looked up; `complete`: the configuration names some, and each has its address. `untried`
-    were never tried to the end. `heard_at` is the boottime at which another member was first heard.
+    were never tried to the end. `selves` are the seeds behind which this very process answered last; where an address
+    moves from host to host, it is another tomorrow. `heard_at` is the boottime at which another member was first heard.
     """
 
     me: Address
@@ -35,30 +36,36 @@ class Contacts:
 
     def set_seeds(self, seeds: frozenset[Address], unresolved: int, *, configured: bool) -> list[Effect]:
         """Take the seeds' present addresses; those that are no seeds any more are dropped by `tidy`."""
-        self.seeds = seeds - self.selves - {self.me}
+        self.seeds = seeds - {self.me}
+        self.selves &= self.seeds
         self.known = True
         self.complete = configured and not unresolved
         return [effect for seed in sorted(self.seeds) for effect in self.want(seed)]
 
     @property
     def alone(self) -> bool:
-        """Whether this node is a cluster of one: there are seeds, and all of them are itself."""
-        return self.complete and not self.seeds
+        """Whether this node is a cluster of one: there are seeds, and all of them are itself at present."""
+        return self.complete and self.seeds <= self.selves
 
     def tried(self, address: Address) -> None:
         """An attempt at the address has ended, either way."""
         self.untried.discard(address)
 
-    def is_self(self, address: Address) -> list[Effect]:
-        """The address leads back to this node."""
-        self.selves.add(address)
-        self.seeds -= {address}
+    def answered(self, address: Address) -> None:
+        """Another process answered at the address."""
         self.tried(address)
+        self.selves.discard(address)
+
+    def is_self(self, address: Address) -> list[Effect]:
+        """The address leads back to this node at present; a seed is tried on for ever."""
+        self.tried(address)
+        if address in self.seeds:
+            self.selves.add(address)
         return self.unwant(address)
 
     def want(self, address: Address) -> list[Effect]:
         """Try to reach the address from now on."""
-        if address in self.wanted or address in self.selves or address == self.me:
+        if address in self.wanted or address == self.me:
             return []
         if len(self.wanted) >= _MOST_CONTACTS and address not in self.seeds:
             return []

@@ -174,7 +174,7 @@ class Intake:
         self.effects += self.contacts.want(address)
         for reached in (up.dialed, address):
             if reached is not None:
-                self.contacts.tried(reached)
+                self.contacts.answered(reached)
         if address == self.identity.address:
             self.effects.append(Drop(address=address))  # another node that was given our address
             return
@@ -226,7 +226,7 @@ class Intake:
         if address == self.identity.address:
             return
         self.effects += self.contacts.want(address)
-        self.contacts.tried(address)
+        self.contacts.answered(address)
         known = self.roster.peers.get(address)
         state = _state_of(answer, known.state if known is not None else None)
         self._supersede(address, state.boot, now)

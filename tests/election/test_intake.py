@@ -172,15 +172,34 @@ def test_a_seed_that_is_no_seed_any_more_is_dropped_unless_it_is_a_member() -> N
     assert lone.dialed() == ["c:1"]
 
 
-def test_an_address_that_leads_back_here_is_never_dialed_again() -> None:
+def test_a_seed_that_leads_back_here_is_dialed_on_and_introduced_to_nobody() -> None:
     lone = Lone()
     lone.seeds("a:1", "alias:1")
     lone.give(SeedIsSelf(address=Address("alias:1")))
-    assert lone.dropped() == ["alias:1"]
+    assert lone.dropped() == []
     lone.give(Introduced(address=Address("alias:1")))
-    lone.give(Introduced(address=ME))
-    lone.seeds("a:1", "alias:1")
     assert lone.dialed() == []
+    lone.give(Introduced(address=ME))
+    assert lone.dialed() == []
+    lone.seeds("a:1")
+    assert lone.dropped() == ["alias:1"]
+
+
+def test_what_is_no_seed_and_leads_back_here_is_left_alone_and_forgotten() -> None:
+    """Otherwise who asks for our state in the name of every address of this host would fill our memory."""
+    lone = Lone()
+    lone.seeds("a:1", "alias:1")
+    for number in range(1, 100):
+        address = Address(f"127.0.0.{number}:1")
+        lone.give(Introduced(address=address))
+        assert lone.dialed() == [address]
+        lone.give(SeedIsSelf(address=address))
+        assert lone.dropped() == [address]
+    lone.give(SeedIsSelf(address=Address("alias:1")))
+    assert lone.machine._contacts.selves == {"alias:1"}
+    lone.seeds("a:1", "127.0.0.1:1")
+    assert lone.machine._contacts.selves == set()
+    assert lone.dialed() == ["127.0.0.1:1"]
 
 
 def test_no_list_of_members_makes_a_node_dial_without_end() -> None:

@@ -108,6 +108,23 @@ def test_rule_03_seeds_are_retried_for_ever() -> None:
     assert world.members_of("a") == "ab"
 
 
+def test_rule_03_a_seed_that_was_this_node_and_moves_to_another_is_somebody_else_again() -> None:
+    """An address that the leader carries, for example: whoever restarts beside it must find the new leader there."""
+    for answer in ("ours", "an original"):
+        lone = Lone()
+        lone.seeds("vip:1", unresolved=1)
+        lone.give(SeedIsSelf(address=Address("vip:1")))
+        assert lone.dropped() == []
+        if answer == "ours":
+            lone.link("b:1", dialed="vip:1")
+        else:
+            lone.poll("vip:1")
+        lone.seeds("vip:1")
+        lone.give(LinkDown(address=Address("b:1")))
+        assert not lone.machine.view.leading
+        assert lone.machine.role is Role.JOINING
+
+
 def test_rule_04_a_member_that_is_refused_is_removed_at_once() -> None:
     world = cluster("a", "b", "c")
     world.kill("c")
