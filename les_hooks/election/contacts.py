@@ -8,11 +8,14 @@ from les_hooks.members import Address
 
 __all__ = ["Contacts"]
 
-# Far beyond any cluster that elects by unanimity; it bounds what a peer's member list can make this node dial.
-_MOST_CONTACTS = 256
+# How many addresses that somebody named are tried at a time. It bounds what strangers can make this node dial, and
+# leaves the rest to seeds and members; who is left out is named again, or dials us.
+_MOST_HEARD_OF = 64
 
-# A member that fell silent may be cut off with others who do not know our seeds: it is looked for this long.
+# A member that fell silent may be cut off with others who do not know our seeds: it is looked for this long. Far more
+# than any cluster has that elects by unanimity.
 _LOOK_FOR_LOST = 3600.0
+_MOST_LOST = 256
 
 
 @dataclass(slots=True)
@@ -64,14 +67,16 @@ class Contacts:
         return self.unwant(address)
 
     def want(self, address: Address) -> list[Effect]:
-        """Try to reach the address from now on."""
+        """Try to reach the address of a seed or of a member, or the other end of a link, from now on."""
         if address in self.wanted or address == self.me:
-            return []
-        if len(self.wanted) >= _MOST_CONTACTS and address not in self.seeds:
             return []
         self.wanted.add(address)
         self.untried.add(address)
         return [Dial(address=address)]
+
+    def hear_of(self, address: Address) -> list[Effect]:
+        """Try an address once of which nothing is known but that somebody named it, unless there are too many."""
+        return self.want(address) if len(self.untried - self.seeds) < _MOST_HEARD_OF else []
 
     def unwant(self, address: Address) -> list[Effect]:
         """Leave the address alone, unless there is another reason to try it."""
@@ -83,7 +88,7 @@ class Contacts:
 
     def lost(self, address: Address, now: float) -> list[Effect]:
         """A member fell silent: break its link, which may hang, and look for it for a while."""
-        if address in self.wanted and len(self.estranged) < _MOST_CONTACTS:
+        if address in self.wanted and len(self.estranged) < _MOST_LOST:
             self.estranged[address] = now + _LOOK_FOR_LOST
         return self.redial(address)
 

@@ -63,7 +63,7 @@ class Intake:
             case SeedIsSelf(address=address):
                 self.effects += self.contacts.is_self(address)
             case Introduced(address=address):
-                self.effects += self.contacts.want(address)
+                self.effects += self.contacts.hear_of(address)
             case LinkUp():
                 self._link_up(report, now)
             case LinkDown(address=address):
@@ -206,10 +206,12 @@ class Intake:
 
     def _dial_failed(self, address: Address, refused: bool, now: Instant) -> None:
         self.contacts.tried(address)
+        if address in self.roster.links:
+            return  # the other end dialed us
         peer = self.roster.peers.get(address)
         if peer is None:
             self.effects += self.contacts.unwant(address)
-        elif refused and not peer.doubted and address not in self.roster.links:
+        elif refused and not peer.doubted:
             self._bury(address, Reason.REFUSED, now)
 
     def _bury(self, address: Address, reason: Reason, now: Instant) -> bool:
@@ -246,8 +248,9 @@ class Intake:
     def _learn(self, state: State, now: Instant) -> None:
         self.contacts.heard_at = min(self.contacts.heard_at, now.boottime)
         self.standing.learn(state, now.wall)
-        for address in (state.address, *state.members):
-            self.effects += self.contacts.want(Address(address))
+        for address in map(Address, (state.address, *state.members)):
+            known = address in self.roster.peers or address in self.roster.links
+            self.effects += self.contacts.want(address) if known else self.contacts.hear_of(address)
 
 
 def _state_of(answer: OriginalAnswered, known: State | None) -> State:
