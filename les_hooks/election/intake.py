@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass, field
 
-import msgspec
-
 from les_hooks.election.contacts import Contacts
 from les_hooks.election.effects import Dial, Drop, Effect, Send
 from les_hooks.election.identity import Identity
@@ -26,8 +24,8 @@ from les_hooks.election.messages import (
     State,
     Tell,
 )
+from les_hooks.election.originals import state_of
 from les_hooks.election.pulse import Pulse
-from les_hooks.election.roles import Role
 from les_hooks.election.standing import Standing
 from les_hooks.election.telling import Teller
 from les_hooks.election.viewing import Viewer
@@ -230,7 +228,7 @@ class Intake:
         self.effects += self.contacts.want(address)
         self.contacts.answered(address)
         known = self.roster.peers.get(address)
-        state = _state_of(answer, known.state if known is not None else None)
+        state = state_of(answer, known.state if known is not None else None)
         self._supersede(address, state.boot, now)
         self.roster.meet(state, now.boottime, original=True)
         self._learn(state, now)
@@ -251,30 +249,3 @@ class Intake:
         for address in map(Address, (state.address, *state.members)):
             known = address in self.roster.peers or address in self.roster.links
             self.effects += self.contacts.want(address) if known else self.contacts.hear_of(address)
-
-
-def _state_of(answer: OriginalAnswered, known: State | None) -> State:
-    """What an original would say of itself in our words; its start time tells its processes apart."""
-    state = State(
-        address=answer.address,
-        name=answer.address[:64],
-        version="",
-        boot=Boot(0, repr(answer.start_time)),
-        serial=0,
-        start_time=answer.start_time,
-        newest=0.0,
-        term=0,
-        leader=answer.leader,
-        leader_boot=None,
-        role=Role.LEADER if answer.leader == answer.address else Role.FOLLOWER,
-        led_term=0,
-        sitting=(),
-        fit=True,
-        links=(),
-        members=answer.members,
-    )
-    if known is None or known.boot != state.boot:
-        return state
-    if msgspec.structs.replace(known, serial=0) == state:
-        return known
-    return msgspec.structs.replace(state, serial=known.serial + 1)
