@@ -16,7 +16,10 @@ OnView = Callable[[View], None]
 """Called with each new view, in order; returns at once and does not raise."""
 
 OnAuthority = Callable[[float], None]
-"""Called with the boottime until which this node may lead, -inf for not at all, before the view that goes with it."""
+"""Called with the boottime until which this node may lead, -inf for not at all, before the view that goes with it.
+
+It is called when `confirming` changes, too: who waits for that is not to wait for the next heartbeat.
+"""
 
 Save = Callable[[int, float], Awaitable[None]]
 """Writes the term and the newest stamp to disk, synced; raises OSError. Calls come one after the other."""

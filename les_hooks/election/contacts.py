@@ -8,11 +8,14 @@ from les_hooks.members import Address
 
 __all__ = ["Contacts"]
 
-# Far beyond any cluster that elects by unanimity; it bounds what a peer's member list can make this node dial.
-_MOST_CONTACTS = 256
+# How many addresses that somebody named are tried at a time. It bounds what strangers can make this node dial, and
+# leaves the rest to seeds and members; who is left out is named again, or dials us.
+_MOST_HEARD_OF = 64
 
-# A member that fell silent may be cut off with others who do not know our seeds: it is looked for this long.
+# A member that fell silent may be cut off with others who do not know our seeds: it is looked for this long. Far more
+# than any cluster has that elects by unanimity.
 _LOOK_FOR_LOST = 3600.0
+_MOST_LOST = 256
 
 
 @dataclass(slots=True)
@@ -20,7 +23,8 @@ class Contacts:
     """The addresses that are dialed, and how far the first round of seeds has got.
 
     `known`: the seeds were looked up; `complete`: the configuration names some, and each has its address. `untried`
-    were never tried to the end. `heard_at` is the boottime at which another member was first heard.
+    were never tried to the end. `selves` are the seeds behind which this very process answered last; where an address
+    moves from host to host, it is another tomorrow. `heard_at` is the boottime at which another member was first heard.
     """
 
     me: Address
@@ -35,36 +39,44 @@ class Contacts:
 
     def set_seeds(self, seeds: frozenset[Address], unresolved: int, *, configured: bool) -> list[Effect]:
         """Take the seeds' present addresses; those that are no seeds any more are dropped by `tidy`."""
-        self.seeds = seeds - self.selves - {self.me}
+        self.seeds = seeds - {self.me}
+        self.selves &= self.seeds
         self.known = True
         self.complete = configured and not unresolved
         return [effect for seed in sorted(self.seeds) for effect in self.want(seed)]
 
     @property
     def alone(self) -> bool:
-        """Whether this node is a cluster of one: there are seeds, and all of them are itself."""
-        return self.complete and not self.seeds
+        """Whether this node is a cluster of one: there are seeds, and all of them are itself at present."""
+        return self.complete and self.seeds <= self.selves
 
     def tried(self, address: Address) -> None:
         """An attempt at the address has ended, either way."""
         self.untried.discard(address)
 
-    def is_self(self, address: Address) -> list[Effect]:
-        """The address leads back to this node."""
-        self.selves.add(address)
-        self.seeds -= {address}
+    def answered(self, address: Address) -> None:
+        """Another process answered at the address."""
         self.tried(address)
+        self.selves.discard(address)
+
+    def is_self(self, address: Address) -> list[Effect]:
+        """The address leads back to this node at present; a seed is tried on for ever."""
+        self.tried(address)
+        if address in self.seeds:
+            self.selves.add(address)
         return self.unwant(address)
 
     def want(self, address: Address) -> list[Effect]:
-        """Try to reach the address from now on."""
-        if address in self.wanted or address in self.selves or address == self.me:
-            return []
-        if len(self.wanted) >= _MOST_CONTACTS and address not in self.seeds:
+        """Try to reach the address of a seed or of a member, or the other end of a link, from now on."""
+        if address in self.wanted or address == self.me:
             return []
         self.wanted.add(address)
         self.untried.add(address)
         return [Dial(address=address)]
+
+    def hear_of(self, address: Address) -> list[Effect]:
+        """Try an address once of which nothing is known but that somebody named it, unless there are too many."""
+        return self.want(address) if len(self.untried - self.seeds) < _MOST_HEARD_OF else []
 
     def unwant(self, address: Address) -> list[Effect]:
         """Leave the address alone, unless there is another reason to try it."""
@@ -76,7 +88,7 @@ class Contacts:
 
     def lost(self, address: Address, now: float) -> list[Effect]:
         """A member fell silent: break its link, which may hang, and look for it for a while."""
-        if address in self.wanted and len(self.estranged) < _MOST_CONTACTS:
+        if address in self.wanted and len(self.estranged) < _MOST_LOST:
             self.estranged[address] = now + _LOOK_FOR_LOST
         return self.redial(address)
 

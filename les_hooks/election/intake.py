@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass, field
 
-import msgspec
-
 from les_hooks.election.contacts import Contacts
 from les_hooks.election.effects import Dial, Drop, Effect, Send
 from les_hooks.election.identity import Identity
@@ -26,8 +24,8 @@ from les_hooks.election.messages import (
     State,
     Tell,
 )
+from les_hooks.election.originals import state_of
 from les_hooks.election.pulse import Pulse
-from les_hooks.election.roles import Role
 from les_hooks.election.standing import Standing
 from les_hooks.election.telling import Teller
 from les_hooks.election.viewing import Viewer
@@ -63,7 +61,7 @@ class Intake:
             case SeedIsSelf(address=address):
                 self.effects += self.contacts.is_self(address)
             case Introduced(address=address):
-                self.effects += self.contacts.want(address)
+                self.effects += self.contacts.hear_of(address)
             case LinkUp():
                 self._link_up(report, now)
             case LinkDown(address=address):
@@ -85,16 +83,18 @@ class Intake:
         return bool(lost)
 
     def doubt_the_silent(self, now: Instant) -> bool:
-        """Ask up to three others about every member that has gone silent; returns whether one is newly suspected."""
+        """Ask up to three others about every member that has gone silent, and wait no longer for the late ones.
+
+        Returns whether one is newly suspected, or nobody is waited for any more.
+        """
         suspected = self.roster.suspect(now.boottime)
         for address in self.roster.to_ask_about(now.boottime):
             question = Ask(address=address, boot=self.roster.peers[address].state.boot)
             self.effects += [Send(address=other, frame=question) for other in self._witnesses(address)]
         for address in self.roster.hung(now.boottime):
             self.roster.unlink(address)
-            self.pulse.awaited.pop(address, None)
             self.effects += self.contacts.redial(address)
-        return suspected
+        return self.pulse.give_up(now.boottime) or suspected
 
     def _witnesses(self, silent: Address) -> list[Address]:
         """Whom to ask about a silent member: those that said last that they hear it come first."""
@@ -129,8 +129,7 @@ class Intake:
 
     def _hear_life(self, sender: Address, link: Link, frame: Beat | Tell, now: Instant) -> bool:
         recovered = self.roster.hear(sender, frame.seq, frame.ack, now.boottime)
-        self.pulse.answered(sender, link.acked)
-        return recovered
+        return self.pulse.answered(sender, link.acked) or recovered
 
     def _hear_tell(self, sender: Address, link: Link, tell: Tell, now: Instant) -> bool:
         if tell.state.address != sender or tell.state.boot != link.boot:
@@ -173,7 +172,7 @@ class Intake:
         self.effects += self.contacts.want(address)
         for reached in (up.dialed, address):
             if reached is not None:
-                self.contacts.tried(reached)
+                self.contacts.answered(reached)
         if address == self.identity.address:
             self.effects.append(Drop(address=address))  # another node that was given our address
             return
@@ -186,8 +185,7 @@ class Intake:
         self._supersede(address, boot, now)
         self.roster.links[address] = Link(boot, since=now.boottime)
         self.effects.append(self.teller.introduce(address, now.boottime))
-        if address in self.pulse.awaited:
-            self.pulse.awaited[address] = self.roster.links[address].sent
+        self.pulse.relinked(address, self.roster.links[address].sent)
 
     def _supersede(self, address: Address, boot: Boot, now: Instant) -> None:
         """Another process than the one that is known answers at this address: the known one is gone."""
@@ -206,10 +204,12 @@ class Intake:
 
     def _dial_failed(self, address: Address, refused: bool, now: Instant) -> None:
         self.contacts.tried(address)
+        if address in self.roster.links:
+            return  # the other end dialed us
         peer = self.roster.peers.get(address)
         if peer is None:
             self.effects += self.contacts.unwant(address)
-        elif refused and not peer.doubted and address not in self.roster.links:
+        elif refused and not peer.doubted:
             self._bury(address, Reason.REFUSED, now)
 
     def _bury(self, address: Address, reason: Reason, now: Instant) -> bool:
@@ -226,9 +226,9 @@ class Intake:
         if address == self.identity.address:
             return
         self.effects += self.contacts.want(address)
-        self.contacts.tried(address)
+        self.contacts.answered(address)
         known = self.roster.peers.get(address)
-        state = _state_of(answer, known.state if known is not None else None)
+        state = state_of(answer, known.state if known is not None else None)
         self._supersede(address, state.boot, now)
         self.roster.meet(state, now.boottime, original=True)
         self._learn(state, now)
@@ -246,32 +246,6 @@ class Intake:
     def _learn(self, state: State, now: Instant) -> None:
         self.contacts.heard_at = min(self.contacts.heard_at, now.boottime)
         self.standing.learn(state, now.wall)
-        for address in (state.address, *state.members):
-            self.effects += self.contacts.want(Address(address))
-
-
-def _state_of(answer: OriginalAnswered, known: State | None) -> State:
-    """What an original would say of itself in our words; its start time tells its processes apart."""
-    state = State(
-        address=answer.address,
-        name=answer.address[:64],
-        version="",
-        boot=Boot(0, repr(answer.start_time)),
-        serial=0,
-        start_time=answer.start_time,
-        newest=0.0,
-        term=0,
-        leader=answer.leader,
-        leader_boot=None,
-        role=Role.LEADER if answer.leader == answer.address else Role.FOLLOWER,
-        led_term=0,
-        sitting=(),
-        fit=True,
-        links=(),
-        members=answer.members,
-    )
-    if known is None or known.boot != state.boot:
-        return state
-    if msgspec.structs.replace(known, serial=0) == state:
-        return known
-    return msgspec.structs.replace(state, serial=known.serial + 1)
+        for address in map(Address, (state.address, *state.members)):
+            known = address in self.roster.peers or address in self.roster.links
+            self.effects += self.contacts.want(address) if known else self.contacts.hear_of(address)

@@ -126,7 +126,7 @@ class Machine:
     @property
     def confirming(self) -> bool:
         """Whether a leader must wait for the others' answers before its next side effect."""
-        return bool(self._pulse.awaited)
+        return self.role is Role.LEADER and bool(self._pulse.awaited)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -135,30 +135,31 @@ class Machine:
 
         Returns whether anything changed that an election could hang on.
         """
-        if self._pulse.has_jumped(now) and self.role is Role.LEADER:
+        if self._pulse.has_jumped(now):
             self._ask_for_confirmation(now)
         lateness = self._pulse.lateness(now.boottime)
         if lateness is None:
             return False
         if lateness > self.timing.heartbeat:
             self._roster.forgive(lateness)
+            self._pulse.forgive(lateness)
         if now.boottime >= self.authority_end and self.role is Role.LEADER:
             self._give_up(Trigger.SLEPT, Reason.SLEPT, now)
             self._decide(now)
         self._pulse.beat(now.boottime, lateness)
         self._roster.forget_graves(now.boottime)
         self._effects += self._teller.pulse(now.boottime)
+        self._terms.retry()
         return self._intake.doubt_the_silent(now)
 
     def _ask_for_confirmation(self, now: Instant) -> None:
         """The machine may have stood still, and the others may have elected another: let each of them answer first."""
-        for address in self._roster.heard_lately():
+        for address in self._roster.heard_lately(now.boottime):
             link = self._roster.links.get(address)
-            if link is None:
-                self._pulse.awaited[address] = 1  # its link broke meanwhile: the first answer over the next one
-            else:
+            if link is not None:
                 self._effects.append(self._teller.beat(address, link, now.boottime, prompt=True))
-                self._pulse.awaited[address] = link.sent
+            # Where the link broke meanwhile, any answer over the next one will do.
+            self._pulse.ask(address, link.sent if link is not None else 1, now.boottime)
 
     # -- what this node is told about itself ---------------------------------------------------------------------------
 
@@ -169,6 +170,7 @@ class Machine:
             case Saved(term=term):
                 self._terms.saved(term)
             case SaveFailed(term=term):
+                self._terms.unsaved()
                 if term == self._terms.proposal:
                     self._resign(Reason.UNSAVED, now)
             case StepDown(reason=reason):
@@ -276,8 +278,11 @@ class Machine:
             self._terms.begin()
 
     def _may_lead(self, now: Instant) -> bool:
-        """Whether its term is on disk, all agree, and it has authority: who slept beats in time before it leads."""
-        ready = self._terms.are_ready()
+        """Whether its term is on disk, all agree, and it has authority: who slept beats in time before it leads.
+
+        After a jump of the wall clock, what the others agreed to may be long past: they answer first.
+        """
+        ready = self._terms.are_ready() and not self._pulse.awaited
         return ready and is_confirmed(self.identity, self._roster) and now.boottime < self._pulse.authority_end
 
     def _give_up(self, trigger: Trigger, reason: Reason, now: Instant) -> None:
@@ -286,7 +291,6 @@ class Machine:
         self._viewer.resigned(reason)
         self._conflict = False
         self._terms.withdraw()
-        self._pulse.awaited.clear()
         self._costly = reason in _COSTLY
         if self._costly:
             self._standing.restamp(now.wall)

@@ -94,9 +94,13 @@ class Roster:
             if not peer.suspected and (peer.original or address in self.links) and peer.directly > -math.inf
         )
 
-    def heard_lately(self) -> list[Address]:
-        """Our own kind that was heard directly until now, even if the link has just broken."""
-        return [a for a, peer in sorted(self.peers.items()) if not (peer.original or peer.suspected)]
+    def heard_lately(self, now: float) -> list[Address]:
+        """Our own kind that was heard directly until now, even if it has just fallen silent or its link has broken."""
+        return [
+            address
+            for address, peer in sorted(self.peers.items())
+            if not peer.original and (not peer.suspected or now < peer.directly + self.timing.failure)
+        ]
 
     def hear(self, address: Address, seq: int, ack: int, now: float) -> bool:
         """Note a frame of the link: `seq` is its number, `ack` the last of ours that it answers.

@@ -175,7 +175,7 @@ class SeedsKnown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedIsSelf:
-    """Behind this seed answers this very process."""
+    """At this address answers this very process; the shell tries a seed on, and reports each attempt."""
 
     address: Address
 

@@ -12,7 +12,7 @@ __all__ = ["Terms"]
 class Terms:
     """`led` is the term of the own leadership, 0 without one. What must be written is appended to `effects`.
 
-    `remembered` is the term and the stamp that the disk knows, or has been asked to write.
+    `remembered` is the term and the stamp that the disk knows, or has been asked to write; `is_lost`: it failed to.
     """
 
     standing: Standing
@@ -21,6 +21,7 @@ class Terms:
     led: int = 0
     proposal: int = 0
     is_saved: bool = False
+    is_lost: bool = False
 
     def are_ready(self) -> bool:
         """Whether a term above all that are known is on disk; proposes one if there is none."""
@@ -32,6 +33,10 @@ class Terms:
     def saved(self, term: int) -> None:
         """The term is on disk."""
         self.is_saved = self.is_saved or term == self.proposal
+
+    def unsaved(self) -> None:
+        """The disk has failed to write."""
+        self.is_lost = True
 
     def begin(self) -> None:
         """Lead in the proposed term from now on."""
@@ -48,4 +53,10 @@ class Terms:
         known = self.standing.term, self.standing.stamp
         if known != self.remembered:
             self.remembered = known
+            self.effects.append(Save(term=self.standing.term, newest=self.standing.newest))
+
+    def retry(self) -> None:
+        """Have the disk try again what it failed to write; once a heartbeat, because a full one fails at once."""
+        if self.is_lost:
+            self.is_lost = False
             self.effects.append(Save(term=self.standing.term, newest=self.standing.newest))

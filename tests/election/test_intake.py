@@ -172,15 +172,34 @@ def test_a_seed_that_is_no_seed_any_more_is_dropped_unless_it_is_a_member() -> N
     assert lone.dialed() == ["c:1"]
 
 
-def test_an_address_that_leads_back_here_is_never_dialed_again() -> None:
+def test_a_seed_that_leads_back_here_is_dialed_on_and_introduced_to_nobody() -> None:
     lone = Lone()
     lone.seeds("a:1", "alias:1")
     lone.give(SeedIsSelf(address=Address("alias:1")))
-    assert lone.dropped() == ["alias:1"]
+    assert lone.dropped() == []
     lone.give(Introduced(address=Address("alias:1")))
-    lone.give(Introduced(address=ME))
-    lone.seeds("a:1", "alias:1")
     assert lone.dialed() == []
+    lone.give(Introduced(address=ME))
+    assert lone.dialed() == []
+    lone.seeds("a:1")
+    assert lone.dropped() == ["alias:1"]
+
+
+def test_what_is_no_seed_and_leads_back_here_is_left_alone_and_forgotten() -> None:
+    """Otherwise who asks for our state in the name of every address of this host would fill our memory."""
+    lone = Lone()
+    lone.seeds("a:1", "alias:1")
+    for number in range(1, 100):
+        address = Address(f"127.0.0.{number}:1")
+        lone.give(Introduced(address=address))
+        assert lone.dialed() == [address]
+        lone.give(SeedIsSelf(address=address))
+        assert lone.dropped() == [address]
+    lone.give(SeedIsSelf(address=Address("alias:1")))
+    assert lone.machine._contacts.selves == {"alias:1"}
+    lone.seeds("a:1", "127.0.0.1:1")
+    assert lone.machine._contacts.selves == set()
+    assert lone.dialed() == ["127.0.0.1:1"]
 
 
 def test_no_list_of_members_makes_a_node_dial_without_end() -> None:
@@ -189,9 +208,39 @@ def test_no_list_of_members_makes_a_node_dial_without_end() -> None:
     lone.link("a:1")
     many = tuple(f"10.0.{i // 250}.{i % 250}:1" for i in range(1000))
     lone.tell("a:1", members=many)
-    assert len(lone.dialed()) == 255
+    assert len(lone.dialed()) == 64
     lone.seeds("a:1", "seed:1")
     assert lone.dialed() == ["seed:1"]
+
+
+def test_strangers_that_are_introduced_crowd_out_no_member() -> None:
+    lone = Lone()
+    lone.seeds("a:1")
+    for number in range(300):
+        lone.give(Introduced(address=Address(f"10.0.{number // 250}.{number % 250}:1")))
+    assert len(lone.machine._contacts.wanted) == 65
+    lone.link("a:1")
+    lone.tell("a:1", Relayed(state=state_of("b:1"), age=0.0), members=("a:1", "b:1", "c:1"))
+    assert lone.dialed() == ["b:1"]
+    lone.link("c:1")
+    assert lone.dialed() == ["c:1"]
+    lone.poll("o:1")
+    assert lone.dialed() == ["o:1"]
+    for tried in ("b:1", "10.0.0.7:1"):
+        lone.give(DialFailed(address=Address(tried), refused=False))
+    lone.give(Introduced(address=Address("d:1")))
+    assert lone.dialed() == ["d:1"]
+
+
+def test_a_link_that_stands_is_kept_although_its_address_cannot_be_dialed() -> None:
+    lone = Lone()
+    lone.seeds("a:1")
+    lone.link("b:1")
+    lone.give(DialFailed(address=Address("b:1"), refused=True))
+    assert lone.dropped() == []
+    lone.tell("b:1")
+    lone.give(DialFailed(address=Address("b:1"), refused=True))
+    assert lone.members() == ["b:1"]
 
 
 def test_no_news_make_a_list_of_members_too_long_for_a_frame() -> None:

@@ -13,6 +13,7 @@ from les_hooks.election.messages import (
     OriginalFailed,
     Relayed,
     Released,
+    Saved,
     SaveFailed,
     SeedIsSelf,
     StepDown,
@@ -105,6 +106,23 @@ def test_rule_03_seeds_are_retried_for_ever() -> None:
     world.run(3)
     assert world.leaders() == "a"
     assert world.members_of("a") == "ab"
+
+
+def test_rule_03_a_seed_that_was_this_node_and_moves_to_another_is_somebody_else_again() -> None:
+    """An address that the leader carries, for example: whoever restarts beside it must find the new leader there."""
+    for answer in ("ours", "an original"):
+        lone = Lone()
+        lone.seeds("vip:1", unresolved=1)
+        lone.give(SeedIsSelf(address=Address("vip:1")))
+        assert lone.dropped() == []
+        if answer == "ours":
+            lone.link("b:1", dialed="vip:1")
+        else:
+            lone.poll("vip:1")
+        lone.seeds("vip:1")
+        lone.give(LinkDown(address=Address("b:1")))
+        assert not lone.machine.view.leading
+        assert lone.machine.role is Role.JOINING
 
 
 def test_rule_04_a_member_that_is_refused_is_removed_at_once() -> None:
@@ -547,6 +565,22 @@ def test_rule_11_a_term_that_was_saved_for_an_older_proposal_is_not_used() -> No
     assert lone.machine.role is Role.CANDIDATE
 
 
+def test_rule_11_what_the_disk_failed_to_write_is_written_again_with_the_next_heartbeat() -> None:
+    lone = Lone(disk=False)
+    lone.seeds("a:1")
+    lone.join("a:1", term=7)
+    [save] = [effect for effect in lone.effects if isinstance(effect, Save)]
+    assert save.term == 7
+    for _ in range(2):
+        assert lone.give(SaveFailed(term=7)) == []
+        lone.tick(lone.machine.next_deadline() - lone.now)
+        assert save in lone.effects
+    lone.give(Saved(term=7))
+    lone.history.clear()
+    lone.live(2, "a:1")
+    assert save not in lone.history
+
+
 def test_rule_11_terms_rise_over_leaders_and_restarts_of_all() -> None:
     world = cluster("a", "b", "c")
     terms = [world.machine("a").view.term]
@@ -746,7 +780,82 @@ def test_rule_13_a_backward_jump_changes_nothing() -> None:
     assert lone.machine.view == before
 
 
-def test_rule_13_a_jump_concerns_only_a_leader() -> None:
+def test_rule_13_a_jump_waits_no_longer_than_failure_for_a_member_that_others_still_hear() -> None:
+    """It is not buried, and may never have a link again."""
+    lone = leading("a:1", "b:1")
+    lone.give(LinkDown(address=Address("b:1")))
+    lone.wall += 30
+    lone.tick()
+    lone.beat("a:1")
+    jumped = lone.now
+    while lone.machine.confirming and lone.now < jumped + 60:
+        lone.live(0.1, "a:1")
+        lone.tell("a:1", Relayed(state=state_of("b:1", **YES), age=0.0), links=("b:1",), **YES)
+    assert 1.5 <= lone.now - jumped < 2.1
+    assert lone.machine.view.leading
+    assert lone.members() == ["a:1", "b:1"]
+
+
+def test_rule_13_a_nap_after_a_jump_is_taken_off_nobodys_time_to_answer() -> None:
+    lone = leading("a:1")
+    lone.wall += 30
+    lone.tick()
+    lone.live(0.4)
+    lone.tick(1.2)
+    assert lone.machine.confirming
+    lone.beat("a:1")
+    assert not lone.machine.confirming
+    assert lone.machine.role is Role.LEADER
+
+
+def candidate(*followers: str) -> Lone:
+    """A machine that all of these confirm, and whose disk has not yet written the term."""
+    lone = Lone(disk=False)
+    lone.seeds(*followers)
+    lone.join_juniors(*followers)
+    lone.live(0.6, *followers)
+    for follower in followers:
+        lone.tell(follower, **YES)
+    assert lone.machine.role is Role.CANDIDATE
+    return lone
+
+
+def test_rule_13_a_candidate_that_was_suspended_does_not_lead_on_what_was_agreed_before() -> None:
+    """The others may have buried it and elected another, whose word is still on its way."""
+    lone = candidate("a:1", "b:1")
+    lone.wall += 60
+    lone.give(Saved(term=1))
+    assert lone.machine.role is Role.CANDIDATE
+    lone.give(LinkDown(address=Address("a:1")))
+    lone.beat("b:1")
+    assert lone.machine.role is Role.CANDIDATE
+    lone.link("a:1")
+    lone.tell("a:1", role="leader", leader="a:1", leader_boot=Boot(1, "x"), led_term=2, term=2, start_time=WALL + 5)
+    assert lone.machine.view.leader == "a:1"
+    assert not any(effect.view.leading for effect in lone.history if isinstance(effect, Changed))
+
+
+def test_rule_13_a_candidate_leads_once_all_have_answered_after_a_jump() -> None:
+    lone = candidate("a:1", "b:1")
+    lone.wall += 60
+    lone.give(Saved(term=1))
+    lone.beat("a:1")
+    assert lone.machine.role is Role.CANDIDATE
+    lone.beat("b:1")
+    assert lone.machine.view.leading
+
+
+def test_rule_13_a_candidate_waits_for_who_had_just_fallen_silent_before_a_jump() -> None:
+    lone = candidate("a:1")
+    lone.live(0.9)
+    lone.wall += 60
+    lone.give(Saved(term=1))
+    assert lone.machine.role is Role.CANDIDATE
+    lone.beat("a:1")
+    assert lone.machine.view.leading
+
+
+def test_rule_13_a_jump_keeps_only_a_leader_from_acting() -> None:
     lone = Lone()
     lone.seeds("a:1")
     lone.join("a:1")

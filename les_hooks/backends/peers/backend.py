@@ -11,7 +11,7 @@ from aiohttp.web import WebSocketResponse
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.backends import OnAuthority, OnView, Save
-from les_hooks.backends.peers.dialer import MOST_DIALED, Dialer
+from les_hooks.backends.peers.dialer import Dialer
 from les_hooks.backends.peers.driver import Driver, Elector
 from les_hooks.backends.peers.links import Links
 from les_hooks.backends.peers.seeds import Seeds
@@ -176,9 +176,7 @@ class PeersBackend:
 
     def introduce(self, address: Address) -> None:
         """Somebody says that a node answers at this address."""
-        # Half of what is dialed at most, so that strangers cannot crowd out members and seeds.
-        if len(self._dialer.dialed) < MOST_DIALED // 2:
-            self._tell(Introduced(address=address))
+        self._tell(Introduced(address=address))
 
     async def link(self, ws: WebSocketResponse[Any], remote: str) -> None:
         """Serve the link that another node made from the host `remote`."""

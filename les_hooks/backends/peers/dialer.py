@@ -41,7 +41,7 @@ class _AnsweredBySelfError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Failure:
-    """Why there is no link, and the seconds until the next attempt, None for the usual.
+    """Why there is no link.
 
     `broken`: the connection broke off; `told`: the machine has been told already.
     """
@@ -50,7 +50,6 @@ class _Failure:
     refused: bool = False
     broken: bool = False
     told: bool = False
-    pause: float | None = None
 
 
 class Dialer:
@@ -140,8 +139,8 @@ class Dialer:
                 logged = failure.why
             if not failure.told:
                 self._report(DialFailed(address=address, refused=failure.refused))
-            usual = self._settings.retry if failure.pause is None else failure.pause
-            await self._pause(address, waker, next(quick, usual) if failure.broken else usual)
+            retry = self._settings.retry
+            await self._pause(address, waker, next(quick, retry) if failure.broken else retry)
 
     async def _pause(self, address: Address, waker: asyncio.Event, seconds: float) -> None:
         """Wait before the next attempt, or until the member has dialed us."""
@@ -158,8 +157,8 @@ class Dialer:
                 link = await self._connect(address)
         except _AnsweredBySelfError:
             self._report(SeedIsSelf(address=address))
-            # It may be an address that moves, so it is looked at again, but at leisure.
-            return _Failure(why="is this node", told=True, pause=self._settings.timing.loop_rate)
+            # A seed may be an address that moves from host to host: the machine has it tried on, like any other.
+            return _Failure(why="is this node", told=True)
         except aiohttp.WSServerHandshakeError as error:
             if error.status == _BUSY:
                 return _Failure(why="takes no more links")

@@ -67,7 +67,7 @@ class Driver:
         self._stopped = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = math.inf
-        self._authority_end = machine.authority_end
+        self._authority = machine.authority_end, machine.confirming
         self._arm(clock().boottime)
 
     def tell(self, message: Message) -> None:
@@ -109,10 +109,10 @@ class Driver:
 
     def _follow(self, effects: list[Effect]) -> None:
         # Before the effects: who acts on a view must know until when it may.
-        end = self.machine.authority_end
-        if end != self._authority_end:
-            self._authority_end = end
-            self._on_authority(end)
+        authority = self.machine.authority_end, self.machine.confirming
+        if authority != self._authority:
+            self._authority = authority
+            self._on_authority(self.machine.authority_end)
         for effect in effects:
             self._carry_out(effect)
 

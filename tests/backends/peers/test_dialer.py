@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -22,7 +23,7 @@ from les_hooks.election.messages import (
     SeedsKnown,
 )
 from les_hooks.members import Address
-from tests.backends.peers.fakes import Node, free_port, hello, make_node, peer_of, running, until
+from tests.backends.peers.fakes import QUICK, Node, free_port, hello, make_node, peer_of, running, until
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -142,6 +143,20 @@ async def test_a_seed_behind_which_this_node_answers_is_reported_as_itself() -> 
         await until(lambda: node.machine.all(SeedIsSelf))
         assert node.machine.all(SeedIsSelf)[0] == SeedIsSelf(address=Address(f"127.0.0.1:{port}"))
         assert node.machine.all(LinkUp) == []
+
+
+async def test_a_seed_behind_which_this_node_answers_is_tried_on_while_it_leads_alone() -> None:
+    """It may be an address that moves from host to host."""
+    port = free_port()
+    seed = f"127.0.0.1:{port}"
+    slow = replace(QUICK, loop_rate=60.0)
+    noting = make_node(seed, address=f"localhost:{port}", noting=True, timing=slow)
+    async with dialing(noting):
+        await until(lambda: len(noting.machine.all(SeedIsSelf)) > 2)
+    node = make_node(seed, address=f"localhost:{port}")
+    async with running(node):
+        await until(lambda: node.views and node.view.leading)
+        assert node.backend.status()["dialed"] == [seed]
 
 
 async def test_when_a_link_breaks_because_its_process_is_gone_the_refusal_follows_at_once() -> None:

@@ -71,6 +71,18 @@ async def test_authority_is_told_before_the_effects_that_go_with_it_and_only_whe
     assert done == [101.5, Left(), Left(), -math.inf, Left()]
 
 
+async def test_authority_is_told_again_when_the_others_are_asked_and_when_they_have_answered() -> None:
+    clock = Clock()
+    done: list[object] = []
+    machine = _machine(clock)
+    machine.authority_end = 101.5
+    driver = _driver(machine, clock, done)
+    for confirming in (True, True, False):
+        machine.confirming = confirming
+        driver.tell(Released())
+    assert done == [101.5, 101.5]
+
+
 async def test_the_timer_rings_at_the_deadline_with_the_real_time_however_late_it_is() -> None:
     clock = Clock()
     machine = _machine(clock)
