@@ -18,6 +18,7 @@ from les_hooks.config import Config
 from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
+from les_hooks.daemon.folder import GUARD_LOCK
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, make_narrator, open_memory
 from les_hooks.daemon.reload import live_changes
@@ -166,7 +167,7 @@ class Node:
         self.store.mark_running(self.boot)
         self.audit.record(Action.NODE_STARTED, version=__version__, crashed_before=self.store.crashed)
         self.audit.record(Action.CONFIG_LOADED, source=None if config.source is None else str(config.source))
-        self.guard = Guard(self.log)
+        self.guard = Guard(self.log, cleanup_limit=LAST_RESORT_SECONDS, lock=config.node.state_dir / GUARD_LOCK)
         self.guard.start(self._cleanup)
         close.push_async_callback(self.guard.close)
         self.authority = make_authority(self.backend, config)

@@ -368,6 +368,18 @@ def test_the_guard_runs_the_demote_hooks_of_a_daemon_that_was_killed(alone: Daem
     assert (result.returncode, result.stdout) == (0, "nothing to clean up: the daemon ended in order\n")
 
 
+def test_a_quick_restart_waits_until_the_scripts_of_the_daemon_before_are_gone(alone: Daemon) -> None:
+    pid, seen = alone.folder / "pid", alone.folder / "seen"
+    alone.script("while-leader", "10-stubborn", f"trap '' TERM; echo $$ > {pid}; while :; do sleep 0.1; done")
+    note = f'[ ! -e {pid} ] || {{ kill -0 "$(cat {pid})" && echo lives || echo gone; }} 2>/dev/null >> {seen}'
+    alone.script("demoted", "10-note", note)
+    alone.start().wait_settled()
+    until(lambda: pid.exists() and pid.read_text().endswith("\n"), "the work has begun")
+    alone.kill()
+    alone.start().wait_settled()
+    assert seen.read_text().split()[0] == "gone"
+
+
 def test_cleanup_by_hand_does_it_once_and_never_while_a_daemon_runs(alone: Daemon) -> None:
     seen = alone.folder / "seen"
     alone.script("demoted", "10-note", f'echo "$LES_REASON" >> {seen}')
@@ -375,10 +387,10 @@ def test_cleanup_by_hand_does_it_once_and_never_while_a_daemon_runs(alone: Daemo
     running = alone.les("cleanup")
     assert running.returncode == 1
     assert f"is held by process {status['node']['pid']}" in running.stderr
-    os.kill(status["guard"], signal.SIGSTOP)  # it must not be faster
+    alone.signal(signal.SIGSTOP)
+    os.kill(status["guard"], signal.SIGKILL)  # it must not be faster, and no other takes its place
     alone.kill()
     assert alone.les("cleanup").stdout == "cleaned up what the daemon left behind\n"
     assert json.loads(alone.les("cleanup", "--json").stdout) == {"needed": False, "failed": []}
-    os.kill(status["guard"], signal.SIGCONT)
     assert seen.read_text().split() == ["startup", "crashed"]
     assert alone.les("cleanup", "--force").stdout == "cleaned up what the daemon left behind\n"
