@@ -25,7 +25,12 @@ _CLEANUP: Final = "(les cleanup)"
 
 
 class HeldError(StartError):
-    """Another process has the state directory; raised when the patience with it is over."""
+    """Another process, the `holder`, has the state directory; raised when the patience with it is over."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        self.holder = holder
+        advice = "stop that process, or give this node another [node] state_dir"
+        super().__init__(f"state directory {folder}", f"is held by {holder}", advice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,11 +160,7 @@ def _wait_for(
     while not _taken(fd, folder):
         holder = _holder(fd)
         if now() >= began + (patience.cleanup_seconds if _CLEANUP in holder else patience.seconds):
-            raise HeldError(
-                f"state directory {folder}",
-                f"is held by {holder}",
-                "stop that process, or give this node another [node] state_dir",
-            )
+            raise HeldError(folder, holder)
         sleep(_POLL_SECONDS)
 
 

@@ -68,7 +68,6 @@ class Hooks:
             on_critical=on_critical,
             on_broken=on_broken,
         )
-        self.plugins.deadlines = self.dispatcher.deadlines
 
     def apply(self, config: Config, audit: Audit | None = None) -> None:
         """Have exactly the plugins of this configuration loaded; `audit` hears which are new, and which failed."""
