@@ -189,4 +189,4 @@ def leave(target: Target, as_json: bool) -> None:
     if as_json:
         emit_json(answer)
     else:
-        say(f"leaving; the hooks have up to {seconds(answer['limit'])}, and then the daemon is gone")
+        say("leaving; the daemon is gone when its hooks have ended, each within its own limit")

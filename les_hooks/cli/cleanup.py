@@ -1,6 +1,8 @@
 """`les cleanup`: what a daemon that died could not do itself."""
 
 import asyncio
+import signal
+from collections.abc import Coroutine
 from typing import Any
 
 import click
@@ -9,7 +11,7 @@ from les_hooks.cli.flags import config_flags, read_config
 from les_hooks.cli.group import FAILED
 from les_hooks.cli.output import emit_json, say
 from les_hooks.cli.target import Target, config_option, json_option
-from les_hooks.daemon.cleanup import clean_up
+from les_hooks.daemon.cleanup import Cleaned, clean_up
 from les_hooks.log import make_log
 from les_hooks.plugins import Registry
 
@@ -34,14 +36,21 @@ def cleanup(target: Target, /, wait_seconds: float, force: bool, as_json: bool, 
     """Clear what a daemon that died left behind.
 
     It runs the demote hooks, and undoes what plugins must undo. The guard and systemd (ExecStopPost) call it; by hand
-    it does no harm. It fails while a daemon runs.
+    it does no harm. It does nothing while a daemon runs. SIGTERM and Ctrl-C end it with the scripts that it runs.
     """
     registry = Registry()
     config = read_config(target, given, registry)
     log = make_log(config.log.format, config.log.level)
-    done = asyncio.run(clean_up(config, log=log, registry=registry, lock_seconds=wait_seconds, force=force))
+    done = asyncio.run(
+        _until_told(clean_up(config, log=log, registry=registry, lock_seconds=wait_seconds, force=force))
+    )
+    if done is None:
+        click.echo("les: told to end, so the cleanup is not complete; run it again", err=True)
+        click.get_current_context().exit(FAILED)
     if as_json:
         emit_json({"needed": done.needed, "failed": list(done.failed)})
+    elif done.held_by:
+        say(f"nothing to clean up: {done.held_by} has the state directory")
     elif not done.needed:
         say("nothing to clean up: the daemon ended in order")
     elif not done.failed:
@@ -49,3 +58,14 @@ def cleanup(target: Target, /, wait_seconds: float, force: bool, as_json: bool, 
     if done.failed:
         click.echo(f"les: could not clean up: {', '.join(done.failed)}; the log above says why", err=True)
         click.get_current_context().exit(FAILED)
+
+
+async def _until_told(work: Coroutine[Any, Any, Cleaned]) -> Cleaned | None:
+    """Do it, unless a signal says otherwise: then it is cancelled, which ends the groups of its scripts."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return None

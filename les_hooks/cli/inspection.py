@@ -11,8 +11,9 @@ from typing import Any
 
 from les_hooks.config import Config
 from les_hooks.control.client import call
+from les_hooks.control.endpoint import check_place
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.errors import ControlError
+from les_hooks.errors import ControlError, StartError
 from les_hooks.members import parse_address
 
 __all__ = ["Finding", "address_findings", "host_findings", "plugin_findings"]
@@ -74,11 +75,14 @@ def address_findings(config: Config) -> Iterator[Finding]:
 def host_findings(config: Config) -> Iterator[Finding]:
     """Whether this user could write what the node must."""
     folders = {"state_dir": config.node.state_dir, "audit": config.log.audit.parent}
-    folders["control socket"] = config.control.socket.parent
     for what, folder in folders.items():
         reason = _why_not_writable(folder)
         if reason:
             yield Finding(area="files", what=f"{what} {folder}", message=reason)
+    try:
+        check_place(config.control.socket, made_later=config.node.state_dir)
+    except StartError as error:
+        yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
     yield from _state_directory(config.node.state_dir)
 
 

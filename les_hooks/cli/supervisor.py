@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from les_hooks.config import Config
+from les_hooks.control.endpoint import check_place
 from les_hooks.control.serve import serve_control
 from les_hooks.daemon import Node
 from les_hooks.daemon.reload import reload
@@ -18,10 +19,9 @@ from les_hooks.failures import failure_in, watch_over
 
 __all__ = ["Supervisor", "Watchdog", "describe"]
 
-# What a start may take before its first beat: the state directory held by the daemon before, and the startup
-# demotion; each plugin's own limit comes on top.
-_START_SECONDS: Final = 90.0
-_PER_PLUGIN_SECONDS: Final = 10.0
+# What is asked of the service manager at a time while a start or an end goes on. How long either takes is the affair of
+# the hooks, each of which has a limit of its own; a daemon that hangs asks no more.
+_EXTENSION_SECONDS: Final = 30.0
 
 
 class Watchdog:
@@ -50,7 +50,7 @@ class Watchdog:
             self._service.alive()
         if not self._ready:
             # A first node waits for the others for as long as it takes, and that is no failed start.
-            self._service.extend(30.0)
+            self._service.extend(_EXTENSION_SECONDS)
 
 
 class Supervisor:
@@ -78,8 +78,9 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-        plugins = [plugin for plugin in self._config.plugins.values() if plugin.enabled]
-        self._service.extend(_START_SECONDS + sum(plugin.timeout + _PER_PLUGIN_SECONDS for plugin in plugins))
+        # Before anything runs: a node that leads should not find out that nobody can ask it.
+        check_place(self._config.control.socket, made_later=self._config.node.state_dir)
+        asking = self._spawn(self._ask_for_time(), "the service manager's clock")
         try:
             async with self._node as node:
                 self._entered = True
@@ -92,6 +93,8 @@ class Supervisor:
             if not self._stop_asked or self._entered:
                 raise
             self._log.info("start-ended")
+        finally:
+            asking.cancel()
 
     # -- the service manager -------------------------------------------------------------------------------------------
 
@@ -100,12 +103,18 @@ class Supervisor:
         async for event in self._node.events():
             if event.kind is EventKind.STOPPING:
                 self._service.stopping(f"leaving, was {describe(self._node)}")
-                # The demote hooks, and then whatever else still waits.
-                self._service.extend(2 * self._node.plugins.limit)
+                self._service.extend(_EXTENSION_SECONDS)
             elif event.kind is EventKind.STARTED:
                 self._watchdog.ready(describe(self._node))
             elif self._node.view is not None:
                 self._service.status(describe(self._node))
+
+    async def _ask_for_time(self) -> None:
+        """Ask for more time, again and again, as long as the start or the end goes on."""
+        while True:
+            if not self._entered or self._node.stopping:
+                self._service.extend(_EXTENSION_SECONDS)
+            await asyncio.sleep(_EXTENSION_SECONDS / 3)
 
     def _check_watchdog(self) -> None:
         patience, heartbeat = self._service.watchdog_seconds, self._config.timing.heartbeat
@@ -153,11 +162,12 @@ class Supervisor:
 
     # -- failures ------------------------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Any, part: str) -> None:
+    def _spawn(self, work: Any, part: str) -> "asyncio.Task[None]":
         task: asyncio.Task[None] = asyncio.create_task(work)
         watch_over(task, part)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _on_exception(self, _loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         failure = failure_in(context)

@@ -1,6 +1,6 @@
 """Making the control socket's file: private from the first moment, and never in the place of a living daemon's.
 
-Imported by `server` only.
+Imported by `server`, and by the command line, which checks the place beforehand.
 """
 
 import contextlib
@@ -12,11 +12,25 @@ from typing import Final
 
 from les_hooks.errors import StartError
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "check_place"]
 
 _BACKLOG: Final = 128
 _PROBE_SECONDS: Final = 1.0
 _ADVICE: Final = "name another place as [control] socket"
+
+
+def check_place(path: Path, *, made_later: Path) -> None:
+    """Raise StartError where no socket can be made at the path; `made_later` is a folder that is made at the start."""
+    what, folder = f"control socket {path}", path.parent
+    if not folder.is_dir():
+        if not folder.exists() and folder == made_later:
+            return
+        raise StartError(what, f"its folder {folder} does not exist", f"make it, or {_ADVICE}")
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        why = f"its folder {folder} cannot be written in by uid {os.geteuid()}"
+        raise StartError(what, why, f"change its owner, or {_ADVICE}")
+    if path.exists() and not path.is_socket():
+        raise StartError(what, "is something else than a socket", f"move it away, or {_ADVICE}")
 
 
 class Endpoint:

@@ -135,4 +135,4 @@ class Requests:
         # The answer goes out first: it must not wait for hooks, and the socket is gone when they have ended.
         if self._leaving is None:
             self._leaving = asyncio.create_task(self._node.stop(), name="leave")
-        return {"leaving": True, "limit": self._node.plugins.limit}
+        return {"leaving": True}

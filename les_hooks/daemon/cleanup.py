@@ -1,15 +1,19 @@
 """`les cleanup`: what a daemon that died could not do itself. Run by the guard, by systemd, or by hand."""
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.audit import Action, Outcome
 from les_hooks.config import Config
+from les_hooks.daemon.folder import GUARD_LOCK, HeldError
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.daemon.parts import make_audit, make_narrator
-from les_hooks.daemon.setup import LAST_RESORT_SECONDS, recorder
+from les_hooks.daemon.parts import make_audit, make_narrator, open_store
+from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
 from les_hooks.daemon.state import StateStore
+from les_hooks.guard import Guard
 from les_hooks.plugins import Registry
 
 __all__ = ["Cleaned", "clean_up"]
@@ -17,10 +21,13 @@ __all__ = ["Cleaned", "clean_up"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
-    """What there was to do: `needed` says whether a daemon had died, `failed` which plugins could not clean up."""
+    """What there was to do: `needed` says whether a daemon had died, `failed` what was not undone: plugins' names, or
+    the demotion as a whole. `held_by` is who has the state directory, and sees to it.
+    """
 
     needed: bool
     failed: tuple[str, ...] = ()
+    held_by: str = ""
 
 
 async def clean_up(
@@ -28,10 +35,19 @@ async def clean_up(
 ) -> Cleaned:
     """Run the demote hooks (reason `crashed`) and every plugin's `cleanup`, if a daemon died without doing so.
 
-    Holds the lock of the state directory meanwhile, so that a new daemon waits for it; raises StartError where a
-    daemon has it for longer than `lock_seconds`. `force` does it without a crash as well.
+    Holds the lock of the state directory meanwhile, so that a new daemon waits for it. Does nothing where another has
+    it for longer than `lock_seconds`: a daemon demotes at its start. `force` does it without a crash as well, and
+    raises StartError then. Cancelled, it ends what it runs, and the mark of the crash stays.
     """
-    with StateStore.open(config.node.state_dir, lock_seconds) as store:
+    try:
+        store = await open_store(
+            config.node.state_dir, log, patience=lock_seconds, cleanup_patience=lock_seconds, cleaning=True
+        )
+    except HeldError as error:
+        if force:
+            raise
+        return Cleaned(needed=False, held_by=error.holder)
+    with store:
         if not (store.crashed or force):
             return Cleaned(needed=False)
         cleaned = await _clean_up(config, store, log, registry)
@@ -42,21 +58,38 @@ async def clean_up(
 
 async def _clean_up(config: Config, store: StateStore, log: FilteringBoundLogger, registry: Registry) -> Cleaned:
     boot = store.next_boot()
-    audit = make_audit(config, store, boot, log)
-    record = recorder(audit)
-    hooks = Hooks(registry, log=log, record=record)
-    hooks.apply(config)
-    plugins, dispatcher = hooks.plugins, hooks.dispatcher
-    dispatcher.start()
-    dispatcher.submit(make_narrator(config, store, boot).crashed())
-    await dispatcher.drained(LAST_RESORT_SECONDS)
+    async with contextlib.AsyncExitStack() as close:
+        audit = make_audit(config, store, boot, log)
+        close.callback(audit.close)
+        # Without a command: whoever ends this process at once may run it again, its scripts must not go on alone.
+        guard = Guard(log, lock=config.node.state_dir / GUARD_LOCK)
+        guard.start()
+        close.push_async_callback(guard.close)
+        demotion = Demotion(recorder(audit))
+        hooks = Hooks(registry, log=log, record=demotion.record, guard=guard)
+        hooks.apply(config)
+        hooks.dispatcher.start()
+        close.push_async_callback(hooks.dispatcher.close)
+        hooks.dispatcher.submit(make_narrator(config, store, boot).crashed())
+        failed = [*await _demoted(hooks, demotion), *await _cleaned(hooks, log)]
+        failed = list(dict.fromkeys(failed))
+        audit.record(Action.CLEANUP_RUN, Outcome.FAILURE if failed else Outcome.SUCCESS, failed=failed)
+    return Cleaned(needed=True, failed=tuple(failed))
+
+
+async def _demoted(hooks: Hooks, demotion: Demotion) -> Sequence[str]:
+    """Wait for the demote hooks, and tell which did not succeed."""
+    if not await hooks.dispatcher.drained(LAST_RESORT_SECONDS) or demotion.dropped:
+        return ("the demotion",)
+    return demotion.failed
+
+
+async def _cleaned(hooks: Hooks, log: FilteringBoundLogger) -> Sequence[str]:
+    """Have every plugin clean up, and tell which could not."""
     failed = []
-    for name in registry.loaded:
-        result = await dispatcher.ask(name, "cleanup", plugins.settings[name].timeout)
+    for name in hooks.registry.loaded:
+        result = await hooks.dispatcher.ask(name, "cleanup", hooks.plugins.settings[name].timeout)
         if result is not None and result.error:
             failed.append(name)
             log.error("cleanup-failed", plugin=name, error=result.error)
-    await dispatcher.close()
-    audit.record(Action.CLEANUP_RUN, Outcome.FAILURE if failed else Outcome.SUCCESS, failed=failed)
-    audit.close()
-    return Cleaned(needed=True, failed=tuple(failed))
+    return failed

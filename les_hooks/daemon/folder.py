@@ -5,18 +5,48 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from les_hooks.errors import StartError
 
-__all__ = ["Lock", "read_bounded", "replace_file"]
+__all__ = ["GUARD_LOCK", "HeldError", "Lock", "Patience", "lock_holder", "read_bounded", "replace_file"]
+
+GUARD_LOCK: Final = "guard.lock"
+"""Held by the guard until the scripts of its daemon are gone; whoever takes the directory waits for that."""
 
 _POLL_SECONDS: Final = 0.05
 
+# The guard's search, its five seconds between TERM and KILL, and a margin.
+_GUARD_SECONDS: Final = 15.0
+
+_CLEANUP: Final = "(les cleanup)"
+
+
+class HeldError(StartError):
+    """Another process, the `holder`, has the state directory; raised when the patience with it is over."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        self.holder = holder
+        advice = "stop that process, or give this node another [node] state_dir"
+        super().__init__(f"state directory {folder}", f"is held by {holder}", advice)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """For how long to wait for who has the directory: for a daemon `seconds`, for `les cleanup` `cleanup_seconds`.
+
+    `cleaning`: who waits is `les cleanup`, and signs as that.
+    """
+
+    seconds: float = 0.0
+    cleanup_seconds: float = 0.0
+    cleaning: bool = False
+
 
 class Lock:
-    """The exclusive lock of a state directory, as flock(2) on `lock` in it; the file holds the holder's pid."""
+    """The exclusive lock of a state directory, as flock(2) on `lock` in it; who holds it signs there."""
 
     def __init__(self, fd: int) -> None:
         """Use `acquire`."""
@@ -24,12 +54,14 @@ class Lock:
 
     @classmethod
     def acquire(
-        cls, folder: Path, wait_seconds: float, *, now: Callable[[], float], sleep: Callable[[float], None]
+        cls, folder: Path, patience: Patience, *, now: Callable[[], float], sleep: Callable[[float], None]
     ) -> Self:
-        """Make the folder if need be, check that it is ours, and lock it. Raises StartError."""
+        """Make the folder if need be, check that it is ours, lock it, and wait for a guard. Raises StartError."""
         fd = _open_lock_file(folder)
         try:
-            _wait_for(fd, folder, wait_seconds, now, sleep)
+            _wait_for(fd, folder, patience, now, sleep)
+            _sign(fd, patience)
+            _wait_for_guard(folder, now, sleep)
         except BaseException:
             os.close(fd)
             raise
@@ -40,6 +72,19 @@ class Lock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def lock_holder(folder: Path) -> str:
+    """Who has the directory, for a log; where this process has it, the guard of the daemon before is waited for."""
+    try:
+        fd = os.open(folder / "lock", os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return ""
+    try:
+        holder = _holder(fd)
+    finally:
+        os.close(fd)
+    return "the guard of a daemon that died" if holder.split()[:2] == ["process", str(os.getpid())] else holder
 
 
 def read_bounded(path: Path, most_bytes: int) -> bytes:
@@ -86,40 +131,77 @@ def _open_lock_file(folder: Path) -> int:
             )
         if status.st_mode & stat.S_IWOTH:
             raise StartError(what, "can be written by anybody", f"run `chmod o-w {folder}`, {other}")
-        return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
         raise StartError(what, "is not a directory", f"move it away, {other}") from None
     except OSError as error:
-        raise StartError(what, f"cannot be used ({error.strerror or error})", f"make it writable, {other}") from error
+        raise _unusable(folder, error) from error
+    return _open(folder, "lock")
+
+
+def _open(folder: Path, name: str) -> int:
+    try:
+        return os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _unusable(folder: Path, error: OSError) -> StartError:
+    return StartError(
+        f"state directory {folder}",
+        f"cannot be used ({error.strerror or error})",
+        "make it writable, or name another one as [node] state_dir",
+    )
 
 
 def _wait_for(
-    fd: int, folder: Path, wait_seconds: float, now: Callable[[], float], sleep: Callable[[float], None]
+    fd: int, folder: Path, patience: Patience, now: Callable[[], float], sleep: Callable[[float], None]
 ) -> None:
-    deadline = now() + wait_seconds
-    while True:
-        try:
-            # flock and not lockf: two nodes in one process must exclude each other as well.
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if now() >= deadline:
+    began = now()
+    while not _taken(fd, folder):
+        holder = _holder(fd)
+        if now() >= began + (patience.cleanup_seconds if _CLEANUP in holder else patience.seconds):
+            raise HeldError(folder, holder)
+        sleep(_POLL_SECONDS)
+
+
+def _wait_for_guard(folder: Path, now: Callable[[], float], sleep: Callable[[float], None]) -> None:
+    """Wait until nothing is left of the daemon before, which may have died a moment ago."""
+    began = now()
+    fd = _open(folder, GUARD_LOCK)
+    try:
+        while not _taken(fd, folder):
+            if now() >= began + _GUARD_SECONDS:
                 raise StartError(
                     f"state directory {folder}",
-                    f"is held by {_holder(fd)}",
-                    "stop that process, or give this node another [node] state_dir",
-                ) from None
+                    "is held by the guard of a daemon that died, which should have ended its scripts by now",
+                    f"see what they do, end them, and the process that `fuser {folder / GUARD_LOCK}` tells",
+                )
             sleep(_POLL_SECONDS)
-        except OSError as error:
-            raise StartError(
-                f"state directory {folder}", f"cannot be locked ({error.strerror})", "use a local file system"
-            ) from error
-        else:
-            with contextlib.suppress(OSError):  # a full disk; the pid only makes the message better
-                os.ftruncate(fd, 0)
-                os.pwrite(fd, b"%d\n" % os.getpid(), 0)
-            return
+    finally:
+        os.close(fd)
+
+
+def _taken(fd: int, folder: Path) -> bool:
+    try:
+        # flock and not lockf: two nodes in one process must exclude each other as well.
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise StartError(
+            f"state directory {folder}", f"cannot be locked ({error.strerror})", "use a local file system"
+        ) from error
+    return True
+
+
+def _sign(fd: int, patience: Patience) -> None:
+    with contextlib.suppress(OSError):  # a full disk; it only makes the message better
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, b"%d%s\n" % (os.getpid(), b" cleanup" if patience.cleaning else b""), 0)
 
 
 def _holder(fd: int) -> str:
-    pid = os.pread(fd, 20, 0).strip().decode("ascii", "replace")
-    return f"process {pid}" if pid.isdigit() else "another process"
+    pid, _, role = os.pread(fd, 40, 0).strip().decode("ascii", "replace").partition(" ")
+    if not pid.isdigit():
+        return "another process"
+    return f"process {pid} {_CLEANUP}" if role == "cleanup" else f"process {pid}"

@@ -68,7 +68,6 @@ class Hooks:
             on_critical=on_critical,
             on_broken=on_broken,
         )
-        self.plugins.deadlines = self.dispatcher.deadlines
 
     def retire(self, config: Config, demotion: Callable[[], Event]) -> None:
         """Demote the plugins that `apply` of this configuration will drop; whoever leads keeps nothing of theirs."""

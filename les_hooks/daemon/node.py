@@ -13,15 +13,16 @@ from typing import Self
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks import __version__
-from les_hooks.audit import Action
+from les_hooks.audit import Action, Outcome
 from les_hooks.config import Config
 from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
+from les_hooks.daemon.folder import GUARD_LOCK
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, make_narrator, open_memory
 from les_hooks.daemon.reload import live_changes
-from les_hooks.daemon.setup import LAST_RESORT_SECONDS, recorder
+from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
 from les_hooks.daemon.story import Story
 from les_hooks.errors import ControlError
 from les_hooks.events import Event, Reason
@@ -70,6 +71,9 @@ class Node:
         self._on_beat = on_beat
         self._close = contextlib.AsyncExitStack()
         self._chronicle: Chronicle | None = None
+        self.reloading = asyncio.Lock()
+        self._broke = asyncio.Event()
+        self._orderly = False
         self._news = Bell()
         self._stopped = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
@@ -167,9 +171,9 @@ class Node:
         self.store.mark_running(self.boot)
         self.audit.record(Action.NODE_STARTED, version=__version__, crashed_before=self.store.crashed)
         self.audit.record(Action.CONFIG_LOADED, source=None if config.source is None else str(config.source))
-        self.guard = Guard(self.log)
+        self.guard = Guard(self.log, cleanup_limit=LAST_RESORT_SECONDS, lock=config.node.state_dir / GUARD_LOCK)
         self.guard.start(self._cleanup)
-        close.push_async_callback(self.guard.close)
+        close.push_async_callback(self._close_guard)
         self.authority = make_authority(self.backend, config)
         self._make_hooks()
         self.started_at, self.started_boottime = time.time(), boottime()
@@ -181,10 +185,11 @@ class Node:
 
     def _make_hooks(self) -> None:
         """Load the plugins, and have their hooks called from now on."""
+        self._demotion = Demotion(recorder(self.audit))
         hooks = Hooks(
             self.registry,
             log=self.log,
-            record=recorder(self.audit),
+            record=self._demotion.record,
             guard=self.guard,
             authority=self.authority,
             on_released=self._on_released,
@@ -216,20 +221,47 @@ class Node:
 
     async def _stop(self) -> None:
         self.chronicle.tell(self.chronicle.narrator.stopping())
-        # Nobody runs the demote hooks of a node whose lanes broke; `les cleanup` does, and needs no waiting here.
-        limit = self.plugins.limit if self.broken is None else 0.0
         try:
-            await self.backend.leave(limit)
-            await self.dispatcher.drained(limit)
-            self.audit.record(Action.NODE_STOPPED)
-            if self.broken is None:
+            self._orderly = await self._leave_in_order()
+            if not self._orderly:
+                # What still runs ends before others may lead. `les cleanup` does what the demote hooks did not.
+                await self.dispatcher.close()
+                await self.backend.leave(0.0)
+            self.audit.record(Action.NODE_STOPPED, Outcome.SUCCESS if self._orderly else Outcome.FAILURE)
+            if self._orderly:
                 with contextlib.suppress(OSError):
                     self.store.mark_stopped()
             await self._close.aclose()
         finally:
+            if not self._orderly:
+                self.guard.abandon()  # last of all: the cleanup needs the state directory
             self.story.end()
             self._stopped.set()
             self._news.ring()
+
+    async def _leave_in_order(self) -> bool:
+        """Demote, say goodbye and finish the hooks; returns whether all of it was done.
+
+        The hooks have the time that they asked for: each has a limit of its own, and nobody may lead meanwhile. Only a
+        node whose lanes or election broke has nobody to wait for.
+        """
+
+        async def leave() -> bool:
+            await self.backend.leave(LAST_RESORT_SECONDS)
+            return await self.dispatcher.drained(LAST_RESORT_SECONDS)
+
+        leaving, breaking = asyncio.create_task(leave()), asyncio.create_task(self._broke.wait())
+        try:
+            await asyncio.wait((leaving, breaking), return_when=asyncio.FIRST_COMPLETED)
+            return self.broken is None and leaving.result() and not self._demotion.dropped
+        finally:
+            leaving.cancel()
+            breaking.cancel()
+            await asyncio.wait((leaving, breaking))
+
+    async def _close_guard(self) -> None:
+        if self._orderly or not self.stopping:
+            await self.guard.close()
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
@@ -247,6 +279,7 @@ class Node:
         """Without its election or its lanes this node must not lead: end, so that the next in line does."""
         report_failure("this node", error)
         self.broken = self.broken or error
+        self._broke.set()
         self._end()
 
     def _on_released(self, event: Event) -> None:

@@ -17,7 +17,9 @@ from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.config import Config
 from les_hooks.daemon.authority import BackendAuthority
 from les_hooks.daemon.clock import boottime, instant
+from les_hooks.daemon.folder import lock_holder
 from les_hooks.daemon.narrator import Narrator, Origin, Past
+from les_hooks.daemon.setup import LAST_RESORT_SECONDS
 from les_hooks.daemon.state import StateStore
 from les_hooks.election.identity import Identity, Timing
 from les_hooks.errors import StartError
@@ -33,27 +35,40 @@ __all__ = [
     "open_store",
 ]
 
-# `les cleanup` of the daemon before, or that daemon itself, may hold the state directory for as long as its hooks run.
+# The daemon before may hold the state directory for as long as its hooks run; a start that waits longer should fail,
+# as that daemon does not seem to end at all. `les cleanup` does.
 _LOCK_PATIENCE_SECONDS = 60.0
 
 # Who is asked to confirm a leader answers or is lost within one `failure`; the second is the margin.
 _FAILURES_PER_ANSWER = 2
 
 
-async def open_store(folder: Path, log: FilteringBoundLogger) -> StateStore:
-    """Open the state directory, and wait for who still has it; raises StartError."""
+async def open_store(
+    folder: Path,
+    log: FilteringBoundLogger,
+    *,
+    patience: float = _LOCK_PATIENCE_SECONDS,
+    cleanup_patience: float = LAST_RESORT_SECONDS,
+    cleaning: bool = False,
+) -> StateStore:
+    """Open the state directory, and wait for who still has it: a daemon, `les cleanup`, or a guard.
+
+    `cleaning`: this is `les cleanup`. Raises StartError.
+    """
     given_up = threading.Event()
     said: list[bool] = []
 
     def nap(seconds: float) -> None:
         if not said:
             said.append(True)
-            log.warning("state-directory-held", path=str(folder), patience_seconds=_LOCK_PATIENCE_SECONDS)
+            log.warning("state-directory-held", path=str(folder), by=lock_holder(folder), patience_seconds=patience)
         if given_up.wait(seconds):
             raise StartError(f"state directory {folder}", "is held by another process", "start the node again")
 
     try:
-        return await asyncio.to_thread(StateStore.open, folder, _LOCK_PATIENCE_SECONDS, sleep=nap)
+        return await asyncio.to_thread(
+            StateStore.open, folder, patience, cleanup_seconds=cleanup_patience, cleaning=cleaning, sleep=nap
+        )
     except asyncio.CancelledError:
         given_up.set()  # a thread cannot be cancelled, and nobody would close what it opens
         raise

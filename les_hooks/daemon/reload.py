@@ -15,6 +15,7 @@ class Reloadable(Protocol):
     """What is needed of a `Node`."""
 
     audit: Audit
+    reloading: asyncio.Lock
 
     def reload(self, config: Config) -> tuple[str, ...]:
         """Take the configuration, or raise ConfigError."""
@@ -25,12 +26,13 @@ async def reload(node: Reloadable, read: Callable[[], Config]) -> tuple[str, ...
 
     Raises ConfigError where it cannot be used; the node then keeps what it has, and the audit says why.
     """
-    try:
-        # In a thread: a new plugin may take its time to be imported, and the heartbeat must not wait for it.
-        return node.reload(await asyncio.to_thread(read))
-    except ConfigError as error:
-        node.audit.record(Action.CONFIG_REJECTED, Outcome.FAILURE, reason=str(error))
-        raise
+    async with node.reloading:  # of two at once the one that reads last must win
+        try:
+            # In a thread: a new plugin may take its time to be imported, and the heartbeat must not wait for it.
+            return node.reload(await asyncio.to_thread(read))
+        except ConfigError as error:
+            node.audit.record(Action.CONFIG_REJECTED, Outcome.FAILURE, reason=str(error))
+            raise
 
 
 def live_changes(old: Config, new: Config) -> tuple[str, ...]:

@@ -13,10 +13,12 @@ from les_hooks import config as configuration
 from les_hooks.audit import Action, Audit, Outcome
 from les_hooks.config import Config, Flags
 from les_hooks.dispatch import Authority, PluginContext, PluginSettings, Recorder
+from les_hooks.dispatch.calls import CallOutcome
+from les_hooks.events import EventKind
 from les_hooks.plugins import Registry
 from les_hooks.processes import Runner
 
-__all__ = ["LAST_RESORT_SECONDS", "NoAuthority", "Plugins", "load_config", "recorder"]
+__all__ = ["LAST_RESORT_SECONDS", "Demotion", "NoAuthority", "Plugins", "load_config", "recorder"]
 
 LAST_RESORT_SECONDS = 3600.0
 """For a wait in which every hook has a limit of its own: it ends only what a bug of ours would make endless."""
@@ -38,10 +40,6 @@ def load_config(
     )
 
 
-# What a hook call may take beyond its own limit: TERM, five seconds, KILL, and the reaping.
-_WIND_UP_SECONDS = 10.0
-
-
 def recorder(audit: Audit) -> Recorder:
     """Let what knows actions and outcomes by their names leave records."""
 
@@ -53,6 +51,32 @@ def recorder(audit: Audit) -> Recorder:
             audit.record(Action(action), Outcome(outcome), **fields)  # type: ignore[arg-type]  # checked by the tests
 
     return record
+
+
+class Demotion:
+    """Passes records on, and remembers how the hooks of the last demotion ended."""
+
+    def __init__(self, record: Recorder) -> None:
+        self._record = record
+        self._event = ""
+        self.failed: tuple[str, ...] = ()
+        """The plugins whose hook did not succeed."""
+        self.dropped = False
+        """Whether it was given up before its hooks were called."""
+
+    def record(self, action: str, outcome: str, /, **fields: object) -> None:
+        """Take a record of the dispatcher's."""
+        if action == "hook.finished" and fields.get("event") == EventKind.DEMOTED:
+            self._note(str(fields["event_id"]), outcome, fields.get("plugin"))
+        self._record(action, outcome, **fields)
+
+    def _note(self, event: str, outcome: str, plugin: object) -> None:
+        if event != self._event:
+            self._event, self.failed, self.dropped = event, (), False
+        if plugin is None:
+            self.dropped = True
+        elif outcome != CallOutcome.SUCCESS:
+            self.failed = (*self.failed, str(plugin))
 
 
 class NoAuthority:
@@ -69,10 +93,7 @@ class NoAuthority:
 
 @dataclass(slots=True, kw_only=True)
 class Plugins:
-    """The plugins of one configuration: their registry, and for each its context and common settings.
-
-    `deadlines` is what the dispatcher has learnt of theirs.
-    """
+    """The plugins of one configuration: their registry, and for each its context and common settings."""
 
     registry: Registry
     log: FilteringBoundLogger
@@ -82,7 +103,6 @@ class Plugins:
     dry_run: bool = False
     contexts: Mapping[str, PluginContext] = field(default_factory=dict)
     settings: Mapping[str, PluginSettings] = field(default_factory=dict)
-    deadlines: Mapping[str, float] = field(default_factory=dict)
 
     def load(self, config: Config) -> None:
         """Load what the configuration names, drop what it does not name any more, and make the contexts."""
@@ -94,12 +114,6 @@ class Plugins:
             name: PluginSettings(timeout=config.plugins[name].timeout, critical=config.plugins[name].critical)
             for name in self.registry.loaded
         }
-
-    @property
-    def limit(self) -> float:
-        """The longest that the hooks of one event may take, all plugins together, in seconds, as far as it is known."""
-        longest = (max(own.timeout, self.deadlines.get(name, 0.0)) for name, own in self.settings.items())
-        return _WIND_UP_SECONDS + sum(seconds + _WIND_UP_SECONDS for seconds in longest)
 
     def _context(self, name: str, config: Config) -> PluginContext:
         """Make the plugin's context; one whose configuration is the same stays, and with it what hangs on it."""

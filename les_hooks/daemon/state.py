@@ -21,7 +21,7 @@ from typing import Final, Self
 
 import msgspec
 
-from les_hooks.daemon.folder import Lock, replace_file
+from les_hooks.daemon.folder import Lock, Patience, replace_file
 from les_hooks.daemon.stored import Running, State, Told, load_state, load_told
 from les_hooks.errors import StartError
 from les_hooks.members import Boot
@@ -63,16 +63,25 @@ class StateStore:
         path: Path,
         wait_seconds: float,
         *,
+        cleanup_seconds: float | None = None,
+        cleaning: bool = False,
         wall: Callable[[], float] = time.time,
         nonce: Callable[[], str] = lambda: secrets.token_hex(8),
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> Self:
-        """Make the directory if need be (0700), lock it and read what is in it; blocks for `wait_seconds` at most.
+        """Make the directory if need be (0700), lock it and read what is in it. Blocks for a bounded time.
 
-        The wait is for `les cleanup`, or for a daemon that is just ending. Raises StartError.
+        The wait is for a daemon that is just ending, or for `les cleanup`, which may have `cleanup_seconds` instead;
+        then for the guard of a daemon that died. `cleaning`: this process is `les cleanup`. Raises HeldError where the
+        time is up, StartError for all else.
         """
-        lock = Lock.acquire(path, wait_seconds, now=now, sleep=sleep)
+        patience = Patience(
+            seconds=wait_seconds,
+            cleanup_seconds=wait_seconds if cleanup_seconds is None else cleanup_seconds,
+            cleaning=cleaning,
+        )
+        lock = Lock.acquire(path, patience, now=now, sleep=sleep)
         try:
             return cls(path, lock, wall=wall, nonce=nonce)
         except BaseException:

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,9 +38,20 @@ class Guard:
     replaced by a new one that is told everything again. To be used inside the running loop.
     """
 
-    def __init__(self, log: "FilteringBoundLogger", *, grace: float = 5.0, cleanup_limit: float = 60.0) -> None:
-        """`grace` is the seconds between TERM and KILL, `cleanup_limit` those that the cleanup command may take."""
+    def __init__(
+        self,
+        log: "FilteringBoundLogger",
+        *,
+        grace: float = 5.0,
+        cleanup_limit: float = 3600.0,
+        lock: Path | None = None,
+    ) -> None:
+        """`grace` is the seconds between TERM and KILL, `cleanup_limit` those that the cleanup command may take.
+
+        `lock` is a file that the guard's process holds, by flock(2), until the groups of a dead daemon are gone.
+        """
         self._log = log
+        self._lock = lock
         self._times = (str(grace), str(cleanup_limit))
         self._cleanup: tuple[str, ...] = ()
         self._groups: dict[int, bool] = {}
@@ -99,9 +112,7 @@ class Guard:
 
     async def close(self) -> None:
         """Say goodbye: the guard ends, touches nothing, and runs no cleanup."""
-        self._closing = True
-        if self._restart is not None:
-            self._restart.cancel()
+        self._stop_watching()
         if self._running is None:
             return
         self._send("bye\n")
@@ -112,10 +123,23 @@ class Guard:
                 self._running.close()
                 self._running = None
 
+    def abandon(self) -> None:
+        """Have the guard do what it does when this process dies: end the groups, and run the cleanup. No waiting.
+
+        Where there is none at this moment nobody does; the state directory keeps the mark of a crash.
+        """
+        self._stop_watching()
+        if self._running is not None:
+            self._running.abandon()
+            self._running = None
+
+    def _stop_watching(self) -> None:
+        self._closing = True
+        if self._restart is not None:
+            self._restart.cancel()
+
     def _spawn(self) -> None:
-        self._running = _Running(
-            [sys.executable, "-I", "-S", str(_PROGRAM), str(os.getpid()), *self._times, *self._cleanup]
-        )
+        self._running = _Running(self._times, self._lock, self._cleanup)
         self._running.ended.add_done_callback(self._on_death)
         for run in self._intents:
             self._tell_intent(run)
@@ -174,10 +198,18 @@ class Guard:
 class _Running:
     """One guard process; `ended` tells how many seconds it lived."""
 
-    def __init__(self, argv: Sequence[str]) -> None:
-        self._process = subprocess.Popen(  # noqa: S603  (our own program, and our own command line)
-            argv, bufsize=0, stdin=subprocess.PIPE, close_fds=True, start_new_session=True
-        )
+    def __init__(self, times: Sequence[str], lock: Path | None, cleanup: Sequence[str]) -> None:
+        """Raises OSError, also where another guard still has the lock."""
+        with _locked(lock) as held:
+            argv = [sys.executable, "-I", "-S", str(_PROGRAM), str(os.getpid()), *times, str(held), *cleanup]
+            self._process = subprocess.Popen(  # noqa: S603  (our own program, and our own command line)
+                argv,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                close_fds=True,
+                pass_fds=() if held < 0 else (held,),
+                start_new_session=True,
+            )
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except OSError:
@@ -210,6 +242,15 @@ class _Running:
         os.close(self._pidfd)
         self._release()
 
+    def abandon(self) -> None:
+        """Hang up without `bye`, and leave it to what it does then."""
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        # A library user's process goes on, and should not keep a zombie.
+        threading.Thread(target=self._process.wait, name="les-guard", daemon=True).start()
+
     def _release(self) -> None:
         # SIGKILL first, and only then the end of the pipe: it would take that for the daemon's death.
         self._process.kill()
@@ -221,3 +262,17 @@ class _Running:
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
         self.ended.set_result(self._loop.time() - self._started)
+
+
+@contextlib.contextmanager
+def _locked(path: Path | None) -> Iterator[int]:
+    """Lock the file; the lock lasts as long as anybody has its descriptor, which is -1 without a path."""
+    if path is None:
+        yield -1
+        return
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield fd
+    finally:
+        os.close(fd)

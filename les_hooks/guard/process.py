@@ -2,9 +2,10 @@
 
 Of the rest only `les_hooks.processes` imports it, for `living` and the name of the variable.
 
-Started as `python -I -S process.py PARENT GRACE LIMIT [CLEANUP...]`: the daemon's pid, seconds between TERM and KILL,
-seconds for the cleanup command, and that command. It is a fresh interpreter and no fork: a fork of a process with
-threads may hang, and a library user's process has threads. It imports little because it stays as long as the daemon.
+Started as `python -I -S process.py PARENT GRACE LIMIT LOCK [CLEANUP...]`: the daemon's pid, seconds between TERM and
+KILL, seconds for the cleanup command, the descriptor of a lock (-1: none), and that command. It is a fresh interpreter
+and no fork: a fork of a process with threads may hang, and a library user's process has threads. It imports little
+because it stays as long as the daemon.
 
 Commands come as lines on stdin, RUN being the value of LES_RUN in the environment of the program:
 
@@ -24,6 +25,9 @@ The intent is there because a daemon may be killed or frozen after a program beg
 Then the guard looks for the program by its LES_RUN; for a while, because a child shows its parent's environment until
 its exec. A program that replaces its environment in these moments, or takes an identity whose environment this process
 may not read, is not found.
+
+The lock is held by whoever has its descriptor, so it is free when the last group is gone, or this process: whoever
+takes the daemon's place waits for that. It is let go of before the cleanup, which takes its place as well.
 
 On the reuse of numbers: the kernel gives no process a number that is still a group's. So as long as a process has the
 group's number it must be the one that had it when the group was told, or the group is gone and the number a stranger's.
@@ -342,7 +346,7 @@ def clean_up(command: list[str], limit: float) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def main(parent: str, grace: str, limit: str, *cleanup: str) -> None:
+def main(parent: str, grace: str, limit: str, lock: str, *cleanup: str) -> None:
     """Guard, and clean up where that is needed."""
     # A terminal's Ctrl-C and a service manager's TERM go to everybody; this process ends after the daemon, not with it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -351,6 +355,8 @@ def main(parent: str, grace: str, limit: str, *cleanup: str) -> None:
     if watch(groups, int(parent)):
         return
     groups.end_all()
+    if int(lock) >= 0:
+        os.close(int(lock))
     if cleanup:
         clean_up(list(cleanup), float(limit))
 

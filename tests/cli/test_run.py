@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from les_hooks.control.client import stream
+from les_hooks.guard.process import living
 from tests.cluster import Cluster, Daemon, free_ports, until
 
 
@@ -425,17 +426,74 @@ def test_the_guard_runs_the_demote_hooks_of_a_daemon_that_was_killed(alone: Daem
     assert (result.returncode, result.stdout) == (0, "nothing to clean up: the daemon ended in order\n")
 
 
+def test_a_quick_restart_waits_until_the_scripts_of_the_daemon_before_are_gone(alone: Daemon) -> None:
+    pid, seen = alone.folder / "pid", alone.folder / "seen"
+    alone.script("while-leader", "10-stubborn", f"trap '' TERM; echo $$ > {pid}; while :; do sleep 0.1; done")
+    # What init has not reaped yet is gone all the same.
+    note = f"grep -s '^State:[^Z]*$' /proc/$(cat {pid})/status && echo lives >> {seen} || echo gone >> {seen}"
+    note = f"[ ! -e {pid} ] || {{ {note}; }}"
+    alone.script("demoted", "10-note", note)
+    alone.start().wait_settled()
+    until(lambda: pid.exists() and pid.read_text().endswith("\n"), "the work has begun")
+    alone.kill()
+    alone.start().wait_settled()
+    assert seen.read_text().split()[0] == "gone"
+
+
 def test_cleanup_by_hand_does_it_once_and_never_while_a_daemon_runs(alone: Daemon) -> None:
     seen = alone.folder / "seen"
     alone.script("demoted", "10-note", f'echo "$LES_REASON" >> {seen}')
     status = alone.start().wait_settled()
     running = alone.les("cleanup")
-    assert running.returncode == 1
-    assert f"is held by process {status['node']['pid']}" in running.stderr
-    os.kill(status["guard"], signal.SIGSTOP)  # it must not be faster
+    said = f"nothing to clean up: process {status['node']['pid']} has the state directory\n"
+    assert (running.returncode, running.stdout, running.stderr) == (0, said, "")
+    forced = alone.les("cleanup", "--force")
+    assert forced.returncode == 1
+    assert f"is held by process {status['node']['pid']}" in forced.stderr
+    alone.signal(signal.SIGSTOP)
+    os.kill(status["guard"], signal.SIGKILL)  # it must not be faster, and no other takes its place
     alone.kill()
     assert alone.les("cleanup").stdout == "cleaned up what the daemon left behind\n"
     assert json.loads(alone.les("cleanup", "--json").stdout) == {"needed": False, "failed": []}
-    os.kill(status["guard"], signal.SIGCONT)
     assert seen.read_text().split() == ["startup", "crashed"]
     assert alone.les("cleanup", "--force").stdout == "cleaned up what the daemon left behind\n"
+
+
+def test_a_cleanup_that_is_told_to_end_takes_its_script_along_and_stays_due(alone: Daemon) -> None:
+    pid = alone.folder / "pid"
+    alone.script("demoted", "10-hangs", f'[ "$LES_REASON" = startup ] || {{ echo $$ > {pid}; exec sleep 1000; }}')
+    for number, code in ((signal.SIGTERM, 1), (signal.SIGKILL, -signal.SIGKILL)):
+        argv = [sys.executable, "-m", "les_hooks", "cleanup", "--force", "-c", str(alone.config)]
+        pid.unlink(missing_ok=True)
+        with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as cleanup:
+            until(lambda: pid.exists() and pid.read_text().endswith("\n"), "the script has begun")
+            cleanup.send_signal(number)
+            cleanup.communicate(timeout=20)
+            assert cleanup.returncode == code
+        until(lambda: not living(int(pid.read_text()), []), "the script is gone")
+
+
+def test_a_cleanup_one_of_whose_demote_scripts_fails_stays_due(alone: Daemon) -> None:
+    script = alone.script("demoted", "10-fails", '[ "$LES_REASON" != crashed ]')
+    status = alone.start().wait_settled()
+    alone.signal(signal.SIGSTOP)
+    os.kill(status["guard"], signal.SIGKILL)
+    alone.kill()
+    for _ in range(2):
+        failed = alone.les("cleanup")
+        assert failed.returncode == 1
+        assert "could not clean up: scripts" in failed.stderr
+    script.unlink()
+    assert alone.les("cleanup").stdout == "cleaned up what the daemon left behind\n"
+
+
+def test_a_socket_whose_folder_is_missing_is_told_before_anything_runs(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    with Cluster(tmp_path, 1, f'[control]\nsocket = "{tmp_path}/gone/les.sock"\n') as cluster:
+        daemon = cluster.daemons[0]
+        daemon.script("demoted", "10-note", f"touch {seen}")
+        refused, checked = daemon.les("run"), daemon.les("check")
+    assert refused.returncode == checked.returncode == 1
+    assert f"its folder {tmp_path}/gone does not exist" in refused.stderr
+    assert f"its folder {tmp_path}/gone does not exist" in checked.stdout
+    assert not seen.exists()

@@ -1,11 +1,16 @@
 """What the service manager is told and when, and the end of a daemon one part of which has failed."""
 
+import asyncio
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
-from les_hooks.cli.supervisor import Watchdog
+import pytest
+
+from les_hooks.cli.supervisor import Supervisor, Watchdog
+from les_hooks.daemon import load_config
 from les_hooks.daemon.systemd import ServiceManager
 from tests.cluster import Cluster, until
 
@@ -80,3 +85,37 @@ def test_beats_extend_the_start_until_it_is_ready(tmp_path: Path) -> None:
         now[0] = 100.0
         watchdog.beat()
         assert _messages(hears) == ["READY=1\nSTATUS=leader"]
+
+
+async def test_the_service_manager_is_asked_for_time_as_long_as_a_start_or_an_end_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("les_hooks.cli.supervisor._EXTENSION_SECONDS", 0.03)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hears:
+        hears.bind(str(tmp_path / "notify"))
+        hears.setblocking(False)
+        service = ServiceManager({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        supervisor = Supervisor(
+            load_config(Cluster(tmp_path, 1).daemons[0].config), read=None, cleanup=(), service=service
+        )
+        node = supervisor._node = SimpleNamespace(stopping=False)  # type: ignore[assignment]  # a part
+        asking = asyncio.create_task(supervisor._ask_for_time())
+        told = await _several(hears)
+        assert set(told) == {"EXTEND_TIMEOUT_USEC=30000"}
+        supervisor._entered = True
+        await asyncio.sleep(0.05)
+        _messages(hears)
+        await asyncio.sleep(0.05)
+        assert _messages(hears) == []
+        node.stopping = True
+        await _several(hears)
+        asking.cancel()
+
+
+async def _several(hears: socket.socket) -> list[str]:
+    told: list[str] = []
+    async with asyncio.timeout(10):
+        while len(told) < 3:
+            told += _messages(hears)
+            await asyncio.sleep(0.005)
+    return told

@@ -2,16 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from msgspec.structs import replace
 from structlog.testing import LogCapture
 
 from les_hooks import ControlError, Event, EventKind, Node, Reason, load_config
+from les_hooks.config import Config
+from les_hooks.config.model import LogLevel
+from les_hooks.daemon.reload import reload
+from les_hooks.daemon.setup import LAST_RESORT_SECONDS
 from les_hooks.daemon.state import StateStore
 from les_hooks.plugins import Registry
 from tests.backends.peers.fakes import free_port
@@ -24,9 +30,12 @@ class Watcher:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.fails = False
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def note(self, event: Event) -> None:
         self.lines.append(f"{event.kind} {event.reason}")
+        await self.gate.wait()
         if self.fails and event.kind is EventKind.ELECTED:
             raise ValueError("no")
 
@@ -49,7 +58,7 @@ class Watcher:
 
 
 @asynccontextmanager
-async def running(folder: Path, watcher: Watcher, more: str = "") -> AsyncIterator[Node]:
+async def running(folder: Path, watcher: Watcher, more: str = "", cleanup: Sequence[str] = ()) -> AsyncIterator[Node]:
     registry = Registry([Offer("watcher", watcher.hooks()), Offer("scripts", plugin())])
     port = free_port()
     (folder / "les.toml").write_text(
@@ -58,7 +67,7 @@ async def running(folder: Path, watcher: Watcher, more: str = "") -> AsyncIterat
     )
     config = load_config(folder / "les.toml", registry=registry)
     log = structlog.wrap_logger(structlog.PrintLogger(), [LogCapture()])
-    async with Node(config, log=log, registry=registry, cleanup=()) as node:
+    async with Node(config, log=log, registry=registry, cleanup=cleanup) as node:
         yield node
 
 
@@ -138,7 +147,7 @@ async def test_a_critical_plugin_that_fails_ends_the_leadership_and_the_next_try
 async def test_a_node_whose_lanes_break_ends_by_itself_and_owes_a_cleanup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running(tmp_path, Watcher()) as node:
+    async with running(tmp_path, Watcher(), cleanup=("/bin/touch", str(tmp_path / "cleaned"))) as node:
         await asyncio.wait_for(node.wait_elected(), 10)
 
         def bug(_event: Event) -> None:
@@ -149,5 +158,88 @@ async def test_a_node_whose_lanes_break_ends_by_itself_and_owes_a_cleanup(
         await asyncio.wait_for(node.wait_stopped(), 10)
         assert str(node.broken) == "a bug"
         assert not node.is_leader
+    await cleaned(tmp_path)
     with StateStore.open(tmp_path / "state", 0.0) as store:
         assert store.crashed
+
+
+async def cleaned(folder: Path) -> None:
+    async with asyncio.timeout(10):
+        while not (folder / "cleaned").exists():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_leader_that_stops_waits_for_its_demote_hooks_and_leads_meanwhile(tmp_path: Path) -> None:
+    watcher = Watcher()
+    waits: list[float] = []
+    async with running(tmp_path, watcher) as node:
+        await watcher.until("work begins")
+        watcher.gate.clear()
+        leave = node.backend.leave
+
+        async def noted(limit: float) -> None:
+            waits.append(limit)
+            await leave(limit)
+
+        node.backend.leave = noted  # type: ignore[method-assign]  # it is only watched
+        stopping = asyncio.create_task(node.stop())
+        await watcher.until("demoted leaving")
+        assert not stopping.done()
+        watcher.gate.set()
+        await stopping
+    assert waits[0] == LAST_RESORT_SECONDS  # each hook has a limit of its own, whatever their sum is
+    with StateStore.open(tmp_path / "state", 0.0) as store:
+        assert not store.crashed
+
+
+async def test_a_stop_that_does_not_end_in_order_owes_a_cleanup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = Watcher()
+    async with running(tmp_path, watcher, cleanup=("/bin/touch", str(tmp_path / "cleaned"))) as node:
+        await watcher.until("work begins")
+        watcher.gate.clear()
+        monkeypatch.setattr("les_hooks.daemon.node.LAST_RESORT_SECONDS", 0.05)
+        await node.stop()
+    await cleaned(tmp_path)
+    with StateStore.open(tmp_path / "state", 0.0) as store:
+        assert store.crashed
+
+
+async def test_lanes_that_break_while_a_node_stops_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = Watcher()
+    async with running(tmp_path, watcher) as node:
+        await watcher.until("work begins")
+
+        def bug(_event: Event) -> None:
+            raise AssertionError("a bug")
+
+        monkeypatch.setattr(node.dispatcher, "_on_released", bug)
+        await asyncio.wait_for(node.stop(), 10)
+        assert str(node.broken) == "a bug"
+
+
+async def test_of_two_reloads_at_once_the_later_one_wins(tmp_path: Path) -> None:
+    async with running(tmp_path, Watcher()) as node:
+        slow, read = threading.Event(), threading.Event()
+
+        before = node.config
+
+        def old() -> Config:
+            read.set()
+            slow.wait(10)
+            return before
+
+        def new() -> Config:
+            return replace(before, log=replace(before.log, level=LogLevel.DEBUG))
+
+        first = asyncio.create_task(reload(node, old))
+        await asyncio.to_thread(read.wait, 10)
+        second = asyncio.create_task(reload(node, new))
+        await asyncio.sleep(0.05)
+        slow.set()
+        assert await first == ()
+        assert await second == ("log.level",)
+        assert node.config.log.level == "debug"

@@ -14,7 +14,7 @@ from structlog.testing import LogCapture
 from les_hooks.audit import Audit
 from les_hooks.config import Config
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.daemon.setup import Plugins, load_config, recorder
+from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, Plugins, load_config, recorder
 from les_hooks.errors import ConfigError
 from les_hooks.hookspecs import hookimpl
 from les_hooks.plugins import Registry
@@ -79,8 +79,6 @@ def test_plugins_are_loaded_in_their_order_with_their_own_tables(tmp_path: Path)
     assert crew.contexts["hello"].state_dir == config.node.state_dir / "plugins" / "hello"
     assert crew.contexts["hello"].state_dir.is_dir()
     assert crew.contexts["hello"].authority() == 0.0
-    # 3 s of its own and 30 s of the two others, and for each, and once more, what it takes to end a hook.
-    assert crew.limit == 3 + 30 + 30 + 4 * 10
 
 
 def test_a_plugins_table_is_checked_like_all_others(tmp_path: Path) -> None:
@@ -127,22 +125,23 @@ def test_what_is_loaded_anew_and_what_failed_is_written_down(tmp_path: Path) -> 
 
 @virtual()
 async def test_the_end_waits_for_a_plugin_that_has_asked_for_more_time_than_its_timeout(tmp_path: Path) -> None:
+    ended: list[bool] = []
+
     async def deadline() -> float:
         return 300.0
 
     async def on_demoted() -> None:
         await asyncio.sleep(200)
+        ended.append(True)
 
     chosen = Registry([Offer("scripts", plugin(deadline=deadline, on_demoted=on_demoted))])
     log = structlog.wrap_logger(structlog.PrintLogger(), [LogCapture()])
     hooks = Hooks(chosen, log=log, record=lambda action, outcome, /, **fields: None)
     hooks.apply(read(tmp_path, "", chosen))
-    assert hooks.plugins.limit == 30 + 2 * 10
     hooks.dispatcher.start()
     hooks.dispatcher.submit(an_event("demoted"))
-    await asyncio.sleep(1)
-    assert hooks.plugins.limit == 300 + 2 * 10
-    assert await hooks.dispatcher.drained(hooks.plugins.limit)
+    assert await hooks.dispatcher.drained(LAST_RESORT_SECONDS)
+    assert ended == [True]
     await hooks.dispatcher.close()
 
 
@@ -161,3 +160,22 @@ def test_records_of_plugins_and_of_the_engine_reach_the_trail(tmp_path: Path) ->
         ("plugin.hello.greeted", "success"),
     ]
     assert lines[-1]["whom"] == "you"
+
+
+def test_a_demotion_is_judged_by_its_own_hooks_and_not_by_those_of_the_one_before() -> None:
+    passed: list[str] = []
+    demotion = Demotion(lambda action, outcome, /, **fields: passed.append(f"{action} {outcome}"))
+
+    def finished(outcome: str, event_id: str, event: str = "demoted", **fields: object) -> None:
+        demotion.record("hook.finished", outcome, event=event, event_id=event_id, **fields)
+
+    finished("failure", "x-1", plugin="hello")
+    finished("timeout", "x-1", plugin="plain")
+    finished("failure", "x-2", event="elected", plugin="other")
+    assert demotion.failed == ("hello", "plain")
+    finished("success", "x-3", plugin="hello")
+    assert not demotion.failed
+    assert not demotion.dropped
+    finished("dropped", "x-4")
+    assert demotion.dropped
+    assert len(passed) == 5

@@ -1,4 +1,5 @@
 import asyncio
+import fcntl
 import json
 import os
 import stat
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from les_hooks.daemon import folder
+from les_hooks.daemon.folder import HeldError
 from les_hooks.daemon.state import SEQ_BLOCK, StateStore, Told
 from les_hooks.errors import StartError
 from les_hooks.members import Boot
@@ -381,6 +383,25 @@ class TestLock:
         finally:
             child.kill()
             child.wait(10)
+
+    def test_les_cleanup_is_waited_for_longer_and_named(self, path: Path) -> None:
+        clock = Clock()
+        with (
+            StateStore.open(path, 0.0, cleaning=True),
+            pytest.raises(HeldError, match=rf"process {os.getpid()} \(les cleanup\)"),
+        ):
+            StateStore.open(path, 3.0, cleanup_seconds=60.0, now=clock, sleep=clock.sleep)
+        assert 160.0 <= clock.now < 160.2
+
+    def test_the_guard_of_the_daemon_before_is_waited_for_though_the_lock_is_free(self, path: Path) -> None:
+        open_store(path).close()
+        with (path / folder.GUARD_LOCK).open("w") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            clock = Clock()
+            with pytest.raises(StartError, match="is held by the guard"):
+                open_store(path, clock=clock)
+            assert clock.now > 110.0
+        open_store(path).close()
 
     def test_a_lock_that_nobody_signed_is_still_told(self, path: Path) -> None:
         with open_store(path):

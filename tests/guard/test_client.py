@@ -1,6 +1,7 @@
 """The guard as a daemon uses it: whatever becomes of the daemon, or of the guard, no work outlives its right to run."""
 
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
@@ -190,3 +191,41 @@ async def test_the_next_guard_is_told_what_was_intended(guard: Guard, groups: Gr
     guard.authority(now())
     await until(lambda: not lives(group))
     assert lives(other)
+
+
+async def test_an_abandoned_guard_ends_the_groups_and_cleans_up_though_this_process_lives(
+    groups: Groups, script: Script, tmp_path: Path
+) -> None:
+    guard = Guard(structlog.get_logger(), grace=0.3)
+    guard.start([script("cleanup", f"touch {tmp_path}/cleaned")])
+    pid, group = guard.pid, groups.start()
+    assert pid is not None
+    guard.add(group, ends_with_authority=False)
+    guard.abandon()
+    await until((tmp_path / "cleaned").exists)
+    assert not lives(group)
+    await until(lambda: not lives(pid))
+    await guard.close()  # harmless
+
+
+async def test_the_next_guard_has_the_lock_too(groups: Groups, tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    guard = Guard(structlog.get_logger(), grace=0.3, lock=lock)
+    guard.start()
+
+    def held() -> bool:
+        with lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    first = guard.pid
+    assert first is not None
+    assert held()
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: guard.pid not in (None, first))
+    assert held()
+    await guard.close()
+    assert not held()

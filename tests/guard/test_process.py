@@ -1,5 +1,6 @@
 """The guard's program alone, fed line by line: what it ends, what it leaves, and what it ignores."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -23,8 +24,10 @@ def start() -> Iterator[Start]:
     """Start the program under this process, with this cleanup command."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(*cleanup: str, grace: float = 0.3, limit: float = 5.0, parent: int | None = None) -> object:
-        arguments = [str(parent or os.getpid()), str(grace), str(limit), *cleanup]
+    def begin(
+        *cleanup: str, grace: float = 0.3, limit: float = 5.0, parent: int | None = None, lock: int = -1
+    ) -> object:
+        arguments = [str(parent or os.getpid()), str(grace), str(limit), str(lock), *cleanup]
         started.append(
             subprocess.Popen(
                 [sys.executable, "-I", "-S", program.__file__, *arguments],
@@ -32,6 +35,7 @@ def start() -> Iterator[Start]:
                 stdin=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                pass_fds=() if lock < 0 else (lock,),
             )
         )
         return started[-1]
@@ -67,6 +71,28 @@ def test_end_of_file_ends_all_groups_and_then_cleans_up(
     assert not lives(stubborn)
     assert (tmp_path / "cleaned").read_text(encoding="utf-8") == "-c les.toml\n"
     assert b'"reason": "daemon-died", "groups": 2' in said
+
+
+def test_the_lock_is_held_until_the_groups_are_gone_and_not_during_the_cleanup(
+    start: Start, groups: Groups, script: Script, tmp_path: Path
+) -> None:
+    stubborn = groups.start("sh", "-c", f"trap '' TERM; touch {tmp_path}/ready; sleep 1000; sleep 1000")
+    within(15, (tmp_path / "ready").exists)
+    lock = tmp_path / "lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        guard = start(script("cleanup", f"flock -w 10 {lock} true; echo $? > {tmp_path}/free"), lock=held.fileno())
+    tell(guard, f"group {stubborn} authority")
+    assert guard.stdin is not None
+    guard.stdin.close()
+    guard.stdin = None
+    with lock.open("w") as next_one:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(next_one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(next_one, fcntl.LOCK_EX)
+        assert not lives(stubborn)
+    guard.wait(timeout=15)
+    assert (tmp_path / "free").read_text(encoding="utf-8") == "0\n"
 
 
 def test_bye_ends_nothing_and_cleans_up_nothing(start: Start, groups: Groups, script: Script, tmp_path: Path) -> None:
@@ -198,7 +224,7 @@ def test_the_daemons_death_is_noticed_where_somebody_inherited_the_pipe(
     group = groups.start()
     holder = script(
         "holder",
-        f"exec 3>{tmp_path}/fifo; {sys.executable} -I -S {program.__file__} $$ 0.3 5 < {tmp_path}/fifo &\n"
+        f"exec 3>{tmp_path}/fifo; {sys.executable} -I -S {program.__file__} $$ 0.3 5 -1 < {tmp_path}/fifo &\n"
         f"echo group {group} daemon >&3; sleep 1000 & echo $! > {tmp_path}/heir; sleep 0.5",
     )
     os.mkfifo(tmp_path / "fifo")
