@@ -8,15 +8,18 @@ import sysconfig
 from pathlib import Path
 
 import click.testing
+import msgspec
 import pytest
 import tomli
 
 from les_hooks.cli import cli
 from les_hooks.cli import init as init_command
 from les_hooks.config import key_help, load_config, show
+from les_hooks.daemon import load_config as load_with_plugins
 from les_hooks.errors import StartError
 from les_hooks.events import EventKind
 from les_hooks.starter import NewFile, scripts, write_all
+from les_plugins.scripts import ScriptsConfig
 from tests.cluster import Cluster
 
 CHECKOUT = Path(__file__).parents[2]
@@ -120,13 +123,26 @@ def test_every_key_is_in_the_file_with_its_default(tmp_path: Path) -> None:
 def test_the_defaults_that_it_shows_hold_without_them(tmp_path: Path) -> None:
     init(str(tmp_path))
     path = tmp_path / "les.toml"
-    before = show(load_config(path))
+    before = show(load_with_plugins(path))
     text = path.read_text(encoding="utf-8")
     path.write_text(re.sub(r"(?m)^#([a-z_]+ = |\[)", r"\1", text), encoding="utf-8")
     set_there = tomli.loads(path.read_text(encoding="utf-8"))
     assert set_there["timing"]["failure"] == "1500ms"
-    after = show(load_config(path))
+    after = show(load_with_plugins(path))
     assert [(setting.key, setting.value) for setting in after] == [(s.key, s.value) for s in before]
+
+
+def test_the_keys_of_the_bundled_plugin_are_in_the_file_and_on_the_page(tmp_path: Path) -> None:
+    init(str(tmp_path))
+    text = (tmp_path / "les.toml").read_text(encoding="utf-8")
+    page = (CHECKOUT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    given = {"dir", "timeout"}
+    own = [field for field in msgspec.structs.fields(ScriptsConfig) if field.name not in given]
+    assert [field.name for field in own] == ["grace", "path"]
+    for field in own:
+        value = "5s" if field.name == "grace" else field.default
+        assert f'\n#{field.name} = "{value}"\n' in text
+        assert f'\n{field.name} = "{value}" ' in page
 
 
 def test_what_is_there_is_never_replaced_without_force(tmp_path: Path) -> None:
