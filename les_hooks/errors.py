@@ -53,12 +53,16 @@ class ConfigError(LesHooksError):
 
 
 class StartError(LesHooksError):
-    """The node cannot start here: `what` it needs, `why` it cannot have it, and the `advice` that mends it."""
+    """The node cannot start here: `what` it needs, `why` it cannot have it, and the `advice` that mends it.
 
-    def __init__(self, what: str, why: str, advice: str) -> None:
+    `exit_code` is what the command line ends with: 1, or 77 where another user could.
+    """
+
+    def __init__(self, what: str, why: str, advice: str, exit_code: int = 1) -> None:
         self.what = what
         self.why = why
         self.advice = advice
+        self.exit_code = exit_code
         super().__init__(f"{what}: {why}; {advice}")
 
 

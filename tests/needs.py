@@ -3,11 +3,12 @@
 import os
 import shutil
 import subprocess
+import sys
 from typing import NoReturn
 
 import pytest
 
-__all__ = ["need_netns", "need_program", "need_root"]
+__all__ = ["les_as_nobody", "need_netns", "need_program", "need_root"]
 
 
 def _lacking(reason: str) -> NoReturn:
@@ -20,6 +21,18 @@ def need_root() -> None:
     """The test mounts, or changes owners."""
     if os.geteuid() != 0:
         _lacking("needs root")
+
+
+def les_as_nobody(*words: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command that asks a daemon as a user who owns nothing."""
+    need_root()
+    # Imported before the user changes: the new one may not be able to read this Python's files.
+    code = (
+        "import os, les_hooks.cli.ask, click._textwrap; from les_hooks.cli import main\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534); main()"
+    )
+    argv = [sys.executable, "-c", code, *words]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False, cwd="/")
 
 
 def need_program(name: str) -> str:

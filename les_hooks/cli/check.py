@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from les_hooks.cli.flags import config_flags, read_config
-from les_hooks.cli.group import CONFIGURATION, FAILED
+from les_hooks.cli.group import FAILED, exit_code
 from les_hooks.cli.inspection import Finding, address_findings, host_findings, plugin_findings
 from les_hooks.cli.output import emit_json, say
 from les_hooks.cli.target import Target, config_option, json_option
@@ -42,7 +42,7 @@ def check(target: Target, /, as_json: bool, **given: Any) -> None:
         ]
         if as_json:
             _emit(problems, None)
-            click.get_current_context().exit(CONFIGURATION)
+            click.get_current_context().exit(exit_code(error))
         raise
     found = asyncio.run(_inspect(config, registry))
     if as_json:

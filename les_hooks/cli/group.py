@@ -85,12 +85,12 @@ class _Commands(click.Group):
 def exit_code(error: BaseException) -> int:
     """The exit code that stands for an error."""
     match error:
+        case PermissionError() | ConfigError(__cause__=PermissionError()) | StartError(__cause__=PermissionError()):
+            return NO_PERMISSION
         case ConfigError():
             return CONFIGURATION
-        case ControlError(exit_code=code):
+        case ControlError(exit_code=code) | StartError(exit_code=code):
             return code
-        case PermissionError() | StartError(__cause__=PermissionError()):
-            return NO_PERMISSION
         case _:
             return FAILED
 

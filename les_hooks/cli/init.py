@@ -17,6 +17,11 @@ from les_hooks.starter import NewFile, existing, hidden_by, hooks_folder, settin
 
 __all__ = ["init"]
 
+_SYSTEM_FOLDER: Final = Path("/etc/les")
+"""The folder of the one node of a host, whose state is in the default place: that of the unit."""
+
+_STATE_DIR: Final = "state"
+
 _INSECURE: Final = (
     "Set by `les init`, because other hosts reach the address above: ANYBODY who reaches it can take part and become "
     "the leader. Let a firewall or a private network keep others out."
@@ -38,10 +43,10 @@ def init(folder: Path, root_scripts: bool, force: bool, as_json: bool, **given: 
     Nothing is replaced without --force. The scripts in hooks.d do nothing until they are made executable.
     """
     folder = folder.absolute()
-    values = _values(given)
+    values = _values(given, folder)
     les = program()
     files = [
-        NewFile(path=folder / "les.toml", text=settings_file(values, {"security.insecure": _remark(values)})),
+        NewFile(path=folder / "les.toml", text=settings_file(values, _remarks(values, root_scripts))),
         NewFile(path=folder / "les.service", text=unit_file(les, folder / "les.toml", root_scripts=root_scripts)),
         *hooks_folder(folder / "hooks.d"),
     ]
@@ -52,7 +57,7 @@ def init(folder: Path, root_scripts: bool, force: bool, as_json: bool, **given: 
     _tell(folder, files, _warnings(values, les, folder, root_scripts), as_json)
 
 
-def _values(given: Mapping[str, str | None]) -> dict[str, object]:
+def _values(given: Mapping[str, str | None], folder: Path) -> dict[str, object]:
     """What the flags say, by the keys of les.toml. Raises ConfigError where that would be no configuration."""
     flags: dict[str, tuple[object, str]] = {}
     for key, flag in (("node.name", "name"), ("node.bind", "bind"), ("node.advertise", "advertise")):
@@ -62,9 +67,13 @@ def _values(given: Mapping[str, str | None]) -> dict[str, object]:
         flags["cluster.seeds"] = [seed.strip() for seed in given["seeds"].split(",") if seed.strip()], "--seeds"
     if given["bind"] is not None and _others_reach(given["bind"]):
         flags["security.insecure"] = True, "--bind"
+    if folder.resolve() != _SYSTEM_FOLDER:
+        flags["node.state_dir"] = str(folder / _STATE_DIR), "FOLDER"
     with tempfile.NamedTemporaryFile(suffix=".toml") as empty:
         load_config(Path(empty.name), flags=flags)
-    return {key: value for key, (value, _) in flags.items()}
+    values = {key: value for key, (value, _) in flags.items()}
+    # Relative to the file, so that the folder can be moved.
+    return values | ({"node.state_dir": _STATE_DIR} if "node.state_dir" in values else {})
 
 
 def _others_reach(bind: str) -> bool:
@@ -74,14 +83,22 @@ def _others_reach(bind: str) -> bool:
         return False
 
 
-def _remark(values: Mapping[str, object]) -> str:
-    return _INSECURE if "security.insecure" in values else ""
+def _remarks(values: Mapping[str, object], root_scripts: bool) -> dict[str, str]:
+    own = "Set by `les init`: nodes on one host must not share it, so each has it in its own folder."
+    if not root_scripts:
+        own += " Take the line out before you install les.service, which keeps it in /var/lib/les."
+    return {key: text for key, text in (("node.state_dir", own), ("security.insecure", _INSECURE)) if key in values}
 
 
 def _warnings(values: Mapping[str, object], les: Path, folder: Path, root_scripts: bool) -> list[str]:
     found = []
     if "security.insecure" in values:
         found.append(f"whoever reaches {values['node.bind']} can become the leader: keep others out with a firewall")
+    if "node.state_dir" in values and not root_scripts:
+        found.append(
+            "les.service may write only to /var/lib/les: before you install the unit, take state_dir out of "
+            f"{folder / 'les.toml'}, or write the files to {_SYSTEM_FOLDER}"
+        )
     for what, path in (("les is", les), ("this folder is", folder)):
         if (hidden := hidden_by(path)) and not root_scripts:
             found.append(

@@ -84,6 +84,7 @@ def host_findings(config: Config) -> Iterator[Finding]:
     except StartError as error:
         yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
     yield from _state_directory(config.node.state_dir)
+    yield from _other_daemon(config)
 
 
 def _state_directory(folder: Path) -> Iterator[Finding]:
@@ -99,6 +100,28 @@ def _state_directory(folder: Path) -> Iterator[Finding]:
         reason = f"can be written by anybody; run `chmod o-w {folder}`"
     if reason:
         yield Finding(area="files", what=f"state_dir {folder}", message=reason)
+
+
+def _other_daemon(config: Config) -> Iterator[Finding]:
+    """Whether the control socket is another node's, as when two files name the same state directory."""
+    answer = _daemon(config)
+    if not answer:
+        return
+    theirs, ours = answer["node"], config.node
+    if (theirs["name"], theirs["address"]) == (ours.name, ours.advertise):
+        return
+    who = f"{theirs['name']} ({theirs['address']}, process {theirs['pid']})"
+    source = answer["config"]["source"]
+    changed = config.source is not None and source == str(config.source.absolute())
+    if changed:
+        message = f"the daemon {who} was started before this file was changed; its next start makes it this node"
+    else:
+        message = (
+            f"another node answers there: {who}, and this file is of {ours.name} ({ours.advertise}); "
+            "give each a [node] state_dir of its own"
+        )
+    what = f"control socket {config.control.socket}"
+    yield Finding(area="files", what=what, message=message, problem=not changed)
 
 
 def _port(config: Config) -> Iterator[Finding]:
@@ -118,13 +141,18 @@ def _port(config: Config) -> Iterator[Finding]:
 
 
 def _own_daemon(config: Config) -> str:
-    try:
-        answer: Any = call(config.control.socket, "status", timeout=_ASK_SECONDS)
-    except ControlError:
-        return ""
-    if answer["node"]["address"] != config.node.advertise:
+    answer = _daemon(config)
+    if not answer or answer["node"]["address"] != config.node.advertise:
         return ""
     return f"{answer['node']['name']} (process {answer['node']['pid']})"
+
+
+def _daemon(config: Config) -> Any:
+    """What the daemon says at the control socket of this file, None where nobody answers."""
+    try:
+        return call(config.control.socket, "status", timeout=_ASK_SECONDS)
+    except ControlError:
+        return None
 
 
 def _resolve(host: str) -> list[str]:

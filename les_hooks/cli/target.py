@@ -48,7 +48,8 @@ def _remember(attribute: str) -> Callable[[click.Context, click.Parameter, Path 
     return remember
 
 
-_PATH = click.Path(path_type=Path)
+# Whether it can be read is found out by reading: that has words, and an exit code, for each reason.
+_PATH = click.Path(path_type=Path, readable=False)
 
 config_option = click.option(
     "-c",

@@ -118,7 +118,7 @@ def _read(path: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise _failed(path, f"cannot be read: {error.strerror}") from None
+        raise _failed(path, f"cannot be read: {error.strerror}") from error
     except ValueError:  # a NUL in the name
         raise _failed(path, "is no path") from None
     if len(data) > _MOST_BYTES:

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from les_hooks.config import KeyHelp, key_help
 from les_hooks.config.toml_text import toml_value
@@ -16,6 +17,15 @@ _HEAD = """\
 # A running node takes up changes of the keys marked "live" on `les reload`, all others at its next start.
 """
 _SCRIPTS = "plugins.scripts"
+# Of the bundled plugin, which this package must not import; a test compares.
+_SCRIPTS_KEYS: Final = (
+    ("grace", '"5s"', "`scripts` alone: the time between TERM and KILL for a script that must end; 5 s at most."),
+    (
+        "path",
+        '"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"',
+        "`scripts` alone: the PATH that scripts get.",
+    ),
+)
 
 
 def settings_file(values: Mapping[str, object], remarks: Mapping[str, str]) -> str:
@@ -51,6 +61,9 @@ def _plugins(keys: Iterable[KeyHelp]) -> Iterator[str]:
     for key in keys:
         yield from _comment(_described(key))
         yield _default(key.key.rpartition(".")[2], key)
+    for name, default, description in _SCRIPTS_KEYS:
+        yield from _comment(f"{description} (live)")
+        yield f"#{name} = {default}"
     yield ""
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from les_hooks.cli import cli
 from tests.cli.conftest import Les
 from tests.cluster import Cluster, Daemon
-from tests.needs import need_root
+from tests.needs import les_as_nobody
 
 
 def test_status_shows_node_members_and_plugins(leader: Daemon, follower: Daemon) -> None:
@@ -100,16 +101,20 @@ def test_with_a_broken_configuration_commands_exit_with_78_and_tell_every_mistak
 
 
 def test_who_may_not_use_the_socket_is_told_with_77(leader: Daemon) -> None:
-    need_root()
-    # Imported before the user changes: the new one may not be able to read this Python's files.
-    code = (
-        "import os, sys, les_hooks.cli.ask, click._textwrap; from les_hooks.cli import main\n"
-        "os.setgid(65534); os.setuid(65534); main()"
-    )
-    argv = [sys.executable, "-c", code, "status", "--socket", str(leader.socket)]
-    result = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+    result = les_as_nobody("status", "--socket", str(leader.socket))
     assert result.returncode == 77, result.stderr
     assert "belongs to root" in result.stderr
+
+
+def test_who_may_not_read_the_file_is_told_with_77() -> None:
+    # Not pytest's own folder, which nobody else may enter.
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        config = Path(name) / "les.toml"
+        config.touch(mode=0o600)
+        result = les_as_nobody("status", "-c", str(config))
+    assert result.returncode == 77, result.stderr
+    assert result.stderr == f"{config}: cannot be read: Permission denied\n"
 
 
 def test_the_socket_can_be_named_instead_of_a_file(leader: Daemon) -> None:

@@ -74,6 +74,7 @@ def test_a_broken_configuration_does_not_take_the_help_away(tmp_path: Path, monk
         (ControlError("no daemon answers", 69), 69),
         (ControlError("failed"), 1),
         (StartError("port 4000", "is in use", "stop what has it"), 1),
+        (StartError("state directory /x", "belongs to uid 7", "run as its owner", 77), 77),
         (PeerError("b", "is odd"), 1),
         (PermissionError("no"), 77),
     ],

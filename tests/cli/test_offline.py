@@ -66,6 +66,21 @@ def test_check_complains_of_a_state_directory_that_the_daemon_would_refuse(node:
     assert "can be written by anybody; run `chmod o-w" in result.stdout
 
 
+def test_check_complains_of_another_node_at_its_control_socket(node: Daemon, leader: Daemon) -> None:
+    text = node.config.read_text().replace('state_dir = "state"', f'state_dir = "{leader.folder / "state"}"')
+    node.config.write_text(text)
+    result = Les(node.config)("check")
+    assert result.exit_code == 1
+    assert f"another node answers there: {leader.name} ({leader.address}, process" in result.stdout
+    assert "give each a [node] state_dir of its own" in result.stdout
+
+
+def test_a_change_that_waits_for_the_next_start_is_no_other_node(leader: Daemon) -> None:
+    result = Les(leader.config)("check", "--name", "renamed")
+    assert result.exit_code == 0, result.stdout
+    assert "was started before this file was changed" in result.stdout
+
+
 def test_check_tells_every_mistake_of_the_configuration_as_json_too(tmp_path: Path) -> None:
     broken = tmp_path / "les.toml"
     broken.write_text('[node]\nnam = "x"\n[timing]\nheartbeat = "1s"\n')

@@ -15,6 +15,7 @@ import pytest
 __all__ = ["Show", "StartShow"]
 
 _PATIENCE_SECONDS = 40.0
+_LAUNCH = Path(__file__).with_name("launch.py")
 
 
 class Show:
@@ -24,7 +25,7 @@ class Show:
         self.folder = folder
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, *argv],
+            [sys.executable, str(_LAUNCH), *argv],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -8,14 +8,19 @@ import sysconfig
 from pathlib import Path
 
 import click.testing
+import msgspec
 import pytest
 import tomli
 
 from les_hooks.cli import cli
+from les_hooks.cli import init as init_command
 from les_hooks.config import key_help, load_config, show
+from les_hooks.daemon import load_config as load_with_plugins
 from les_hooks.errors import StartError
 from les_hooks.events import EventKind
 from les_hooks.starter import NewFile, scripts, write_all
+from les_plugins.scripts import ScriptsConfig
+from tests.cluster import Cluster
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -28,7 +33,37 @@ def test_a_new_folder_is_a_valid_node(tmp_path: Path) -> None:
     assert init(str(tmp_path)).exit_code == 0
     config = load_config(tmp_path / "les.toml")
     assert config.hooks.dir == tmp_path / "hooks.d"
-    assert [setting.origin for setting in show(config) if setting.origin.startswith(str(tmp_path))] == []
+    assert config.node.state_dir == tmp_path / "state"
+    assert [s.key for s in show(config) if s.origin.startswith(str(tmp_path))] == ["node.state_dir"]
+
+
+def test_three_folders_of_one_machine_are_one_cluster(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 3)
+    seeds = ",".join(daemon.address for daemon in cluster.daemons)
+    for daemon in cluster.daemons:
+        made = init(str(daemon.folder), "--name", daemon.name, "--bind", daemon.address, "--seeds", seeds, "--force")
+        assert made.exit_code == 0, made.output
+        assert daemon.les("check").returncode == 0, daemon.les("check").stdout
+    with cluster:
+        leader = cluster.wait_leader()
+        assert [daemon.status()["leader"] for daemon in cluster.daemons] == [leader.address] * 3
+        for daemon in cluster.daemons:
+            checked = daemon.les("check")
+            assert checked.returncode == 0, checked.stdout
+
+
+def test_the_folder_of_the_unit_leaves_the_state_to_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(init_command, "_SYSTEM_FOLDER", tmp_path)
+    result = init(str(tmp_path))
+    assert "state_dir" not in result.stderr
+    assert "\n#state_dir =" in (tmp_path / "les.toml").read_text(encoding="utf-8")
+    environ = {"STATE_DIRECTORY": "/var/lib/les"}
+    assert load_config(tmp_path / "les.toml", environ=environ).node.state_dir == Path("/var/lib/les")
+
+
+def test_the_tight_unit_and_a_state_of_ones_own_do_not_go_together(tmp_path: Path) -> None:
+    assert "take state_dir out of" in init(str(tmp_path / "tight")).stderr
+    assert "state_dir" not in init(str(tmp_path / "relaxed"), "--root-scripts").stderr
 
 
 @pytest.mark.parametrize("flags", [(), ("--root-scripts", "--bind", "127.0.0.1:4567", "--seeds", "127.0.0.1:4568")])
@@ -79,19 +114,35 @@ def test_every_key_is_in_the_file_with_its_default(tmp_path: Path) -> None:
     text = (tmp_path / "les.toml").read_text(encoding="utf-8")
     for key in key_help():
         name = key.key.rpartition(".")[2]
+        if key.key == "node.state_dir":
+            assert '\nstate_dir = "state"\n' in text
+            continue
         assert f"\n#{name} =" in text if key.derived else f"\n#{name} = {key.default.strip('`')}\n" in text
 
 
 def test_the_defaults_that_it_shows_hold_without_them(tmp_path: Path) -> None:
     init(str(tmp_path))
     path = tmp_path / "les.toml"
-    before = show(load_config(path))
+    before = show(load_with_plugins(path))
     text = path.read_text(encoding="utf-8")
     path.write_text(re.sub(r"(?m)^#([a-z_]+ = |\[)", r"\1", text), encoding="utf-8")
     set_there = tomli.loads(path.read_text(encoding="utf-8"))
     assert set_there["timing"]["failure"] == "1500ms"
-    after = show(load_config(path))
+    after = show(load_with_plugins(path))
     assert [(setting.key, setting.value) for setting in after] == [(s.key, s.value) for s in before]
+
+
+def test_the_keys_of_the_bundled_plugin_are_in_the_file_and_on_the_page(tmp_path: Path) -> None:
+    init(str(tmp_path))
+    text = (tmp_path / "les.toml").read_text(encoding="utf-8")
+    page = (CHECKOUT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    given = {"dir", "timeout"}
+    own = [field for field in msgspec.structs.fields(ScriptsConfig) if field.name not in given]
+    assert [field.name for field in own] == ["grace", "path"]
+    for field in own:
+        value = "5s" if field.name == "grace" else field.default
+        assert f'\n#{field.name} = "{value}"\n' in text
+        assert f'\n{field.name} = "{value}" ' in page
 
 
 def test_what_is_there_is_never_replaced_without_force(tmp_path: Path) -> None:

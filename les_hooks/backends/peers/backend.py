@@ -158,7 +158,7 @@ class PeersBackend:
     def status(self) -> Mapping[str, object]:
         """The links and what is dialed, as plain JSON values."""
         links = [
-            {"address": link.address, "name": link.hello.name, "since": link.since, "dialed": link.dialed}
+            {"address": link.address, "name": link.hello.name, "age": self._now() - link.since, "dialed": link.dialed}
             for link in self._links.all()
         ]
         return {"address": self._settings.identity.address, "links": links, "dialed": list(self._dialer.dialed)}

@@ -1,13 +1,15 @@
 """What became of the scripts of one node: for `les status`, and so that nothing is said twice. Private to `scripts`."""
 
+import time
 from dataclasses import dataclass, field
 
 from les_hooks.events import Event
 from les_hooks.processes import Ending, Finished
 
-__all__ = ["Record", "Run"]
+__all__ = ["FAILURES", "Record", "Run"]
 
-_FAILURES = frozenset({Ending.FAILURE, Ending.TIMEOUT, Ending.UNSTARTED})
+FAILURES = frozenset({Ending.FAILURE, Ending.TIMEOUT, Ending.UNSTARTED})
+"""The endings that an operator should hear of."""
 
 # More scripts than anybody has; past it the one that ran longest ago is forgotten.
 _MOST_RUNS = 256
@@ -16,7 +18,7 @@ _MOST_REPORTED = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The last run of one script on one event, and how many there were; `time` is the event's, in Unix seconds."""
+    """The last run of one script on one event, and how many there were; `time` is its end, in Unix seconds."""
 
     event: str
     event_id: str
@@ -54,13 +56,13 @@ class Record:
             event=event.kind.value,
             event_id=event.id,
             path=path,
-            time=event.time,
+            time=time.time(),
             outcome=finished.ending.value,
             exit_code=finished.exit_code,
             signal=finished.signal,
             duration_ms=round(finished.seconds * 1000),
             runs=1 + (before.runs if before else 0),
-            failures=(before.failures if before else 0) + (finished.ending in _FAILURES),
+            failures=(before.failures if before else 0) + (finished.ending in FAILURES),
         )
         while len(self.runs) > _MOST_RUNS:
             del self.runs[next(iter(self.runs))]

@@ -13,7 +13,7 @@ from les_hooks.processes import Command, Ending, Finished
 from les_hooks.text import plain
 from les_plugins.scripts.calling import ENDS_WITH_AUTHORITY, call
 from les_plugins.scripts.folders import Entry, Verdict, judge, scripts_for
-from les_plugins.scripts.record import Record
+from les_plugins.scripts.record import FAILURES, Record
 
 __all__ = ["folder_of", "keep_all", "longest", "tell"]
 
@@ -48,7 +48,7 @@ async def tell(event: Event, ctx: Context, record: Record) -> None:
             continue
         finished = await _run(entry, event, ctx, record, timeout=ctx.config.timeout)
         if finished is not None and finished.ending is not Ending.SUCCESS:
-            failed.append(f"{entry.path} {_how(finished, ctx.config.timeout)}")
+            failed.append(f"{entry.path} {_how(entry.path, finished, ctx.config.timeout)}")
     if failed:
         raise PluginError(ctx.name, f"on {event.kind}: {'; '.join(failed)}")
 
@@ -120,6 +120,17 @@ def _why_not_now(entry: Entry) -> str:
 
 def _end(path: Path, event: Event, ctx: Context, record: Record, finished: Finished) -> None:
     record.add(str(path), event, finished)
+    reason = _error(path, finished) or None
+    if finished.ending in FAILURES:
+        # Now and not with the hook's end: others may run for long before that.
+        ctx.log.warning(
+            "script-failed",
+            path=str(path),
+            outcome=finished.ending.value,
+            exit_code=finished.exit_code,
+            signal=finished.signal,
+            error=reason,
+        )
     ctx.audit(
         "script",
         finished.ending.value,
@@ -130,12 +141,17 @@ def _end(path: Path, event: Event, ctx: Context, record: Record, finished: Finis
         exit_code=finished.exit_code,
         signal=finished.signal,
         duration_ms=round(finished.seconds * 1000),
-        reason=finished.error,
+        reason=reason,
         cut=finished.cut,
     )
 
 
-def _how(finished: Finished, timeout: float) -> str:
+def _error(path: Path, finished: Finished) -> str:
+    """Why it failed, without the path, which stands beside it already."""
+    return finished.error.removeprefix(f"{path}: ")
+
+
+def _how(path: Path, finished: Finished, timeout: float) -> str:
     match finished.ending:
         case Ending.TIMEOUT:
             return f"did not end within {timeout:g} s"
@@ -144,4 +160,4 @@ def _how(finished: Finished, timeout: float) -> str:
         case Ending.FAILURE:
             return f"exited with {finished.exit_code}"
         case _:
-            return finished.error
+            return _error(path, finished)

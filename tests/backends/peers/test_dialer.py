@@ -98,6 +98,9 @@ async def test_two_nodes_that_dial_each_other_end_with_one_link_and_both_know_it
         await asyncio.sleep(0.3)
         assert len(one.machine.told) + len(two.machine.told) == before
         assert len(list(one.backend.status()["links"])) == len(list(two.backend.status()["links"])) == 1  # type: ignore[call-overload]
+        links = one.backend.status()["links"]
+        assert isinstance(links, list)
+        assert 0.3 <= links[0]["age"] < 60
 
 
 async def test_a_seed_that_answers_by_another_name_is_satisfied_by_that_members_link() -> None:

@@ -1,6 +1,7 @@
 """What the plugin tells an operator: complaints, status, lists and previews."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,14 @@ async def test_status_tells_the_last_run_of_each_script_of_this_node_alone(hooks
     assert runs[1]["event_id"] == "n1-1-8"
     json.dumps(runs)
     assert plugin.status(FakeContext(config=ctx.config)) == {"scripts": []}
+
+
+async def test_the_time_of_a_run_is_not_that_of_its_event(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("x")
+    before = time.time()
+    await plugin.on_elected(an_event(), ctx)
+    runs: Any = plugin.status(ctx)["scripts"]
+    assert before <= runs[0]["time"] <= time.time()
 
 
 def test_what_is_remembered_is_bounded() -> None:

@@ -75,7 +75,7 @@ async def test_each_run_is_audited_and_its_output_logged(hooks: HooksDir, ctx: F
         "term": 3,
         "exit_code": 0,
         "signal": None,
-        "reason": "",
+        "reason": None,
         "cut": 0,
     }
     assert sorted(ctx.logged, key=lambda entry: str(entry["stream"])) == [
@@ -97,7 +97,27 @@ async def test_a_failing_script_does_not_stop_the_next_and_all_failures_are_name
     assert hooks.noted() == ["4"]
     assert outcomes(ctx) == [("1", "failure"), ("2", "failure"), ("3", "unstarted"), ("4", "success")]
     assert f"{hooks.path}/1 exited with 3; {hooks.path}/2 was ended by signal 9; " in caught.value.why
-    assert "interpreter" in caught.value.why
+    assert f"{hooks.path}/3 the interpreter in its first line does not exist" in caught.value.why
+    assert caught.value.why.count(f"{hooks.path}/3") == 1
+
+
+async def test_a_failure_is_in_the_log_before_the_next_script_runs(hooks: HooksDir, ctx: FakeContext) -> None:
+    first = hooks.add("1", "exit 3")
+    hooks.add("2", "echo next")
+    hooks.add("3", "kill -9 $$")
+    with pytest.raises(PluginError):
+        await plugin.on_elected(an_event(), ctx)
+    failed, output, killed = ctx.logged
+    assert failed == {
+        "event": "script-failed",
+        "path": str(first),
+        "outcome": "failure",
+        "exit_code": 3,
+        "signal": None,
+        "error": None,
+    }
+    assert output["line"] == "next"
+    assert (killed["event"], killed["exit_code"], killed["signal"]) == ("script-failed", None, signal.SIGKILL)
 
 
 async def test_a_script_that_hangs_ignores_term_and_forks_is_ended_and_the_next_one_runs(hooks: HooksDir) -> None:
