@@ -80,7 +80,7 @@ def host_findings(config: Config) -> Iterator[Finding]:
         if reason:
             yield Finding(area="files", what=f"{what} {folder}", message=reason)
     try:
-        check_place(config.control.socket, made_later=config.node.state_dir)
+        check_place(config.control.socket, state_dir=config.node.state_dir)
     except StartError as error:
         yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
     yield from _state_directory(config.node.state_dir)

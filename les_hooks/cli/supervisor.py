@@ -79,7 +79,7 @@ class Supervisor:
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         # Before anything runs: a node that leads should not find out that nobody can ask it.
-        check_place(self._config.control.socket, made_later=self._config.node.state_dir)
+        check_place(self._config.control.socket, state_dir=self._config.node.state_dir)
         asking = self._spawn(self._ask_for_time(), "the service manager's clock")
         try:
             async with self._node as node:

@@ -19,14 +19,12 @@ _PROBE_SECONDS: Final = 1.0
 _ADVICE: Final = "name another place as [control] socket"
 
 
-def check_place(path: Path, *, made_later: Path) -> None:
-    """Raise StartError where no socket can be made at the path; `made_later` is a folder that is made at the start."""
+def check_place(path: Path, *, state_dir: Path) -> None:
+    """Raise StartError where no socket can be made at the path. Whoever opens the state directory checks that one."""
     what, folder = f"control socket {path}", path.parent
-    if not folder.is_dir():
-        if not folder.exists() and folder == made_later:
-            return
+    if folder != state_dir and not folder.is_dir():
         raise StartError(what, f"its folder {folder} does not exist", f"make it, or {_ADVICE}")
-    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+    if folder != state_dir and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
         why = f"its folder {folder} cannot be written in by uid {os.geteuid()}"
         raise StartError(what, why, f"change its owner, or {_ADVICE}")
     if path.exists() and not path.is_socket():

@@ -13,6 +13,7 @@ from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.parts import make_audit, make_narrator, open_store
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
 from les_hooks.daemon.state import StateStore
+from les_hooks.events import Event
 from les_hooks.guard import Guard
 from les_hooks.plugins import Registry
 
@@ -66,22 +67,17 @@ async def _clean_up(config: Config, store: StateStore, log: FilteringBoundLogger
         guard.start()
         close.push_async_callback(guard.close)
         demotion = Demotion(recorder(audit))
-        hooks = Hooks(registry, log=log, record=demotion.record, guard=guard)
+        released: list[Event] = []
+        hooks = Hooks(registry, log=log, record=demotion.record, guard=guard, on_released=released.append)
         hooks.apply(config)
         hooks.dispatcher.start()
         close.push_async_callback(hooks.dispatcher.close)
         hooks.dispatcher.submit(make_narrator(config, store, boot).crashed())
-        failed = [*await _demoted(hooks, demotion), *await _cleaned(hooks, log)]
-        failed = list(dict.fromkeys(failed))
+        await hooks.dispatcher.drained(LAST_RESORT_SECONDS)
+        undone = demotion.failed if released else ("the demotion",)
+        failed = list(dict.fromkeys([*undone, *await _cleaned(hooks, log)]))
         audit.record(Action.CLEANUP_RUN, Outcome.FAILURE if failed else Outcome.SUCCESS, failed=failed)
     return Cleaned(needed=True, failed=tuple(failed))
-
-
-async def _demoted(hooks: Hooks, demotion: Demotion) -> Sequence[str]:
-    """Wait for the demote hooks, and tell which did not succeed."""
-    if not await hooks.dispatcher.drained(LAST_RESORT_SECONDS) or demotion.dropped:
-        return ("the demotion",)
-    return demotion.failed
 
 
 async def _cleaned(hooks: Hooks, log: FilteringBoundLogger) -> Sequence[str]:

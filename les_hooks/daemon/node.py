@@ -250,6 +250,8 @@ class Node:
             await self.backend.leave(LAST_RESORT_SECONDS)
             return await self.dispatcher.drained(LAST_RESORT_SECONDS)
 
+        if self.broken is not None:
+            return False
         leaving, breaking = asyncio.create_task(leave()), asyncio.create_task(self._broke.wait())
         try:
             await asyncio.wait((leaving, breaking), return_when=asyncio.FIRST_COMPLETED)
