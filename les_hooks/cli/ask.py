@@ -78,7 +78,7 @@ def _members_table(found: list[Mapping[str, Any]], leading: str | None) -> None:
                 member["name"] or "-",
                 member["address"],
                 _coloured(member["role"]) if member["fit"] else Cell(f"{member['role']}, unfit", "yellow"),
-                clock_time(member["start_time"]),
+                clock_time(member["start_time"], exact=False),
                 "direct" if member["direct"] else Cell("through others", "yellow"),
                 member["version"] or member["kind"],
             )

@@ -97,7 +97,7 @@ def _judge(path: Path, event: EventKind | None, uid: int) -> tuple[Verdict, str]
     if stat.S_ISDIR(status.st_mode):
         return Verdict.SKIPPED, _why_no_folder(path.name, event)
     if _INERT.fullmatch(path.name):
-        return Verdict.INERT, "its name says that it is not to be run"
+        return Verdict.INERT, "inert by its name"
     if _LEFT_OVER.fullmatch(path.name):
         return Verdict.SKIPPED, "looks like what an editor or a packager left behind"
     if not _NAME.fullmatch(path.name):
