@@ -14,9 +14,12 @@ __all__ = ["leader", "leave", "members", "reload", "status", "step_down"]
 
 _NOT_LEADER = 3
 _RELOAD_SECONDS = 60.0
+_ASK_SECONDS = 10.0
+# Scripts and load balancers ask this way, and would rather have a no than wait.
+_IS_ME_SECONDS = 2.0
 
 
-def _ask(target: Target, action: str, *, timeout: float = 10.0) -> Any:
+def _ask(target: Target, action: str, *, timeout: float = _ASK_SECONDS) -> Any:
     return call(target.socket, action, timeout=timeout)
 
 
@@ -78,7 +81,7 @@ def _members_table(found: list[Mapping[str, Any]], leading: str | None) -> None:
                 member["name"] or "-",
                 member["address"],
                 _coloured(member["role"]) if member["fit"] else Cell(f"{member['role']}, unfit", "yellow"),
-                clock_time(member["start_time"]),
+                clock_time(member["start_time"], exact=False),
                 "direct" if member["direct"] else Cell("through others", "yellow"),
                 member["version"] or member["kind"],
             )
@@ -131,7 +134,7 @@ def members(target: Target, as_json: bool) -> None:
 @click.pass_obj
 def leader(target: Target, is_me: bool, as_json: bool) -> None:
     """Print the leader's address; exit with 4 if there is none."""
-    answer = _ask(target, "leader")
+    answer = _ask(target, "leader", timeout=_IS_ME_SECONDS if is_me else _ASK_SECONDS)
     if as_json:
         emit_json(answer)
     elif not is_me and answer["leader"] is not None:

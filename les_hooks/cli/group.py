@@ -1,6 +1,7 @@
 """The group of all commands: where each is found, plugins' commands, and what errors look like."""
 
 import contextlib
+import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -63,6 +64,17 @@ class _Commands(click.Group):
         elif cmd_name not in self.commands:
             self._load_plugin_commands(ctx)
         return self.commands.get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of the first word; one that is misspelt is a usage error that says what was likely meant."""
+        word = args[0]
+        if self.get_command(ctx, word) is None and not word.startswith("-"):
+            likely = difflib.get_close_matches(word, self.list_commands(ctx), n=1)
+            hint = f" Did you mean {likely[0]!r}?" if likely else ""
+            ctx.fail(f"No such command {word!r}.{hint}")
+        return super().resolve_command(ctx, args)
 
     def _load_plugin_commands(self, ctx: click.Context) -> None:
         # Imported here: it costs as much as all the rest together, and most calls have no use for it.

@@ -133,7 +133,7 @@ async def _ask_here(config: Config, registry: Registry, action: str, arguments: 
 
 
 def _table(found: Sequence[Mapping[str, Any]]) -> None:
-    table(("event", "order", "script", "verdict", "last run", "why"), _rows(found))
+    table(("event", "#", "script", "verdict", "last run, or why not"), _rows(found))
 
 
 def _rows(found: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str | Cell, ...]]:
@@ -146,8 +146,7 @@ def _rows(found: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str | Cell, ...]
             str(orders[entry["event"]]) if verdict == "runs" else "-",
             Path(entry["path"]).name,
             Cell(verdict, _COLOURS.get(verdict, "")),
-            _last(entry["last_runs"]),
-            entry["reason"],
+            entry["reason"] or _last(entry["last_runs"]),
         )
 
 

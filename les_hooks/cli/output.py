@@ -4,7 +4,9 @@ Whatever comes from a file or from another node goes through `printable` here, s
 """
 
 import os
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from les_hooks.text import printable
 __all__ = ["Cell", "ago", "clock_time", "emit_json", "emit_line", "fields", "note", "paint", "say", "seconds", "table"]
 
 _GAP = "  "
+_BELOW = "    "
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -57,12 +60,21 @@ def emit_line(value: object) -> None:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> None:
-    """Print rows under their headers, each column as wide as its widest cell."""
+    """Print rows under their headers, each column as wide as its widest cell.
+
+    On a terminal that is too narrow for a row its last cells stand below it, indented.
+    """
+    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max([len(header), *(len(row[i].text) for row in cells)]) for i, header in enumerate(headers)]
-    click.echo(paint(_line([Cell(header.upper()) for header in headers], widths), "dim"))
+    # One long cell must not push all others off the screen.
+    widths = [
+        max([len(header), *(len(row[i].text) for row in cells if len(row[i].text) <= limit // 2)])
+        for i, header in enumerate(headers)
+    ]
+    click.echo(paint(_fitting([Cell(header.upper()) for header in headers], widths, limit)[0], "dim"))
     for row in cells:
-        click.echo(_line(row, widths))
+        for line in _fitting(row, widths, limit):
+            click.echo(line)
 
 
 def fields(pairs: Iterable[tuple[str, str | Cell]], *, indent: str = "") -> None:
@@ -74,12 +86,13 @@ def fields(pairs: Iterable[tuple[str, str | Cell]], *, indent: str = "") -> None
         click.echo(f"{indent}{paint(name.ljust(width), 'dim')}{_GAP}{paint(cell.text, cell.colour)}")
 
 
-def clock_time(unix: float | None, *, date: bool = True) -> str:
-    """Unix seconds as local time, to the millisecond; `-` for none."""
+def clock_time(unix: float | None, *, date: bool = True, exact: bool = True) -> str:
+    """Unix seconds as local time, to the millisecond where that is `exact` enough to matter; `-` for none."""
     if unix is None:
         return "-"
     form = "%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S"
-    return f"{time.strftime(form, time.localtime(unix))}.{int(unix % 1 * 1000):03d}"
+    whole = time.strftime(form, time.localtime(unix))
+    return f"{whole}.{int(unix % 1 * 1000):03d}" if exact else whole
 
 
 def seconds(value: float) -> str:
@@ -101,6 +114,25 @@ def ago(unix: float | None) -> str:
 
 def _cell(value: str | Cell) -> Cell:
     return Cell(printable(value)) if isinstance(value, str) else Cell(printable(value.text), value.colour)
+
+
+def _fitting(row: Sequence[Cell], widths: Sequence[int], limit: int) -> list[str]:
+    """The row as a line, and lines below it for the cells that are beyond the limit."""
+    count = len(row)
+    while count > 1 and _length(row[:count], widths) > limit:
+        count -= 1
+    below = [line for cell in row[count:] for line in _wrapped(cell, limit)]
+    return [_line(row[:count], widths[:count]), *below]
+
+
+def _length(row: Sequence[Cell], widths: Sequence[int]) -> int:
+    before = sum(max(len(cell.text), width) + len(_GAP) for cell, width in zip(row[:-1], widths, strict=False))
+    return before + len(row[-1].text) if row[-1].text else 0
+
+
+def _wrapped(cell: Cell, limit: int) -> list[str]:
+    lines = textwrap.wrap(cell.text, max(limit - len(_BELOW), 20), break_long_words=False, break_on_hyphens=False)
+    return [_BELOW + paint(line, cell.colour) for line in lines]
 
 
 def _line(cells: Sequence[Cell], widths: Sequence[int]) -> str:

@@ -68,5 +68,6 @@ def _find(target: Target) -> tuple[Sequence[Mapping[str, Any]], bool]:
 
 def _hooks(names: Sequence[str]) -> str:
     """The hooks in a few words: a plugin like `scripts` has all there are."""
-    shown = [name.removeprefix("on_") for name in names]
+    events_first = sorted(names, key=lambda name: not name.startswith("on_"))
+    shown = [name.removeprefix("on_") for name in events_first]
     return ", ".join(shown) if len(shown) <= 4 else f"{', '.join(shown[:3])} and {len(shown) - 3} more"

@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 
 import click
 
+from les_hooks.cli.names import Names
 from les_hooks.cli.output import clock_time, emit_line, note, paint
 from les_hooks.cli.target import Target, ask_options
 from les_hooks.control.client import UNREACHABLE, stream
@@ -21,6 +22,8 @@ _COLOURS: Final = {
     "member-left": "yellow",
 }
 
+_DOES: Final = {"leader": "leads", "follower": "follows", "candidate": "is a candidate"}
+
 
 @click.command
 @click.option("--all", "from_start", is_flag=True, help="Begin with the last events since the daemon started.")
@@ -30,17 +33,18 @@ _COLOURS: Final = {
 def watch(target: Target, from_start: bool, as_json: bool) -> None:
     """Show events as they happen, until Ctrl-C or until the daemon ends."""
     leaving = False
+    names = Names(target.socket)
     try:
         for item in stream(target.socket, "watch", {"from_start": from_start}):
             event = cast("Mapping[str, Any]", item)
             if "kind" not in event:
-                _begin(event, as_json)
+                _begin(event, names, as_json)
                 continue
             leaving = leaving or event["kind"] == "stopping"
             if as_json:
                 emit_line(event)
             else:
-                click.echo(_line(event))
+                click.echo(_line(event, names))
     except KeyboardInterrupt:
         return
     if leaving:
@@ -50,20 +54,24 @@ def watch(target: Target, from_start: bool, as_json: bool) -> None:
     click.get_current_context().exit(UNREACHABLE)
 
 
-def _begin(stands: Mapping[str, Any], as_json: bool) -> None:
+def _begin(stands: Mapping[str, Any], names: Names, as_json: bool) -> None:
     """Say what stands: from here on nothing is missed."""
     if not as_json:
-        leader = stands["leader"] or "nobody"
-        note(f"les: watching; {leader} leads, term {stands['term']}; this node is {stands['role']}")
+        leader = names.both(stands["leader"]) if stands["leader"] else "nobody"
+        does = _DOES.get(stands["role"], f"is {stands['role']}")
+        note(f"les: watching; {leader} leads, term {stands['term']}; this node {does}")
 
 
-def _line(event: Mapping[str, Any]) -> str:
+def _line(event: Mapping[str, Any], names: Names) -> str:
     kind = event["kind"]
-    who = event["member"] or event["leader"] or "nobody"
+    address = event["member"] or event["leader"]
+    if kind == "member-joined":
+        names.forget(address)
+    who = names.both(address) if address else "no leader"
     parts = [
         paint(clock_time(event["time"], date=False), "dim"),
         paint(kind.ljust(14), _COLOURS.get(kind, "")),
-        printable(who).ljust(21),
+        printable(who).ljust(22),
         f"term {event['term']}".ljust(8),
         printable(event["reason"]),
         "(told before)" if event["replay"] else "",

@@ -125,7 +125,7 @@ def test_the_socket_can_be_named_instead_of_a_file(leader: Daemon) -> None:
 def test_a_misspelt_command_is_a_usage_error(config_file: Path) -> None:
     result = Les(config_file)("statsu")
     assert result.exit_code == 2
-    assert "No such command" in result.stderr
+    assert "No such command 'statsu'. Did you mean 'status'?" in result.stderr
 
 
 def test_client_commands_start_without_what_only_the_daemon_needs() -> None:

@@ -94,6 +94,29 @@ def test_tables_are_aligned_and_escape_what_is_foreign(capsys: pytest.CaptureFix
     assert capsys.readouterr().out.splitlines() == ["A         LONG", "x\\x1b[2J  1", "yy        22"]
 
 
+def test_a_narrow_terminal_gets_long_cells_below_their_row(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [("a", "short", "fits"), ("b", "longer", "is not executable; chmod +x it"), ("c", "x" * 30, "why")]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "30")
+    output.table(("a", "b", "why"), rows)
+    assert capsys.readouterr().out.splitlines() == [
+        "A  B       WHY",
+        "a  short   fits",
+        "b  longer",
+        "    is not executable; chmod",
+        "    +x it",
+        "c",
+        f"    {'x' * 30}",
+        "    why",
+    ]
+    monkeypatch.setenv("COLUMNS", "80")
+    output.table(("a", "b", "why"), rows[:1])
+    assert capsys.readouterr().out.splitlines()[1] == "a  short  fits"
+
+
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
 def test_colours_are_for_terminals_whose_user_has_not_declined(
     monkeypatch: pytest.MonkeyPatch, no_color: str, coloured: bool

@@ -13,7 +13,7 @@ from les_hooks.cli import cli
 from les_hooks.cli.history import leaderships
 from les_hooks.config import load_config, schema, show
 from tests.cli.conftest import Les
-from tests.cluster import Daemon, free_ports
+from tests.cluster import Cluster, Daemon, free_ports
 
 
 @pytest.fixture
@@ -76,9 +76,10 @@ def test_check_complains_of_another_node_at_its_control_socket(node: Daemon, lea
 
 
 def test_a_change_that_waits_for_the_next_start_is_no_other_node(leader: Daemon) -> None:
-    result = Les(leader.config)("check", "--name", "renamed")
-    assert result.exit_code == 0, result.stdout
-    assert "was started before this file was changed" in result.stdout
+    found = json.loads(Les(leader.config)("check", "--name", "renamed", "--json").stdout)["findings"]
+    (finding,) = [finding for finding in found if finding["what"].startswith("control socket")]
+    assert "was started before this file was changed" in finding["message"]
+    assert not finding["problem"]
 
 
 def test_check_tells_every_mistake_of_the_configuration_as_json_too(tmp_path: Path) -> None:
@@ -104,12 +105,12 @@ def test_hooks_list_shows_each_file_with_its_order_verdict_and_reason(node: Daem
     node.script("", "30-always", "true")
     result = Les(node.config)("hooks", "list")
     header, *rows = result.stdout.splitlines()
-    assert header.split() == ["EVENT", "ORDER", "SCRIPT", "VERDICT", "LAST", "RUN", "WHY"]
+    assert header.split() == ["EVENT", "#", "SCRIPT", "VERDICT", "LAST", "RUN,", "OR", "WHY", "NOT"]
     assert [row.split()[:3] for row in rows if "elected" in row] == [
         ["elected", "1", "10-hello"],
         ["elected", "-", "20-off"],
     ]
-    assert any(row.startswith("(every event)  1      30-always  runs") for row in rows)
+    assert any(row.startswith("(every event)  1  30-always  runs") for row in rows)
     assert "no daemon answers" in result.stderr
     listed = Les(node.config).json("hooks", "list")
     assert listed["daemon"] is False
@@ -285,12 +286,17 @@ def test_without_a_trail_audit_and_history_say_so(node: Daemon) -> None:
 
 def test_history_shows_who_led_and_how_it_ended(node: Daemon, trail: Path) -> None:
     _, first, second = Les(node.config)("history").stdout.splitlines()
-    assert first.split()[:2] == ["b:1", "1"]
+    assert first.split()[:3] == ["-", "b:1", "1"]
     assert first.endswith("2 s  leader-lost")
     assert "leads now" in second
     rows = Les(node.config).json("history")
     assert [row["ended"] for row in rows] == ["leader-lost", None]
     assert Les(node.config).json("history", "--last", "1") == rows[1:]
+
+
+def test_history_tells_the_names_of_those_that_are_known(pair: Cluster, leader: Daemon, follower: Daemon) -> None:
+    _, row = Les(follower.config)("history").stdout.splitlines()
+    assert row.split()[:2] == [leader.name, leader.address]
 
 
 def _history(*records: Mapping[str, Any]) -> list[tuple[str, int, str | None]]:

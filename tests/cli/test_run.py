@@ -312,7 +312,7 @@ def test_watch_says_that_the_daemon_died_and_ends_in_peace_with_ctrl_c(alone: Da
             stack.callback(watch.kill)
             assert watch.stderr is not None
             begun = watch.stderr.readline()
-            assert begun == f"les: watching; {alone.address} leads, term 1; this node is leader\n"
+            assert begun == f"les: watching; {alone.name} ({alone.address}) leads, term 1; this node leads\n"
         assert first.stdout is not None
         assert any("elected" in line for line in first.stdout)
         first.send_signal(signal.SIGINT)

@@ -22,10 +22,10 @@ from les_hooks.config.durations import DURATION_PATTERN, format_duration, parse_
 from les_hooks.errors import PluginError
 from les_hooks.events import Event, EventKind
 from les_hooks.hookspecs import Context, hookimpl
-from les_hooks.text import plain
+from les_hooks.text import plain, printable
 from les_plugins.scripts import running
 from les_plugins.scripts.calling import call
-from les_plugins.scripts.folders import Entry, Verdict, discover, scripts_for
+from les_plugins.scripts.folders import Entry, Verdict, discover, missing_interpreter, scripts_for
 from les_plugins.scripts.record import Record
 
 __all__ = ["ScriptsConfig"]
@@ -150,11 +150,15 @@ def validate(ctx: Context) -> Sequence[str]:
     folder = running.folder_of(ctx)
     if not folder.exists():
         return [f"{folder}: there is no such folder, so no script runs; make it, or correct [hooks] dir"]
-    return [
-        plain(f"{entry.path}: {entry.verdict}: {entry.reason}")
-        for entry in discover(folder, os.geteuid())
+    entries = discover(folder, os.geteuid())
+    complaints = [
+        f"{entry.path}: {entry.verdict}: {entry.reason}"
+        for entry in entries
         if entry.verdict in (Verdict.SKIPPED, Verdict.REFUSED)
     ]
+    scripts = [entry.path for entry in entries if entry.verdict is Verdict.RUNS]
+    complaints += [f"{path}: cannot start: {why}" for path in scripts if (why := missing_interpreter(path))]
+    return [printable(complaint) for complaint in complaints]
 
 
 @hookimpl
@@ -192,7 +196,7 @@ def _listed(entry: Entry, record: Record) -> dict[str, object]:
     runs = [asdict(run) for run in record.runs.values() if run.path == str(entry.path)]
     return {
         "event": entry.event,
-        "path": plain(str(entry.path)),
+        "path": printable(str(entry.path)),
         "verdict": entry.verdict,
         "reason": entry.reason,
         "last_runs": runs,

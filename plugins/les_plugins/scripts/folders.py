@@ -12,11 +12,12 @@ from les_hooks.events import EventKind
 from les_hooks.text import plain
 from les_plugins.scripts.trust import refusal
 
-__all__ = ["Entry", "Verdict", "discover", "judge", "scripts_for"]
+__all__ = ["Entry", "Verdict", "discover", "judge", "missing_interpreter", "scripts_for"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LEFT_OVER = re.compile(r".*(?:~|\.swp|\.bak|\.orig|\.rpm[a-z]+|\.dpkg-[a-z]+)")
 _INERT = re.compile(r"README.*|.*\.disabled|\..*")
+_MOST_FIRST_LINE_BYTES = 256  # what Linux reads of it
 _FOLDERS = {f"{kind}.d": kind for kind in EventKind}
 
 
@@ -66,6 +67,21 @@ def judge(path: Path, event: EventKind | None, uid: int) -> Entry:
     return Entry(path=path, event=event, verdict=verdict, reason=reason)
 
 
+def missing_interpreter(path: Path) -> str:
+    """Say which interpreter in the first line of a script does not exist; empty where it does, or there is none."""
+    try:
+        with path.open("rb") as file:
+            line = file.read(_MOST_FIRST_LINE_BYTES).partition(b"\n")[0]
+    except OSError:
+        return ""  # a program need not be readable to be run
+    if not line.startswith(b"#!"):
+        return ""
+    interpreter = line[2:].split(maxsplit=1)
+    if not interpreter or os.path.exists(interpreter[0]):
+        return ""
+    return f"the interpreter {os.fsdecode(interpreter[0])} in its first line does not exist"
+
+
 def _look(folder: Path, event: EventKind | None, uid: int) -> list[Entry]:
     try:
         names = sorted(os.listdir(folder), key=os.fsencode)
@@ -97,7 +113,7 @@ def _judge(path: Path, event: EventKind | None, uid: int) -> tuple[Verdict, str]
     if stat.S_ISDIR(status.st_mode):
         return Verdict.SKIPPED, _why_no_folder(path.name, event)
     if _INERT.fullmatch(path.name):
-        return Verdict.INERT, "its name says that it is not to be run"
+        return Verdict.INERT, "inert by its name"
     if _LEFT_OVER.fullmatch(path.name):
         return Verdict.SKIPPED, "looks like what an editor or a packager left behind"
     if not _NAME.fullmatch(path.name):

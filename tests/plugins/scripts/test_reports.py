@@ -27,11 +27,25 @@ def test_check_complains_about_what_would_not_run(hooks: HooksDir, ctx: FakeCont
     hooks.add("a\x1b[31mb")
     (hooks.path / "electd.d").mkdir()
     assert plugin.validate(ctx) == [
-        f"{hooks.path}/ab: skipped: has a name with other characters than letters, digits, '_', '.' and '-', "
+        f"{hooks.path}/a\\x1b[31mb: skipped: has a name with other characters than letters, digits, '_', '.' and '-', "
         "or begins with '-'",
         f"{hooks.path}/electd.d: skipped: is a folder of no known event; did you mean 'elected.d'?",
         f"{hooks.path}/plain: skipped: is not executable; chmod +x {hooks.path}/plain",
     ]
+
+
+def test_check_complains_about_an_interpreter_that_is_not_there(hooks: HooksDir, ctx: FakeContext) -> None:
+    path = hooks.add("elected.d/x")
+    assert plugin.validate(ctx) == []
+    path.write_text("#!/no/such/python3 -u\n", encoding="utf-8")
+    why = "the interpreter /no/such/python3 in its first line does not exist"
+    assert plugin.validate(ctx) == [f"{path}: cannot start: {why}"]
+
+
+def test_a_name_with_an_escape_code_is_listed_escaped(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("a\x1b[31mb")
+    listed: Any = plugin.control("list", {}, ctx)
+    assert listed[0]["path"] == f"{hooks.path}/a\\x1b[31mb"
 
 
 def test_check_complains_about_a_folder_that_is_not_there(hooks: HooksDir) -> None:
