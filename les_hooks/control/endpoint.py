@@ -21,13 +21,14 @@ _ADVICE: Final = "name another place as [control] socket"
 
 def check_place(path: Path, *, state_dir: Path) -> None:
     """Raise StartError where no socket can be made at the path. Whoever opens the state directory checks that one."""
+    # Of os.path and not of Path: what may not be looked at is no error here, but where it is opened.
     what, folder = f"control socket {path}", path.parent
-    if folder != state_dir and not folder.is_dir():
+    if folder != state_dir and not os.path.isdir(folder):
         raise StartError(what, f"its folder {folder} does not exist", f"make it, or {_ADVICE}")
     if folder != state_dir and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
         why = f"its folder {folder} cannot be written in by uid {os.geteuid()}"
         raise StartError(what, why, f"change its owner, or {_ADVICE}")
-    if path.exists() and not path.is_socket():
+    if os.path.exists(path) and not path.is_socket():
         raise StartError(what, "is something else than a socket", f"move it away, or {_ADVICE}")
 
 
