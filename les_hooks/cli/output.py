@@ -126,8 +126,7 @@ def _fitting(row: Sequence[Cell], widths: Sequence[int], limit: int) -> list[str
 
 
 def _length(row: Sequence[Cell], widths: Sequence[int]) -> int:
-    before = sum(max(len(cell.text), width) + len(_GAP) for cell, width in zip(row[:-1], widths, strict=False))
-    return before + len(row[-1].text) if row[-1].text else 0
+    return len(_GAP.join(cell.text.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip())
 
 
 def _wrapped(cell: Cell, limit: int) -> list[str]:

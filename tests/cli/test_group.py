@@ -97,7 +97,12 @@ def test_tables_are_aligned_and_escape_what_is_foreign(capsys: pytest.CaptureFix
 def test_a_narrow_terminal_gets_long_cells_below_their_row(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [("a", "short", "fits"), ("b", "longer", "is not executable; chmod +x it"), ("c", "x" * 30, "why")]
+    rows = [
+        ("a", "short", "fits"),
+        ("b", "longer", "is not executable; chmod +x it"),
+        ("c", "x" * 30, "why"),
+        ("d", "y" * 30, ""),
+    ]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "30")
@@ -111,6 +116,8 @@ def test_a_narrow_terminal_gets_long_cells_below_their_row(
         "c",
         f"    {'x' * 30}",
         "    why",
+        "d",
+        f"    {'y' * 30}",
     ]
     monkeypatch.setenv("COLUMNS", "80")
     output.table(("a", "b", "why"), rows[:1])
