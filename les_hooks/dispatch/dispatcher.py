@@ -78,8 +78,6 @@ class Dispatcher:
         self._on_released = on_released
         self._on_critical = on_critical
         self._on_broken = on_broken
-        self.deadlines: dict[str, float] = {}
-        """The longest that each plugin has asked for, through its hook of that name, in seconds."""
         self._caller = Caller(clock)
         self._contexts: Mapping[str, PluginContext] = {}
         self._settings: Mapping[str, PluginSettings] = {}
@@ -201,7 +199,6 @@ class Dispatcher:
         arguments = found.bind(event=turn.event, ctx=step.context)
         result = await self._caller.call(found, arguments, _DEADLINE_SECONDS, turn.overtaken)
         if isinstance(result.value, int | float) and 0 < result.value < math.inf:
-            self.deadlines[found.plugin] = max(float(result.value), self.deadlines.get(found.plugin, 0.0))
             return float(result.value)
         if not turn.over:
             why = result.error or f"returned {result.value!r:.100}, which is no number of seconds"

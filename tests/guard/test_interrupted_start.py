@@ -48,16 +48,16 @@ def test_what_a_dying_daemon_has_just_started_is_ended_before_the_cleanup(
 ) -> None:
     process = strike(moment, signal.SIGKILL)
     group = number_in(tmp_path / "group")
-    assert process.wait(timeout=5) == -signal.SIGKILL
-    within(2, lambda: not lives(group))
-    within(2, (tmp_path / "cleaned").exists)
+    assert process.wait(timeout=15) == -signal.SIGKILL
+    within(15, lambda: not lives(group))
+    within(15, (tmp_path / "cleaned").exists)
     assert "never-told" in capfd.readouterr().err
 
 
 def test_a_daemon_that_dies_before_the_start_is_cleaned_up_after(strike: Strike, tmp_path: Path) -> None:
     process = strike("before-start", signal.SIGKILL)
-    assert process.wait(timeout=5) == -signal.SIGKILL
-    within(2, (tmp_path / "cleaned").exists)
+    assert process.wait(timeout=15) == -signal.SIGKILL
+    within(15, (tmp_path / "cleaned").exists)
     assert not (tmp_path / "group").exists()
 
 
@@ -67,7 +67,7 @@ def test_what_a_freezing_daemon_has_just_started_ends_with_its_authority(
 ) -> None:
     process = strike(moment, signal.SIGSTOP, authority=0.6)
     group = number_in(tmp_path / "group")
-    within(2, lambda: not lives(group))
+    within(15, lambda: not lives(group))
     assert process.poll() is None
     assert not (tmp_path / "cleaned").exists()
 
@@ -75,16 +75,18 @@ def test_what_a_freezing_daemon_has_just_started_ends_with_its_authority(
 def test_a_daemon_that_thaws_before_the_start_starts_in_vain(strike: Strike, tmp_path: Path) -> None:
     """Its authority has passed and the search was given up, but the guard remembers the end of authority."""
     process = strike("before-start", signal.SIGSTOP, authority=0.1)
-    within(5, lambda: Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").split()[2] == "T")
+    within(15, lambda: Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").split()[2] == "T")
     with pytest.raises(AssertionError, match="not within"):
         within(1.5, (tmp_path / "group").exists)
     process.send_signal(signal.SIGCONT)
-    assert process.wait(timeout=5) == 0
-    assert not (tmp_path / "group").exists() or not lives(number_in(tmp_path / "group"))
+    assert process.wait(timeout=15) == 0
+    # It may have been ended before, while or after it said that it runs.
+    said = (tmp_path / "group").read_text(encoding="utf-8").strip() if (tmp_path / "group").exists() else ""
+    assert not said or not lives(int(said))
 
 
 def test_a_service_that_left_the_group_is_left_alone(strike: Strike, tmp_path: Path) -> None:
     strike("before-add", signal.SIGKILL, "sleep 0.1\n" + BODY)
     group, service = number_in(tmp_path / "group"), number_in(tmp_path / "service")
-    within(1, lambda: not lives(group))
+    within(15, lambda: not lives(group))
     assert lives(service)
