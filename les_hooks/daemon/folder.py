@@ -128,6 +128,7 @@ def _open_lock_file(folder: Path) -> int:
                 what,
                 f"belongs to uid {status.st_uid}, and this process runs as uid {os.geteuid()}",
                 f"run as its owner, {other}",
+                exit_code=77,
             )
         if status.st_mode & stat.S_IWOTH:
             raise StartError(what, "can be written by anybody", f"run `chmod o-w {folder}`, {other}")

@@ -1,6 +1,7 @@
 """The commands that read files: check, hooks, plugins, config, audit, history."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from les_hooks.cli.history import leaderships
 from les_hooks.config import load_config, schema, show
 from tests.cli.conftest import Les
 from tests.cluster import Cluster, Daemon, free_ports
+from tests.needs import need_root
 
 
 @pytest.fixture
@@ -64,6 +66,17 @@ def test_check_complains_of_a_state_directory_that_the_daemon_would_refuse(node:
     result = Les(node.config)("check")
     assert result.exit_code == 1
     assert "can be written by anybody; run `chmod o-w" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["run", "cleanup"])
+def test_the_state_of_another_user_is_a_matter_of_permission(node: Daemon, command: str) -> None:
+    need_root()
+    state = node.folder / "state"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+    result = node.les(command)
+    assert result.returncode == 77, result.stderr
+    assert "belongs to uid 65534" in result.stderr
 
 
 def test_check_complains_of_another_node_at_its_control_socket(node: Daemon, leader: Daemon) -> None:
