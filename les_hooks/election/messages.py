@@ -244,7 +244,7 @@ class SaveFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """The hooks of the demotion have ended."""
+    """The hooks of the demotion have ended: said once for every demotion, anything else is an IllegalTransition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
