@@ -52,7 +52,8 @@ async def dialing(*nodes: Node) -> AsyncIterator[None]:
 async def answering(handler: Handler) -> AsyncIterator[Address]:
     """A web server of somebody else."""
     port = free_port()
-    runner = web.ServerRunner(web.Server(handler))
+    # A handler that still waits for the node must not hold the end of the test up for a minute.
+    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
@@ -281,7 +282,7 @@ async def test_an_original_that_was_replaced_by_one_of_ours_is_linked() -> None:
     replaced = asyncio.Event()
     successor = make_node(address=f"127.0.0.1:{port}", noting=True)
     body = b'{"members": ["127.0.0.1:%d"], "leader": false, "start_time": 5}' % port
-    runner = web.ServerRunner(web.Server(_original(body)))
+    runner = web.ServerRunner(web.Server(_original(body)), shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     node = make_node(f"127.0.0.1:{port}", noting=True)
