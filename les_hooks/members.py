@@ -1,6 +1,7 @@
 """Who is in the cluster: addresses, boots, members, and the view of all of them. Values only; anybody may import it."""
 
 import ipaddress
+import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,12 +13,15 @@ from les_hooks.events import Reason
 
 __all__ = [
     "NAME",
+    "NO_MANDATE",
     "UNSTAMPED",
     "Address",
     "Boot",
     "Departure",
+    "Mandate",
     "Member",
     "MemberKind",
+    "Part",
     "View",
     "join_host_port",
     "parse_address",
@@ -82,17 +86,33 @@ class MemberKind(StrEnum):
     ORIGINAL = "original"
 
 
+class Part(StrEnum):
+    """Which part a node is configured to take; `[cluster] role`."""
+
+    MEMBER = "member"
+    """It votes, and may lead."""
+    WITNESS = "witness"
+    """It votes, never leads, and runs no hooks."""
+    OBSERVER = "observer"
+    """It neither votes nor leads."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A node as this node knows it. `start_time` is its stamp in Unix seconds, UNSTAMPED where it has none."""
+    """A node as this node knows it. `start_time` is its stamp in Unix seconds, UNSTAMPED where it has none.
+
+    `unfit` is why it may not lead at present, in its own words; empty for who is fit.
+    """
 
     address: Address
     name: str
     kind: MemberKind
     boot: Boot
     start_time: float
+    part: Part
     role: str
     fit: bool
+    unfit: str
     direct: bool
     version: str
 
@@ -104,6 +124,22 @@ class Departure:
     address: Address
     name: str
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Mandate:
+    """How long a leader may act on what it knows, in boottime seconds.
+
+    It may begin what a leader does until `act_until`, -inf for a node that does not lead; then its demotion begins. Who
+    was a leader until then has until `release_by` to end all of it, infinite where nobody can take its place meanwhile.
+    """
+
+    act_until: float
+    release_by: float
+
+
+NO_MANDATE = Mandate(act_until=-math.inf, release_by=math.inf)
+"""That of who does not lead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,37 +3,44 @@
 The daemon imports it; a backend imports `election`, `wire` and the values, and nothing above them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from les_hooks.events import Reason
-from les_hooks.members import View
+from les_hooks.members import Address, Boot, Mandate, View
 
-__all__ = ["Backend", "OnAuthority", "OnView", "Save"]
+__all__ = ["Backend", "Disk", "OnAuthority", "OnView"]
 
 
 OnView = Callable[[View], None]
 """Called with each new view, in order; returns at once and does not raise."""
 
-OnAuthority = Callable[[float], None]
-"""Called with the boottime until which this node may lead, -inf for not at all, before the view that goes with it.
+OnAuthority = Callable[[Mandate], None]
+"""Called with how long this node may lead, before the view that goes with it.
 
 It is called when `confirming` changes, too: who waits for that is not to wait for the next heartbeat.
 """
 
-Save = Callable[[int, float], Awaitable[None]]
-"""Writes the term and the newest stamp to disk, synced; raises OSError. Calls come one after the other."""
+
+class Disk(Protocol):
+    """What a backend has written down, synced. Both raise OSError; calls come one after the other."""
+
+    async def save(self, term: int, newest: float) -> None:
+        """Write the highest term and the newest stamp that are known."""
+
+    async def pledge(self, term: int, boot: Boot, lease: float) -> None:
+        """Write that this voter grants `term` to `boot`, for `lease` seconds."""
 
 
 class Backend(Protocol):
-    """An engine that says who leads; made with an OnView, an OnAuthority and a Save. Times are boottime seconds.
+    """An engine that says who leads; made with an OnView, an OnAuthority and a Disk. Times are boottime seconds.
 
     It also calls `on_beat` regularly from the loop of its election, and so shows that this still turns.
     """
 
     @property
-    def authority_end(self) -> float:
-        """Until when this node may act as a leader; -inf when it may not."""
+    def mandate(self) -> Mandate:
+        """How long this node may act as a leader."""
 
     @property
     def confirming(self) -> bool:
@@ -51,8 +58,14 @@ class Backend(Protocol):
     def released(self) -> None:
         """The hooks of the demotion have ended."""
 
-    def step_down(self, reason: Reason) -> None:
+    def step_down(self, reason: Reason, note: str = "") -> None:
         """Give up leadership, and stay unfit for a while; nothing happens on a node that does not lead."""
+
+    def transfer(self, target: Address) -> None:
+        """Give up leadership, and have that member take it; nothing happens on a node that does not lead."""
+
+    def set_fitness(self, unfit: str, reason: Reason) -> None:
+        """Say why this node may not lead from now on; an empty `unfit` means that it may. A leader is demoted."""
 
     def set_seeds(self, seeds: tuple[str, ...]) -> None:
         """Look for these nodes from now on, and for those before no more."""

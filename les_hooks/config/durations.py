@@ -1,12 +1,26 @@
 """Durations as an operator writes them, `"250ms"` or `"1.5s"`, to and from seconds. Anybody may import it."""
 
+import math
 import re
 from decimal import Decimal
 
-__all__ = ["DURATION_PATTERN", "format_duration", "parse_duration", "parse_interval"]
+__all__ = [
+    "DURATION_PATTERN",
+    "WAIT_PATTERN",
+    "format_duration",
+    "format_wait",
+    "parse_duration",
+    "parse_interval",
+    "parse_wait",
+]
 
 DURATION_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,9})?(ms|s|m|h)$"
 """What a duration looks like, for schemas; `parse_duration` is the authority."""
+
+NEVER = "never"
+
+WAIT_PATTERN = rf"{DURATION_PATTERN}|^{NEVER}$"
+"""What a duration that may be endless looks like, for schemas."""
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)")
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
@@ -44,3 +58,13 @@ def format_duration(seconds: float) -> str:
         if count == count.to_integral_value() and (count or unit == "s"):
             return f"{count:.0f}{unit}"
     return f"{(exact / _SECONDS['ms']).normalize():f}ms"
+
+
+def parse_wait(text: str) -> float:
+    """As `parse_duration`, but `"never"` is understood too: infinite."""
+    return math.inf if text == NEVER else parse_duration(text)
+
+
+def format_wait(seconds: float) -> str:
+    """The inverse of `parse_wait`."""
+    return NEVER if seconds == math.inf else format_duration(seconds)

@@ -3,6 +3,7 @@
 The descriptions are the ones of the schema and of `docs/configuration.md`; a test compares.
 """
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -13,8 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from les_hooks.config.addresses import listen_address
-from les_hooks.config.written import Advertise, Derived, Duration, Interval, Listen, Name, Seed
-from les_hooks.members import Address
+from les_hooks.config.written import Advertise, Derived, Duration, Interval, Listen, Name, Seed, Wait
+from les_hooks.members import Address, Part
 
 __all__ = [
     "GIVEN",
@@ -43,6 +44,8 @@ class Quorum(StrEnum):
 
     MEMBERS = "members"
     """Every live member."""
+    MAJORITY = "majority"
+    """A majority of the configured voters, each with its vote for one lease."""
 
 
 class LogFormat(StrEnum):
@@ -108,9 +111,35 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
             "Without any, this node waits until another introduces itself.",
         ),
     ] = ()
-    quorum: Annotated[Quorum, Meta(description='Who must confirm a new leader: `"members"`, every live member.')] = (
-        Quorum.MEMBERS
-    )
+    quorum: Annotated[
+        Quorum,
+        Meta(
+            description='Who must confirm a new leader: `"members"`, every live member, or `"majority"`, more than '
+            "half of `voters`. `docs/safety.md` tells what each promises."
+        ),
+    ] = Quorum.MEMBERS
+    voters: Annotated[
+        tuple[Seed, ...],
+        Meta(
+            max_length=_MOST_SEEDS,
+            description='The nodes that vote with `quorum = "majority"`, by their advertise addresses; the same list '
+            "on every node.",
+        ),
+    ] = ()
+    role: Annotated[
+        Part,
+        Meta(
+            description='What this node is: `"member"`, `"witness"` (votes, never leads, runs no hooks) or '
+            '`"observer"` (neither votes nor leads).'
+        ),
+    ] = Part.MEMBER
+    alone_after: Annotated[
+        Wait,
+        Meta(
+            description='Lead alone when no seed has answered this long after the start, or `"never"`; for '
+            '`quorum = "members"`.'
+        ),
+    ] = math.inf
 
 
 class TimingConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +149,13 @@ class TimingConfig(msgspec.Struct, frozen=True, kw_only=True):
         Interval, Meta(description="How often nodes tell each other that they live; at most a third of `failure`.")
     ] = 0.5
     failure: Annotated[Interval, Meta(description="A member that was not heard for this long is lost.")] = 1.5
+    lease: Annotated[
+        Interval,
+        Meta(
+            description='How long a vote lasts with `quorum = "majority"`; at least 1.53 times the sum of `failure` '
+            "and `heartbeat`. A leader that is cut off has a third of it to demote."
+        ),
+    ] = 4.0
     settle: Annotated[
         Duration, Meta(description="How long after its first contact a node waits before it takes part in elections.")
     ] = 0.5

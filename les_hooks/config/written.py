@@ -17,10 +17,18 @@ from les_hooks.config.addresses import (
     parse_name,
     parse_seed,
 )
-from les_hooks.config.durations import DURATION_PATTERN, format_duration, parse_duration, parse_interval
+from les_hooks.config.durations import (
+    DURATION_PATTERN,
+    WAIT_PATTERN,
+    format_duration,
+    format_wait,
+    parse_duration,
+    parse_interval,
+    parse_wait,
+)
 from les_hooks.members import Address
 
-__all__ = ["Advertise", "Derived", "Duration", "Interval", "Listen", "Name", "Seed", "Written", "parse_path"]
+__all__ = ["Advertise", "Derived", "Duration", "Interval", "Listen", "Name", "Seed", "Wait", "Written", "parse_path"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +64,12 @@ Interval = Annotated[
     Written(what="a duration", example="30s", pattern=DURATION_PATTERN, parse=parse_interval, write=format_duration),
 ]
 """Seconds, more than none."""
+
+Wait = Annotated[
+    float,
+    Written(what='a duration or "never"', example="60s", pattern=WAIT_PATTERN, parse=parse_wait, write=format_wait),
+]
+"""Seconds, infinitely many included."""
 
 Name = Annotated[str, Written(what="a name", example="web-1", pattern=NAME_PATTERN, parse=parse_name)]
 """A name that is safe in a path, a variable and a terminal."""

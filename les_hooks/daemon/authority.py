@@ -29,7 +29,7 @@ class BackendAuthority:
             self._backend.look()
         if self._backend.confirming:
             return 0.0
-        return max(0.0, self._backend.authority_end - self._clock())
+        return max(0.0, self._backend.mandate.act_until - self._clock())
 
     def changed(self) -> None:
         """The backend knows something new."""

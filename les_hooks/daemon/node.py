@@ -29,7 +29,7 @@ from les_hooks.events import Event, Reason
 from les_hooks.failures import report_failure
 from les_hooks.guard import Guard
 from les_hooks.log import Threshold, make_log
-from les_hooks.members import Address, View
+from les_hooks.members import Address, Mandate, View
 from les_hooks.plugins import Registry
 
 __all__ = ["Node"]
@@ -119,9 +119,9 @@ class Node:
         """Wait until this node has stopped; where it did so by itself, `broken` is the error that it met."""
         await self._stopped.wait()
 
-    def step_down(self, reason: Reason = Reason.OPERATOR) -> None:
-        """Give up leadership if this node has it, and stay unfit for `hold`."""
-        self.backend.step_down(reason)
+    def step_down(self, reason: Reason = Reason.OPERATOR, note: str = "") -> None:
+        """Give up leadership if this node has it, and stay unfit for `hold`; `note` tells people why."""
+        self.backend.step_down(reason, note)
 
     def reload(self, config: Config) -> tuple[str, ...]:
         """Take a new configuration while running, and tell the hooks again; returns the keys that changed.
@@ -271,9 +271,9 @@ class Node:
         self.chronicle.see(view)
         self._news.ring()
 
-    def _on_authority(self, end: float) -> None:
-        if end > -math.inf:
-            self.guard.authority(end)
+    def _on_authority(self, mandate: Mandate) -> None:
+        if mandate.act_until > -math.inf:
+            self.guard.authority(mandate.act_until)
         self.authority.changed()
         self._news.ring()
 

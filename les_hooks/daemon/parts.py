@@ -146,14 +146,13 @@ def make_backend(
     )
     return PeersBackend(
         settings,
-        term=store.term,
-        newest=store.newest,
+        memory=store.memory,
         clock=instant,
         on_view=on_view,
         on_authority=on_authority,
         on_beat=on_beat,
         on_broken=on_broken,
-        save=store.save,
+        disk=store,
         log=log,
     )
 

@@ -23,6 +23,7 @@ import msgspec
 
 from les_hooks.daemon.folder import Lock, Patience, replace_file
 from les_hooks.daemon.stored import Running, State, Told, load_state, load_told
+from les_hooks.election.identity import Memory
 from les_hooks.errors import StartError
 from les_hooks.members import Boot
 
@@ -50,6 +51,7 @@ class StateStore:
         # One thread of our own: the loop's default ones may all be busy with hooks just when a term must be saved.
         self._writer = ThreadPoolExecutor(1, "les-state")
         self._fresh, self._state = load_state(path / "state.json")
+        self._was_fresh = self._fresh
         self._durable = self._state
         self._told = load_told(path / "told.json")
         self._told_pending = False
@@ -99,6 +101,19 @@ class StateStore:
         return self._state.newest
 
     @property
+    def memory(self) -> Memory:
+        """What an election goes on from."""
+        state = self._state
+        return Memory(
+            term=state.term,
+            newest=state.newest,
+            granted_term=state.granted_term,
+            granted_boot=state.granted_boot,
+            longest_lease=state.longest_lease,
+            kept=not self._was_fresh,
+        )
+
+    @property
     def last_told(self) -> Told | None:
         """What `told` was called with last, by this process or the one before it."""
         return self._told
@@ -135,8 +150,25 @@ class StateStore:
         def raised(state: State) -> State:
             return msgspec.structs.replace(state, term=max(state.term, term), newest=max(state.newest, newest))
 
+        await self._write(raised)
+
+    async def pledge(self, term: int, boot: Boot, lease: float) -> None:
+        """Have on disk that this voter grants `term` to `boot`, for `lease` seconds. Raises as `save` does."""
+
+        def pledged(state: State) -> State:
+            return msgspec.structs.replace(
+                state,
+                term=max(state.term, term),
+                granted_term=term,
+                granted_boot=boot,
+                longest_lease=max(state.longest_lease, lease),
+            )
+
+        await self._write(pledged)
+
+    async def _write(self, change: Callable[[State], State]) -> None:
         loop = asyncio.get_running_loop()
-        await asyncio.wait_for(loop.run_in_executor(self._writer, self._commit, raised), _SAVE_SECONDS)
+        await asyncio.wait_for(loop.run_in_executor(self._writer, self._commit, change), _SAVE_SECONDS)
 
     def next_seq(self) -> int:
         """The next event number; does not block. Numbers are never used twice.

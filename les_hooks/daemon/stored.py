@@ -27,7 +27,10 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What must survive a power cut. `reserved`: event numbers up to this one may have been used."""
+    """What must survive a power cut. `reserved`: event numbers up to this one may have been used.
+
+    The last three are a voter's: the term that it granted last, to which process, and its longest lease in seconds.
+    """
 
     # Unknown fields are refused: they come from a newer version, and dropping them unread could break a promise that
     # it wrote down.
@@ -37,6 +40,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     newest: Annotated[float, Meta(ge=0, le=2**33)] = 0.0
     reserved: _Count = 0
     running: Running | None = None
+    granted_term: _Count = 0
+    granted_boot: Boot | None = None
+    longest_lease: Annotated[float, Meta(ge=0, le=2**33)] = 0.0
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,9 +6,9 @@ Requests are imperative, facts are in the past tense.
 from dataclasses import dataclass
 
 from les_hooks.election.messages import Frame
-from les_hooks.members import Address, View
+from les_hooks.members import Address, Boot, View
 
-__all__ = ["Changed", "Dial", "Drop", "Effect", "Left", "Save", "Send"]
+__all__ = ["Changed", "Dial", "Drop", "Effect", "Left", "Pledge", "Save", "Send"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,15 @@ class Save:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pledge:
+    """Write to disk, synced, that this voter grants `term` to `boot`, for `lease` seconds; then report it Pledged."""
+
+    term: int
+    boot: Boot
+    lease: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
     """The view of the cluster is now this one."""
 
@@ -53,4 +62,4 @@ class Left:
     """This node is out of the cluster; the links may be closed once what was sent is on its way."""
 
 
-Effect = Dial | Drop | Send | Save | Changed | Left
+Effect = Dial | Drop | Send | Save | Pledge | Changed | Left

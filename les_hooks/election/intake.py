@@ -11,6 +11,7 @@ from les_hooks.election.messages import (
     Answer,
     Ask,
     Beat,
+    Bye,
     DialFailed,
     Heard,
     Instant,
@@ -18,11 +19,13 @@ from les_hooks.election.messages import (
     LinkDown,
     LinkUp,
     OriginalAnswered,
+    OriginalFailed,
     Report,
     SeedIsSelf,
     SeedsKnown,
     State,
     Tell,
+    Undone,
 )
 from les_hooks.election.originals import state_of
 from les_hooks.election.pulse import Pulse
@@ -70,8 +73,10 @@ class Intake:
                 self._dial_failed(address, refused, now)
             case OriginalAnswered():
                 self._original_answered(report, now)
-            case _:
+            case OriginalFailed():
                 self._original_failed(report.address, report.refused, now)
+            case _:
+                self._bury_undone(report, now)
 
     def bury_the_lost(self, now: Instant) -> bool:
         """Remove the members whose time is up; returns whether there were any."""
@@ -119,8 +124,10 @@ class Intake:
                 return False
             case Answer():
                 return self._hear_answer(frame, now)
-            case _:
+            case Bye():
                 return frame.boot == link.boot and self._bury(sender, Reason.GOODBYE, now)
+            case _:
+                return False  # the votes are counted elsewhere
 
     def _hear_beat(self, sender: Address, link: Link, beat: Beat, now: Instant) -> bool:
         if beat.prompt:
@@ -218,6 +225,11 @@ class Intake:
         self.viewer.depart(self.roster.bury(address, now.boottime).state, reason)
         self.pulse.awaited.pop(address, None)
         return True
+
+    def _bury_undone(self, undone: Undone, now: Instant) -> None:
+        peer = self.roster.peers.get(undone.address)
+        if peer is not None and peer.state.boot == undone.boot:
+            self._bury(undone.address, Reason.REFUSED, now)
 
     # -- originals -------------------------------------------------------------------------------------------------
 

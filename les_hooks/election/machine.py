@@ -10,20 +10,24 @@ import math
 from les_hooks.election.consent import is_confirmed, others_are_led
 from les_hooks.election.contacts import Contacts
 from les_hooks.election.effects import Effect, Left, Send
-from les_hooks.election.identity import Identity, Timing
+from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.intake import Intake
 from les_hooks.election.membership import Roster
 from les_hooks.election.messages import (
     Bye,
+    Fitness,
     Heard,
     Instant,
     Leave,
     Message,
+    Pledged,
+    PledgeFailed,
     Released,
     Saved,
     SaveFailed,
     State,
     StepDown,
+    Transfer,
 )
 from les_hooks.election.pulse import Pulse
 from les_hooks.election.roles import Role, Trigger, next_role
@@ -33,7 +37,7 @@ from les_hooks.election.telling import Teller
 from les_hooks.election.terms import Terms
 from les_hooks.election.viewing import Viewer, first_view
 from les_hooks.events import Reason
-from les_hooks.members import UNSTAMPED, View
+from les_hooks.members import UNSTAMPED, Mandate, View
 
 __all__ = ["Machine"]
 
@@ -50,23 +54,23 @@ _ACCEPTING = frozenset({Role.JOINING, Role.FOLLOWER})
 class Machine:
     """One node's part in the election. Feed it messages and ticks, carry out what it returns, and arm one timer.
 
-    `role`, `state` (what it says of itself), `view`, `authority_end` (boottime; -inf when it may not act as a leader)
-    and `confirming` (it may not act until the others have answered) may be read at any time.
+    `role`, `state` (what it says of itself), `view`, `mandate` (how long it may act as a leader) and
+    `confirming` (it may not act until the others have answered) may be read at any time.
     """
 
-    def __init__(self, *, identity: Identity, timing: Timing, term: int, newest: float, now: Instant) -> None:
-        """Start a node that knows nobody yet. `term` and `newest` are what its disk remembers, 0 for nothing."""
+    def __init__(self, *, identity: Identity, timing: Timing, memory: Memory, now: Instant) -> None:
+        """Start a node that knows nobody yet."""
         self.identity = identity
         self.timing = timing
         self.role = Role.JOINING
-        self._standing = Standing(term=term, newest=newest)
+        self._standing = Standing(term=memory.term, newest=memory.newest)
         self._pulse = Pulse(
             timing, due=now.boottime + timing.heartbeat, timely=now.boottime, offset=now.wall - now.boottime
         )
         self._roster = Roster(timing)
         self._contacts = Contacts(me=identity.address)
         self._effects: list[Effect] = []
-        self._terms = Terms(self._standing, self._effects, remembered=(term, UNSTAMPED))
+        self._terms = Terms(self._standing, self._effects, remembered=(memory.term, UNSTAMPED))
         self._conflict = False
         self._costly = False
         self._has_followed = False
@@ -119,9 +123,10 @@ class Machine:
         return self._viewer.view
 
     @property
-    def authority_end(self) -> float:
-        """Until when this node may act as a leader, boottime."""
-        return self._pulse.authority_end if self.role is Role.LEADER else -math.inf
+    def mandate(self) -> Mandate:
+        """How long this node may act as a leader."""
+        act_until = self._pulse.authority_end if self.role is Role.LEADER else -math.inf
+        return Mandate(act_until=act_until, release_by=math.inf)
 
     @property
     def confirming(self) -> bool:
@@ -143,7 +148,7 @@ class Machine:
         if lateness > self.timing.heartbeat:
             self._roster.forgive(lateness)
             self._pulse.forgive(lateness)
-        if now.boottime >= self.authority_end and self.role is Role.LEADER:
+        if self.role is Role.LEADER and now.boottime >= self._pulse.authority_end:
             self._give_up(Trigger.SLEPT, Reason.SLEPT, now)
             self._decide(now)
         self._pulse.beat(now.boottime, lateness)
@@ -180,6 +185,8 @@ class Machine:
                 self._release(now)
             case Leave():
                 self._leave(now)
+            case Pledged() | PledgeFailed() | Fitness() | Transfer():
+                pass
             case _:
                 self._intake.take_in(message, now)
         return True

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from les_hooks.events import Reason
-from les_hooks.members import Address, Boot
+from les_hooks.members import Address, Boot, Part
 
 __all__ = [
     "Answer",
@@ -19,7 +19,11 @@ __all__ = [
     "Beat",
     "Bye",
     "DialFailed",
+    "Electorate",
+    "Farewell",
+    "Fitness",
     "Frame",
+    "Grant",
     "Heard",
     "Hello",
     "Instant",
@@ -29,19 +33,28 @@ __all__ = [
     "LinkDown",
     "LinkUp",
     "Message",
+    "Offer",
     "Order",
     "OriginalAnswered",
     "OriginalFailed",
+    "PledgeFailed",
+    "Pledged",
+    "Refusal",
     "Relayed",
+    "Release",
     "Released",
     "Report",
+    "Request",
     "SaveFailed",
     "Saved",
     "SeedIsSelf",
     "SeedsKnown",
+    "Spoken",
     "State",
     "StepDown",
     "Tell",
+    "Transfer",
+    "Undone",
 ]
 
 # Limits of what is believed; anything past them is malformed. A stamp of 2^33 is the year 2242, and a term of 2^53
@@ -52,6 +65,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Age = Annotated[float, Meta(ge=0, le=2**33)]
 Where = Annotated[str, Meta(min_length=3, max_length=262)]
 Word = Annotated[str, Meta(max_length=64)]
+Phrase = Annotated[str, Meta(max_length=256)]
 Wheres = Annotated[tuple[Where, ...], Meta(max_length=256)]
 
 
@@ -61,6 +75,18 @@ class Instant:
 
     boottime: float
     wall: float
+
+
+class Electorate(msgspec.Struct, frozen=True, array_like=True):
+    """Who votes, sorted, and for how many seconds: voters grant only to whom has the same."""
+
+    voters: Wheres
+    lease: Age
+
+    @property
+    def majority(self) -> int:
+        """How many votes it takes."""
+        return len(self.voters) // 2 + 1
 
 
 class Leadership(msgspec.Struct, frozen=True, array_like=True):
@@ -77,7 +103,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     `start_time` is its stamp and `newest` the newest one that it knows, Unix seconds; `term` is the highest that it
     knows. `leader` and `leader_boot` name whom it accepts: that is its confirmation. `role` is one of roles.Role,
     and `led_term` the term of its own leadership, 0 without one. `sitting` are the leaders that it knows besides
-    itself, and `links` the members that it hears directly.
+    itself, and `links` the members that it hears directly. `part` is its members.Part, and `unfit` says why it is not
+    `fit`. `electorate` is whose votes it goes by, None in members mode.
     """
 
     address: Where
@@ -96,6 +123,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     fit: bool
     links: Wheres
     members: Wheres
+    part: Word = Part.MEMBER
+    unfit: Phrase = ""
+    electorate: Electorate | None = None
 
 
 class Relayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +188,62 @@ class Bye(msgspec.Struct, frozen=True, kw_only=True, tag="bye", tag_field="kind"
     boot: Boot
 
 
-Frame = Hello | Tell | Beat | Ask | Answer | Bye
+class Request(msgspec.Struct, frozen=True, kw_only=True, tag="request", tag_field="kind"):
+    """The sender asks for the receiver's vote, for one lease. `number` counts the requests of this process.
+
+    `sitting`: it leads in `term` already, and asks for a renewal; otherwise it stands for that term.
+    """
+
+    number: Count
+    term: Term
+    sitting: bool
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True, tag="grant", tag_field="kind"):
+    """The vote that the process `boot` asked for with this number; it runs for one lease from now."""
+
+    number: Count
+    boot: Boot
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag="refusal", tag_field="kind"):
+    """No vote for that term: this voter has granted `term` already, and only a higher one will do."""
+
+    number: Count
+    boot: Boot
+    term: Term
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release", tag_field="kind"):
+    """The sender gives back its grants, and withdraws its requests, up to this number."""
+
+    number: Count
+    boot: Boot
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True, tag="offer", tag_field="kind"):
+    """The sender, which led until now, offers the stamp that it had to the process `boot`."""
+
+    start_time: Stamp
+    boot: Boot
+
+
+class Farewell(msgspec.Struct, frozen=True, kw_only=True, tag="farewell", tag_field="kind"):
+    """The first and only frame of who speaks for a process that died: its hooks have been undone, its grants are free.
+
+    Not a member's frame: `les cleanup` sends it, in the name of the process `boot` at `address`.
+    """
+
+    protocol: int
+    cluster: Word
+    address: Where
+    boot: Boot
+
+
+Spoken = Tell | Beat | Ask | Answer | Bye | Request | Grant | Refusal | Release | Offer
+"""What members say on a link that stands."""
+
+Frame = Hello | Farewell | Spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,15 +328,50 @@ class SaveFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pledged:
+    """The pledge of this term to this process is on disk."""
+
+    term: int
+    boot: Boot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PledgeFailed:
+    """It could not be written: nothing may be granted on it."""
+
+    term: int
+    boot: Boot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
     """The hooks of the demotion have ended: said once for every demotion, anything else is an IllegalTransition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDown:
-    """This node is to give up leadership and stay unfit for a while: OPERATOR or CRITICAL."""
+    """This node is to give up leadership and stay unfit for a while: OPERATOR or CRITICAL. `note` is for people."""
 
     reason: Reason
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitness:
+    """Whether this node may lead as far as its checks and its operator go: `unfit` is why not, empty where it may.
+
+    `reason` is MAINTENANCE or UNFIT: what a demotion for it is to say.
+    """
+
+    unfit: str
+    reason: Reason = Reason.UNFIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """This node is to hand leadership over to that member; nothing happens on a node that does not lead."""
+
+    target: Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,13 +384,23 @@ class Heard:
     """A frame that came over the link to the member `sender`."""
 
     sender: Address
-    frame: Tell | Beat | Ask | Answer | Bye
+    frame: Spoken
 
 
-Report = SeedsKnown | SeedIsSelf | LinkUp | LinkDown | DialFailed | OriginalAnswered | OriginalFailed | Introduced
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undone:
+    """The process `boot` at `address` is dead, and `les cleanup` has undone what it left: a Farewell came."""
+
+    address: Address
+    boot: Boot
+
+
+Report = (
+    SeedsKnown | SeedIsSelf | LinkUp | LinkDown | DialFailed | OriginalAnswered | OriginalFailed | Introduced | Undone
+)
 """What the shell has to say of the network."""
 
-Order = Saved | SaveFailed | Released | StepDown | Leave
+Order = Saved | SaveFailed | Pledged | PledgeFailed | Released | StepDown | Fitness | Transfer | Leave
 """What the shell has to say of this node itself."""
 
 Message = Heard | Report | Order

@@ -12,7 +12,7 @@ from les_hooks.election.messages import State
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import seniority
 from les_hooks.events import Reason
-from les_hooks.members import Address, Departure, Member, MemberKind, View
+from les_hooks.members import Address, Departure, Member, MemberKind, Part, View
 
 __all__ = ["Viewer", "first_view"]
 
@@ -117,8 +117,10 @@ def _members(own: State, roster: Roster) -> tuple[Member, ...]:
             kind=MemberKind.ORIGINAL if state.address in originals else MemberKind.LES,
             boot=state.boot,
             start_time=state.start_time,
+            part=Part(state.part),
             role=state.role,
             fit=state.fit,
+            unfit=state.unfit,
             direct=state is own or state.address in direct,
             version=state.version,
         )

@@ -8,6 +8,7 @@ from typing import cast
 from les_hooks.backends import Backend
 from les_hooks.daemon.authority import BackendAuthority
 from les_hooks.daemon.setup import NoAuthority
+from les_hooks.members import NO_MANDATE, Mandate
 from tests.virtual import virtual
 
 
@@ -15,7 +16,7 @@ from tests.virtual import virtual
 class Engine:
     """As much of a backend as authority needs."""
 
-    authority_end: float = -math.inf
+    mandate: Mandate = NO_MANDATE
     confirming: bool = False
     looks: int = 0
 
@@ -24,26 +25,31 @@ class Engine:
         self.looks += 1
 
 
+def until(moment: float) -> Mandate:
+    """What a leader has until then."""
+    return Mandate(act_until=moment, release_by=math.inf)
+
+
 def authority(engine: Engine, patience: float = 3.0) -> BackendAuthority:
     return BackendAuthority(cast(Backend, engine), lambda: 100.0, patience)
 
 
 def test_authority_counts_down_to_nothing() -> None:
-    assert authority(Engine(authority_end=101.5)).left() == 1.5
-    assert authority(Engine(authority_end=99.0)).left() == 0.0
+    assert authority(Engine(mandate=until(101.5))).left() == 1.5
+    assert authority(Engine(mandate=until(99.0))).left() == 0.0
     assert authority(Engine()).left() == 0.0
-    assert authority(Engine(authority_end=101.5, confirming=True)).left() == 0.0
+    assert authority(Engine(mandate=until(101.5), confirming=True)).left() == 0.0
 
 
 @virtual()
 async def test_who_leads_and_is_confirmed_gets_the_answer_at_once() -> None:
-    assert await authority(Engine(authority_end=101.0)).confirmed()
+    assert await authority(Engine(mandate=until(101.0))).confirmed()
     assert not await authority(Engine()).confirmed()
 
 
 @virtual()
 async def test_confirmation_is_waited_for() -> None:
-    engine = Engine(authority_end=101.0, confirming=True)
+    engine = Engine(mandate=until(101.0), confirming=True)
     leading = authority(engine)
     waiting = [asyncio.create_task(leading.confirmed()) for _ in range(2)]
     await asyncio.sleep(1)
@@ -57,18 +63,18 @@ async def test_confirmation_is_waited_for() -> None:
 
 @virtual()
 async def test_a_node_that_is_demoted_while_it_waits_may_not_act() -> None:
-    engine = Engine(authority_end=101.0, confirming=True)
+    engine = Engine(mandate=until(101.0), confirming=True)
     leading = authority(engine)
     waiting = asyncio.create_task(leading.confirmed())
     await asyncio.sleep(1)
-    engine.confirming, engine.authority_end = False, -math.inf
+    engine.confirming, engine.mandate = False, NO_MANDATE
     leading.changed()
     assert not await waiting
 
 
 @virtual()
 async def test_who_is_not_confirmed_in_time_may_not_act() -> None:
-    leading = authority(Engine(authority_end=101.0, confirming=True), patience=3.0)
+    leading = authority(Engine(mandate=until(101.0), confirming=True), patience=3.0)
     begun = asyncio.get_running_loop().time()
     assert not await leading.confirmed()
     assert 3.0 <= asyncio.get_running_loop().time() - begun < 3.1
@@ -82,7 +88,7 @@ async def test_a_process_that_is_no_daemon_never_leads() -> None:
 
 async def test_the_clocks_are_looked_at_before_each_answer() -> None:
     """A jump of the wall clock counts for the very next side effect, not from the next heartbeat on."""
-    engine = Engine(authority_end=101.0)
+    engine = Engine(mandate=until(101.0))
     leading = authority(engine)
     leading.left()
     assert engine.looks == 1

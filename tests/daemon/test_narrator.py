@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from les_hooks.daemon.narrator import Narrator, Origin, Past
 from les_hooks.events import Event, EventKind, Reason
-from les_hooks.members import Address, Boot, Departure, Member, MemberKind, View
+from les_hooks.members import Address, Boot, Departure, Member, MemberKind, Part, View
 
 A, B, C = Address("10.0.0.1:4000"), Address("10.0.0.2:4000"), Address("10.0.0.3:4000")
 
@@ -21,8 +21,10 @@ def member(address: Address) -> Member:
         kind=MemberKind.LES,
         boot=Boot(1, "x"),
         start_time=1.0,
+        part=Part.MEMBER,
         role="follower",
         fit=True,
+        unfit="",
         direct=True,
         version="0.1.0",
     )

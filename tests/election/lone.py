@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from les_hooks.election.effects import Dial, Drop, Effect, Save, Send
-from les_hooks.election.identity import Identity, Timing
+from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import (
     Answer,
@@ -69,7 +69,7 @@ class Lone:
         self.history: list[Effect] = []
         identity = Identity(address=ME, name="m", version="1", boot=Boot(1, "m"))
         self.machine = Machine(
-            identity=identity, timing=timing or Timing(), term=term, newest=0.0, now=Instant(self.now, self.wall)
+            identity=identity, timing=timing or Timing(), memory=Memory(term=term), now=Instant(self.now, self.wall)
         )
 
     def give(self, message: Message) -> list[Effect]:

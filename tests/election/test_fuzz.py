@@ -142,7 +142,7 @@ def test_no_sequence_of_messages_breaks_the_machine(script: list[tuple[Message, 
             lone.give(Released())
             views += changes(lone)
         if lone.machine.role is Role.LEADER:
-            assert lone.machine.authority_end > lone.now
+            assert lone.machine.mandate.act_until > lone.now
         assert lone.machine.view.leading == (lone.machine.role is Role.LEADER)
         assert lone.machine.role is Role.GONE or lone.machine.next_deadline() > lone.now
     led = [view.term for view in views if view.leading]

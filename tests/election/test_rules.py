@@ -668,7 +668,7 @@ def test_rule_13_a_leader_that_slept_past_its_authority_demotes_before_it_listen
     effects = lone.tell("a:1", **YES)
     [first] = [effect for effect in effects if isinstance(effect, Changed)][:1]
     assert (first.view.leading, first.view.reason) == (False, Reason.SLEPT)
-    assert lone.machine.authority_end < lone.now
+    assert lone.machine.mandate.act_until < lone.now
 
 
 def test_rule_13_a_short_nap_ends_no_leadership() -> None:
@@ -683,10 +683,10 @@ def test_rule_13_authority_never_lapses_in_the_middle_of_a_leadership() -> None:
     """However late the heartbeats are: either the next comes before authority ends, or the node demotes."""
     for nap in (0.6, 0.8, 0.95, 1.2, 1.45):
         lone = leading("a:1")
-        end = lone.machine.authority_end
+        end = lone.machine.mandate.act_until
         due = lone.machine.next_deadline()
         lone.tick(due + nap - lone.now)
-        while lone.machine.role is Role.LEADER and lone.machine.authority_end == end:
+        while lone.machine.role is Role.LEADER and lone.machine.mandate.act_until == end:
             assert lone.machine.next_deadline() < end
             lone.tick(lone.machine.next_deadline() - lone.now)
         assert (lone.machine.role is Role.LEADER) == (nap < 1.0)
@@ -694,7 +694,7 @@ def test_rule_13_authority_never_lapses_in_the_middle_of_a_leadership() -> None:
 
 def test_rule_13_a_late_heartbeat_after_a_late_one_demotes_when_authority_is_over() -> None:
     lone = leading("a:1")
-    end = lone.machine.authority_end
+    end = lone.machine.mandate.act_until
     lone.tick(end - 0.05 - lone.now)
     assert lone.machine.role is Role.LEADER
     lone.tick(0.1)
@@ -712,7 +712,7 @@ def test_rule_13_nobody_begins_to_lead_without_authority() -> None:
     assert lone.machine.role is Role.CANDIDATE
     lone.tick(lone.machine.next_deadline() - lone.now)
     assert lone.machine.view.leading
-    assert lone.machine.authority_end > lone.now
+    assert lone.machine.mandate.act_until > lone.now
 
 
 def test_rule_13_a_forward_jump_of_the_wall_clock_asks_before_the_next_side_effect() -> None:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from les_hooks.election.effects import Changed, Dial, Drop, Effect, Left, Save, Send
-from les_hooks.election.identity import Identity, Timing
+from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import (
     DialFailed,
+    Farewell,
     Frame,
     Heard,
     Hello,
@@ -85,7 +86,10 @@ class World:
         host.counter += 1
         identity = Identity(address=host.address, name=name, version="1", boot=Boot(host.counter, name))
         host.machine = Machine(
-            identity=identity, timing=self.timing, term=host.term, newest=host.newest, now=self.instant(host)
+            identity=identity,
+            timing=self.timing,
+            memory=Memory(term=host.term, newest=host.newest),
+            now=self.instant(host),
         )
         host.dialing = set()
         host.paused = host.led = False
@@ -296,7 +300,7 @@ class World:
         if frozenset(wire.ends) in self.cuts:
             wire.held.append((sender, receiver, frame))
             return
-        assert not isinstance(frame, Hello)
+        assert not isinstance(frame, Hello | Farewell)
 
         def arrive() -> None:
             if self.wires.get(frozenset(wire.ends)) is wire:

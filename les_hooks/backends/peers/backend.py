@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import structlog
 from aiohttp.web import WebSocketResponse
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.backends import OnAuthority, OnView, Save
+from les_hooks.backends import Disk, OnAuthority, OnView
 from les_hooks.backends.peers.dialer import Dialer
 from les_hooks.backends.peers.driver import Driver, Elector
 from les_hooks.backends.peers.links import Links
@@ -19,24 +18,29 @@ from les_hooks.backends.peers.server import Server
 from les_hooks.backends.peers.settings import Settings
 from les_hooks.backends.peers.tasks import Tasks
 from les_hooks.election import effects
+from les_hooks.election.identity import Memory
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import (
+    Fitness,
     Heard,
     Instant,
     Introduced,
     Leave,
     Message,
     OriginalAnswered,
+    Pledged,
+    PledgeFailed,
     Released,
     Saved,
     SaveFailed,
     State,
     StepDown,
     Tell,
+    Transfer,
 )
 from les_hooks.events import Reason
 from les_hooks.failures import report_failure
-from les_hooks.members import Address, View
+from les_hooks.members import NO_MANDATE, Address, Boot, Mandate, View
 
 __all__ = ["PeersBackend"]
 
@@ -48,7 +52,7 @@ def _report(error: BaseException) -> None:
 class PeersBackend:
     """The backend `peers`: an election among the nodes themselves. Make it in a running loop, and let it `leave`.
 
-    `term` and `newest` are what the last `save` wrote, 0 for nothing. `clock` tells boottime and wall clock. `on_beat`
+    `memory` is what `disk` wrote in the life before. `clock` tells boottime and wall clock. `on_beat`
     is called once a heartbeat, by the election itself, and `on_broken` with an error of ours: leave this backend then.
     """
 
@@ -56,23 +60,22 @@ class PeersBackend:
         self,
         settings: Settings,
         *,
-        term: int,
-        newest: float,
+        memory: Memory,
         clock: Callable[[], Instant],
         on_view: OnView,
         on_authority: OnAuthority,
-        save: Save,
+        disk: Disk,
         on_beat: Callable[[], None] = lambda: None,
         on_broken: Callable[[BaseException], None] = _report,
         log: FilteringBoundLogger | None = None,
         elector: Callable[..., Elector] = Machine,
     ) -> None:
         self._settings = settings
-        self._memory = {"term": term, "newest": newest}
+        self._memory = memory
         self._clock = clock
         self._on_view = on_view
         self._on_authority = on_authority
-        self._save = save
+        self._disk = disk
         self._elector = elector
         self._on_beat = on_beat
         self._on_broken = on_broken
@@ -94,9 +97,9 @@ class PeersBackend:
     # -- what the daemon calls -----------------------------------------------------------------------------------------
 
     @property
-    def authority_end(self) -> float:
-        """Until when this node may act as a leader, boottime seconds; -inf when it may not."""
-        return self._driver.machine.authority_end if self._driver is not None else -math.inf
+    def mandate(self) -> Mandate:
+        """How long this node may act as a leader."""
+        return self._driver.machine.mandate if self._driver is not None else NO_MANDATE
 
     @property
     def confirming(self) -> bool:
@@ -118,7 +121,7 @@ class PeersBackend:
         await self._server.listen()
         me, timing = self._settings.identity, self._settings.timing
         self._driver = Driver(
-            self._elector(identity=me, timing=timing, now=self._clock(), **self._memory),
+            self._elector(identity=me, timing=timing, now=self._clock(), memory=self._memory),
             clock=self._clock,
             carry_out=self._carry_out,
             on_authority=self._on_authority,
@@ -135,9 +138,17 @@ class PeersBackend:
         """The hooks of the demotion have ended."""
         self._tell(Released())
 
-    def step_down(self, reason: Reason) -> None:
+    def step_down(self, reason: Reason, note: str = "") -> None:
         """Give up leadership, and stay unfit for a while; nothing happens on a node that does not lead."""
-        self._tell(StepDown(reason=reason))
+        self._tell(StepDown(reason=reason, note=note))
+
+    def transfer(self, target: Address) -> None:
+        """Give up leadership, and have that member take it; nothing happens on a node that does not lead."""
+        self._tell(Transfer(target=target))
+
+    def set_fitness(self, unfit: str, reason: Reason) -> None:
+        """Say why this node may not lead from now on; an empty `unfit` means that it may. A leader is demoted."""
+        self._tell(Fitness(unfit=unfit, reason=reason))
 
     async def leave(self, limit: float) -> None:
         """Say goodbye and close; a leader is demoted first, by a view, and this waits for `released`."""
@@ -198,6 +209,8 @@ class PeersBackend:
         match effect:
             case effects.Send(address=address, frame=frame):
                 self._links.send(address, frame)
+            case effects.Pledge(term=term, boot=boot, lease=lease):
+                self._tasks.spawn(self._pledge(term, boot, lease))
             case effects.Changed(view=view):
                 self._show(view)
             case effects.Dial(address=address):
@@ -218,12 +231,22 @@ class PeersBackend:
     async def _keep(self, term: int, newest: float) -> None:
         async with self._saving:
             try:
-                await self._save(term, newest)
+                await self._disk.save(term, newest)
             except OSError as error:
                 self._log.error("state-unsaved", term=term, reason=str(error))
                 self._tell(SaveFailed(term=term))
             else:
                 self._tell(Saved(term=term))
+
+    async def _pledge(self, term: int, boot: Boot, lease: float) -> None:
+        async with self._saving:
+            try:
+                await self._disk.pledge(term, boot, lease)
+            except OSError as error:
+                self._log.error("vote-unsaved", term=term, reason=str(error))
+                self._tell(PledgeFailed(term=term, boot=boot))
+            else:
+                self._tell(Pledged(term=term, boot=boot))
 
     def _links_changed(self) -> None:
         self._dialer.wake()

@@ -9,6 +9,7 @@ from typing import Protocol
 from les_hooks.backends import OnAuthority
 from les_hooks.election.effects import Effect
 from les_hooks.election.messages import Instant, Message, State
+from les_hooks.members import Mandate
 
 __all__ = ["Driver", "Elector"]
 
@@ -30,8 +31,8 @@ class Elector(Protocol):
         """What this node says of itself."""
 
     @property
-    def authority_end(self) -> float:
-        """Until when this node may lead, boottime."""
+    def mandate(self) -> Mandate:
+        """How long this node may lead."""
 
     @property
     def confirming(self) -> bool:
@@ -67,7 +68,7 @@ class Driver:
         self._stopped = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = math.inf
-        self._authority = machine.authority_end, machine.confirming
+        self._authority = machine.mandate, machine.confirming
         self._arm(clock().boottime)
 
     def tell(self, message: Message) -> None:
@@ -109,10 +110,10 @@ class Driver:
 
     def _follow(self, effects: list[Effect]) -> None:
         # Before the effects: who acts on a view must know until when it may.
-        authority = self.machine.authority_end, self.machine.confirming
+        authority = self.machine.mandate, self.machine.confirming
         if authority != self._authority:
             self._authority = authority
-            self._on_authority(self.machine.authority_end)
+            self._on_authority(self.machine.mandate)
         for effect in effects:
             self._carry_out(effect)
 

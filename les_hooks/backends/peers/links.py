@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
 from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, check_peer, close_socket, receive_hello
-from les_hooks.election.messages import Frame, Heard, Hello, LinkDown, LinkUp, Message
+from les_hooks.election.messages import Farewell, Frame, Heard, Hello, LinkDown, LinkUp, Message
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 
@@ -137,7 +137,7 @@ class Links:
         await asyncio.gather(*(link.close() for link in links))
 
     def _hear(self, link: Link, frame: Frame) -> None:
-        if isinstance(frame, Hello):
+        if isinstance(frame, Hello | Farewell):
             raise PeerError(link.address, "said hello twice")
         if self._links.get(link.address) is link:
             self._report(Heard(sender=link.address, frame=frame))

@@ -14,10 +14,10 @@ import aiohttp
 from les_hooks import wire
 from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.election.effects import Effect, Left
-from les_hooks.election.identity import Identity, Timing
+from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import Frame, Hello, Instant, Leave, Message, State
-from les_hooks.members import UNSTAMPED, Address, Boot, View
+from les_hooks.members import NO_MANDATE, UNSTAMPED, Address, Boot, Mandate, View
 
 QUICK = Timing(heartbeat=0.1, failure=0.4, settle=0.05, hold=0.5, loop_rate=0.1)
 
@@ -64,14 +64,13 @@ class NotingMachine:
 
     identity: Identity
     timing: Timing
-    term: int
-    newest: float
+    memory: Memory
     now: Instant
     told: list[Message] = field(default_factory=list)
     script: Callable[[Message], list[Effect]] = lambda _message: []
     ticks: list[Instant] = field(default_factory=list)
     deadline: float = math.inf
-    authority_end: float = -math.inf
+    mandate: Mandate = NO_MANDATE
     confirming: bool = False
     stays: bool = False
 
@@ -102,7 +101,7 @@ class NotingMachine:
             serial=0,
             start_time=UNSTAMPED,
             newest=0.0,
-            term=self.term,
+            term=self.memory.term,
             leader=None,
             leader_boot=None,
             role="joining",
@@ -115,13 +114,29 @@ class NotingMachine:
 
 
 @dataclass
+class NotingDisk:
+    """Notes the terms that it is to write; it `fails`, or has them on the spot."""
+
+    saved: list[int]
+    fails: bool = False
+
+    async def save(self, term: int, newest: float) -> None:
+        if self.fails:
+            raise OSError("the disk is full")
+        self.saved.append(term)
+
+    async def pledge(self, term: int, boot: Boot, lease: float) -> None:
+        await self.save(term, 0.0)
+
+
+@dataclass
 class Node:
     """A backend with all that it said."""
 
     backend: PeersBackend
     address: Address
     views: list[View]
-    authority: list[float]
+    authority: list[Mandate]
     saved: list[int]
     machines: list[NotingMachine]
 
@@ -146,14 +161,9 @@ def make_node(
     own = Address(address or f"127.0.0.1:{free_port()}")
     host, _, port = own.rpartition(":")
     views: list[View] = []
-    authority: list[float] = []
+    authority: list[Mandate] = []
     saved: list[int] = []
     machines: list[NotingMachine] = []
-
-    async def save(term: int, newest: float) -> None:
-        if save_fails:
-            raise OSError("the disk is full")
-        saved.append(term)
 
     def elector(**values: Any) -> NotingMachine:
         machines.append(NotingMachine(**values))
@@ -164,12 +174,11 @@ def make_node(
         Settings(
             identity=identity(own, name), host=host.strip("[]"), port=int(port), seeds=seeds, **defaults | settings
         ),
-        term=0,
-        newest=0.0,
+        memory=Memory(),
         clock=clock,
         on_view=views.append,
         on_authority=authority.append,
-        save=save,
+        disk=NotingDisk(saved, fails=save_fails),
         elector=elector if noting else Machine,
     )
     return Node(backend, own, views, authority, saved, machines)

@@ -10,8 +10,9 @@ import sys
 import structlog
 
 from les_hooks.backends.peers import PeersBackend, Settings
+from les_hooks.election.identity import Memory
 from les_hooks.members import View
-from tests.backends.peers.fakes import clock, identity
+from tests.backends.peers.fakes import NotingDisk, clock, identity
 
 
 async def main(address: str, seeds: str) -> None:
@@ -23,9 +24,6 @@ async def main(address: str, seeds: str) -> None:
         gone = ",".join(f"{left.address}={left.reason}" for left in view.departed)
         print(f"{clock().boottime:.6f} {view.leader} {len(view.members)} {gone}", flush=True)
 
-    async def save(_term: int, _newest: float) -> None:
-        """Forget it."""
-
     backend = PeersBackend(
         Settings(
             identity=identity(address),
@@ -34,12 +32,11 @@ async def main(address: str, seeds: str) -> None:
             port=int(port),
             seeds=tuple(seeds.split(",")),
         ),
-        term=0,
-        newest=0.0,
+        memory=Memory(),
         clock=clock,
         on_view=show,
-        on_authority=lambda _end: None,
-        save=save,
+        on_authority=lambda _mandate: None,
+        disk=NotingDisk([]),
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, done.set)
     await backend.start()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from les_hooks.election.identity import Timing
-from les_hooks.members import MemberKind
+from les_hooks.members import NO_MANDATE, MemberKind
 from tests.backends.peers.fakes import Node, clock, free_port, make_node, running, until
 
 ROOT = Path(__file__).parents[3]
@@ -41,10 +41,10 @@ async def test_three_nodes_elect_one_that_has_its_term_on_disk_and_authority() -
         await until(lambda: _agree(nodes))
         leader = _leader(nodes)
         assert leader.view.term in leader.saved
-        assert leader.backend.authority_end > clock().boottime
-        assert leader.authority[0] > clock().boottime - 5
+        assert leader.backend.mandate.act_until > clock().boottime
+        assert leader.authority[0].act_until > clock().boottime - 5
         assert all(len(node.view.members) == 3 for node in nodes)
-        assert {node.backend.authority_end for node in nodes if node is not leader} == {float("-inf")}
+        assert {node.backend.mandate for node in nodes if node is not leader} == {NO_MANDATE}
 
 
 async def test_authority_is_renewed_while_a_node_leads() -> None:
@@ -52,8 +52,8 @@ async def test_authority_is_renewed_while_a_node_leads() -> None:
     async with running(*nodes):
         await until(lambda: _agree(nodes))
         leader = _leader(nodes)
-        end = leader.backend.authority_end
-        await until(lambda: leader.backend.authority_end > end)
+        end = leader.backend.mandate
+        await until(lambda: leader.backend.mandate > end)
         assert leader.authority == sorted(leader.authority)
 
 

@@ -5,11 +5,13 @@ import math
 
 from les_hooks.backends.peers.driver import Driver
 from les_hooks.election.effects import Dial, Effect, Left, Save
-from les_hooks.election.identity import Timing
+from les_hooks.election.identity import Memory, Timing
 from les_hooks.election.messages import Instant, Message, Released, Saved, SaveFailed, StepDown
 from les_hooks.events import Reason
-from les_hooks.members import Address
+from les_hooks.members import NO_MANDATE, Address, Mandate
 from tests.backends.peers.fakes import NotingMachine, identity, make_node, running, until
+
+LEADING = Mandate(act_until=101.5, release_by=math.inf)
 
 
 class Clock:
@@ -23,7 +25,7 @@ class Clock:
 
 
 def _machine(clock: Clock) -> NotingMachine:
-    return NotingMachine(identity=identity("127.0.0.1:4000"), timing=Timing(), term=0, newest=0.0, now=clock())
+    return NotingMachine(identity=identity("127.0.0.1:4000"), timing=Timing(), memory=Memory(), now=clock())
 
 
 def _fail(error: BaseException) -> None:
@@ -50,7 +52,7 @@ async def test_what_is_told_while_effects_are_carried_out_waits_until_they_are()
             driver.tell(Saved(term=1))
 
     machine.script = script
-    driver = Driver(machine, clock=clock, carry_out=carry_out, on_authority=lambda _end: None, on_broken=_fail)
+    driver = Driver(machine, clock=clock, carry_out=carry_out, on_authority=lambda _mandate: None, on_broken=_fail)
     driver.tell(Released())
     assert order == [Released(), first, second, Saved(term=1)]
 
@@ -61,26 +63,26 @@ async def test_authority_is_told_before_the_effects_that_go_with_it_and_only_whe
     machine = _machine(clock)
 
     def script(message: Message) -> list[Effect]:
-        machine.authority_end = 101.5 if isinstance(message, Saved) else -math.inf
+        machine.mandate = LEADING if isinstance(message, Saved) else NO_MANDATE
         return [Left()]
 
     machine.script = script
     driver = _driver(machine, clock, done)
     for message in (Saved(term=1), Saved(term=1), Released()):
         driver.tell(message)
-    assert done == [101.5, Left(), Left(), -math.inf, Left()]
+    assert done == [LEADING, Left(), Left(), NO_MANDATE, Left()]
 
 
 async def test_authority_is_told_again_when_the_others_are_asked_and_when_they_have_answered() -> None:
     clock = Clock()
     done: list[object] = []
     machine = _machine(clock)
-    machine.authority_end = 101.5
+    machine.mandate = LEADING
     driver = _driver(machine, clock, done)
     for confirming in (True, True, False):
         machine.confirming = confirming
         driver.tell(Released())
-    assert done == [101.5, 101.5]
+    assert done == [LEADING, LEADING]
 
 
 async def test_the_timer_rings_at_the_deadline_with_the_real_time_however_late_it_is() -> None:
@@ -140,14 +142,14 @@ async def test_what_the_daemon_asks_for_reaches_the_machine() -> None:
         node.backend.step_down(Reason.OPERATOR)
         node.backend.released()
         assert node.machine.told[-2:] == [StepDown(reason=Reason.OPERATOR), Released()]
-        node.machine.authority_end = 5.0
+        node.machine.mandate = LEADING
         node.machine.confirming = True
-        assert (node.backend.authority_end, node.backend.confirming) == (5.0, True)
+        assert (node.backend.mandate, node.backend.confirming) == (LEADING, True)
 
 
 async def test_before_it_joins_a_node_has_no_authority() -> None:
     node = make_node(noting=True)
-    assert (node.backend.authority_end, node.backend.confirming) == (-math.inf, False)
+    assert (node.backend.mandate, node.backend.confirming) == (NO_MANDATE, False)
     await node.backend.leave(1.0)
 
 
@@ -179,7 +181,11 @@ async def test_a_machine_that_fails_is_left_alone_and_reported() -> None:
 
     machine.script = script
     driver = Driver(
-        machine, clock=clock, carry_out=lambda _effect: None, on_authority=lambda _end: None, on_broken=reported.append
+        machine,
+        clock=clock,
+        carry_out=lambda _effect: None,
+        on_authority=lambda _mandate: None,
+        on_broken=reported.append,
     )
     driver.tell(Released())
     driver.tell(Released())
