@@ -4,6 +4,7 @@ Anybody above `config` may import what is named here; it imports only values. Pl
 their own config structs.
 """
 
+from les_hooks.config.advice import advice
 from les_hooks.config.load import PluginTypes, load_config, load_plugin_table
 from les_hooks.config.model import (
     ClusterConfig,
@@ -50,6 +51,7 @@ __all__ = [
     "Setting",
     "TimingConfig",
     "Written",
+    "advice",
     "changes",
     "is_live",
     "key_help",

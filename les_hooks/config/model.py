@@ -37,6 +37,8 @@ __all__ = [
 
 # As many as a frame can name members.
 _MOST_SEEDS = 256
+# Each frame repeats the list for every member that it tells of. Five voters survive the loss of two.
+_MOST_VOTERS = 15
 
 
 class Quorum(StrEnum):
@@ -105,6 +107,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     ] = "les"
     seeds: Annotated[
         tuple[Seed, ...],
+        Derived("`[]`, or `cluster.voters` where those are set"),
         Meta(
             max_length=_MOST_SEEDS,
             description="Nodes to try for ever, as `host:port` or `[v6]:port`; this node itself may be among them. "
@@ -121,9 +124,9 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     voters: Annotated[
         tuple[Seed, ...],
         Meta(
-            max_length=_MOST_SEEDS,
-            description='The nodes that vote with `quorum = "majority"`, by their advertise addresses; the same list '
-            "on every node.",
+            max_length=_MOST_VOTERS,
+            description='The nodes that vote with `quorum = "majority"`, each written as its `advertise`; the same on '
+            "every node. Change one at a time.",
         ),
     ] = ()
     role: Annotated[
