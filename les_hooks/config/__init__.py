@@ -7,6 +7,7 @@ their own config structs.
 from les_hooks.config.advice import advice
 from les_hooks.config.load import PluginTypes, load_config, load_plugin_table
 from les_hooks.config.model import (
+    NO_HOOKS,
     ClusterConfig,
     Config,
     ControlConfig,
@@ -28,6 +29,7 @@ from les_hooks.config.written import Advertise, Duration, Interval, Listen, Name
 __all__ = [
     "DEFAULT_FILES",
     "LIVE",
+    "NO_HOOKS",
     "Advertise",
     "ClusterConfig",
     "Config",

@@ -19,6 +19,7 @@ from les_hooks.members import Address, Part
 
 __all__ = [
     "GIVEN",
+    "NO_HOOKS",
     "SECTIONS",
     "ClusterConfig",
     "Config",
@@ -243,6 +244,8 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
 GIVEN: Mapping[str, str] = MappingProxyType({"scripts.dir": "hooks"})
 """Keys of plugins that stand in another table: `[hooks] dir` is that of `scripts`."""
 
+NO_HOOKS = "this node is a witness, which loads no plugins and runs no hooks"
+
 SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
     {
         "node": NodeConfig,
@@ -276,3 +279,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     source: Path | None
     base: Path
     origins: Mapping[str, str]
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The plugins to load, in the order of their calls."""
+        return tuple(
+            sorted(self.plugins.keys() - self.unwanted.keys(), key=lambda name: (self.plugins[name].order, name))
+        )
+
+    @property
+    def unwanted(self) -> Mapping[str, str]:
+        """The plugins that are not to be loaded, each with the reason."""
+        if self.cluster.role is Part.WITNESS:
+            return dict.fromkeys(self.plugins, NO_HOOKS)
+        return {name: "les.toml turns it off" for name, plugin in self.plugins.items() if not plugin.enabled}
