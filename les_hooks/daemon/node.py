@@ -272,6 +272,10 @@ class Node:
 
     def _on_view(self, view: View) -> None:
         self.chronicle.see(view)
+        if (
+            view.leader is not None
+        ):  # a majority accepts nobody whom other voters elected; there are none in members mode
+            self.store.remember_voters(self.config.cluster.voters)
         self._news.ring()
 
     def _on_authority(self, mandate: Mandate) -> None:

@@ -82,6 +82,10 @@ async def test_a_witness_calls_nobody_and_never_leads_while_a_member_does(tmp_pa
             "watcher": (PluginState.DISABLED, NO_HOOKS),
         }
         assert all(entry["log_level"] != "error" for entry in witness.log.entries)
+    for folder in ("w", "m"):
+        file = tmp_path / folder / "state/voters.json"
+        remembered = json.loads(file.read_text())["voters"] if file.exists() else None
+        assert remembered == (sorted(nodes) if quorum == "majority" else None)
     assert not witness.called
     trail = [json.loads(line)["action"] for line in (tmp_path / "w/state/audit.jsonl").read_text().splitlines()]
     assert "node.started" in trail
@@ -124,7 +128,7 @@ async def test_what_is_advised_stands_in_the_log_at_the_start(tmp_path: Path) ->
 async def test_a_node_with_two_voters_changed_since_the_last_election_does_not_start(tmp_path: Path) -> None:
     async with running(tmp_path, 'quorum = "majority"\nvoters = ["{me}", "127.0.0.1:1", "127.0.0.1:2"]') as before:
         voters = before.node.config.cluster.voters
-        await before.node.store.remember_voters([*voters[:2], "127.0.0.1:3"])
+        before.node.store.remember_voters([*voters[:2], "127.0.0.1:3"])
     file = tmp_path / "les.toml"
     with pytest.raises(StartError, match=r"by \+127\.0\.0\.1:2, -127\.0\.0\.1:3, and only one voter may change"):
         await Node(load_config(file), cleanup=()).__aenter__()
