@@ -123,6 +123,10 @@ class Node:
         """Give up leadership if this node has it, and stay unfit for `hold`; `note` tells people why."""
         self.backend.step_down(reason, note)
 
+    def transfer(self, target: Address) -> None:
+        """Give up leadership if this node has it, and have that member take it; the next in line does if it cannot."""
+        self.backend.transfer(target)
+
     def reload(self, config: Config) -> tuple[str, ...]:
         """Take a new configuration while running, and tell the hooks again; returns the keys that changed.
 
