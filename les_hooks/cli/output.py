@@ -77,15 +77,16 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> None:
             click.echo(line)
 
 
-def fields(pairs: Iterable[tuple[str, str | Cell]], *, indent: str = "") -> None:
+def fields(pairs: Iterable[tuple[str, str | Cell]], *, indent: str = "", wrap: bool = False) -> None:
     """Print names and values, the values aligned; pairs without a value are left out.
 
-    On a terminal that is too narrow for a value it goes on in the next line, under itself.
+    With `wrap` a value that is too long for the terminal goes on in the next line, under itself; what is to be copied
+    from there should not.
     """
     shown = [(name, _cell(value)) for name, value in pairs]
     shown = [(name, cell) for name, cell in shown if cell.text]
     width = max((len(name) for name, _ in shown), default=0)
-    room = _limit() - len(indent) - width - len(_GAP)
+    room = _limit() - len(indent) - width - len(_GAP) if wrap else sys.maxsize
     for name, cell in shown:
         for i, text in enumerate(_lines(cell.text, room)):
             label = paint((name if i == 0 else "").ljust(width), "dim")
@@ -146,6 +147,8 @@ def _wrapped(cell: Cell, limit: int) -> list[str]:
 
 def _lines(text: str, room: int) -> list[str]:
     """The text in lines of this length; a word that is longer than one stays whole."""
+    if len(text) <= room:
+        return [text]
     return textwrap.wrap(text, max(room, 20), break_long_words=False, break_on_hyphens=False)
 
 

@@ -42,7 +42,8 @@ def show_plan(plan: Mapping[str, Any]) -> None:
             ),
             *_numbered("here", [_hook(hook) for hook in plan["here"]]),
             ("there", _there(plan, following)),
-        ]
+        ],
+        wrap=True,
     )
     say("nothing has been done", "dim")
 

@@ -43,9 +43,8 @@ def members(target: Target, as_json: bool) -> None:
 
 def show(answer: Mapping[str, Any]) -> None:
     """Print the answer of a daemon for people."""
-    fields(_summary(answer))
-    for text in answer.get("warnings") or ():
-        say(f"warning: {text}", "yellow")
+    warned = [("warning", Cell(text, "yellow")) for text in answer.get("warnings") or ()]
+    fields([*_summary(answer), *warned], wrap=True)
     say()
     members_table(answer["members"], answer["leader"])
     if answer["leader"] is None and answer["members"]:
@@ -130,7 +129,7 @@ def _vacancy(succession: Sequence[Mapping[str, Any]]) -> None:
         say(f"no leader yet; {_who(able[0])} is next in line", "yellow")
         return
     say("no leader: nobody is eligible", "yellow")
-    fields((f"  {_who(place)}", place["why"]) for place in succession)
+    fields(((_who(place), place["why"]) for place in succession), indent="  ", wrap=True)
 
 
 def _who(place: Mapping[str, Any]) -> str:

@@ -39,5 +39,5 @@ def _voters(voters: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     if voters and len(voters) % 2 == 0:
         bears = (len(voters) - 1) // 2
-        found.append(f"{len(voters)} voters bear no more losses than {len(voters) - 1} do, {bears}; add a witness")
+        found.append(f"{len(voters)} voters bear the loss of {bears}, as {len(voters) - 1} would; add a witness")
     return found

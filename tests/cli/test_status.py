@@ -1,0 +1,183 @@
+"""What `les status` prints of answers that tell much, or little: hand-made ones, as any daemon could give them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from les_hooks.cli.status import members_table, show
+
+NODE = {"name": "a", "address": "10.0.0.1:4000", "version": "0.1.0", "pid": 812, "uptime": 60.0, "stopping": False}
+
+
+def _member(name: str, **changed: object) -> dict[str, object]:
+    number = ord(name) - ord("a") + 1
+    given = {
+        "address": f"10.0.0.{number}:4000",
+        "name": name,
+        "kind": "les",
+        "part": "member",
+        "role": "follower",
+        "fit": True,
+        "unfit": "",
+        "direct": True,
+        "start_time": 1772352000.0 + number,
+        "version": "0.1.0",
+    }
+    return {**given, **changed}
+
+
+def _place(name: str, why: str = "") -> dict[str, str]:
+    return {"address": f"10.0.0.{ord(name) - ord('a') + 1}:4000", "name": name, "why": why}
+
+
+def _answer(**changed: object) -> dict[str, Any]:
+    given = {
+        "node": NODE,
+        "cluster": "web",
+        "role": "follower",
+        "term": 7,
+        "leader": "10.0.0.2:4000",
+        "leader_name": "b",
+        "authority": 0.0,
+        "settled": True,
+        "members": [_member("b", role="leader"), _member("a")],
+        "lanes": {"role": 0, "membership": 0},
+        "plugins": [],
+        "audit": {"path": "/var/lib/les/audit.jsonl", "seq": 4711, "degraded": None, "dropped": 0},
+        "guard": 813,
+        "state_dir": "/var/lib/les",
+        "config": {"source": "/etc/les/les.toml", "loaded": 0.0},
+        "security": "open: insecure = true",
+        "backend": {"address": "10.0.0.1:4000", "links": [], "dialed": []},
+    }
+    return {**given, **changed}
+
+
+def _shown(capsys: pytest.CaptureFixture[str], answer: Mapping[str, Any]) -> list[str]:
+    show(answer)
+    return capsys.readouterr().out.splitlines()
+
+
+def _voter(name: str, *, linked: bool = True, granted_to: str | None = None) -> dict[str, object]:
+    return {"address": _place(name)["address"], "name": name, "linked": linked, "granted_to": granted_to}
+
+
+def test_what_a_daemon_does_not_tell_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = "\n".join(_shown(capsys, _answer()))
+    for word in ("majority", "votes", "VOTER", "maintenance", "warning", "WHY UNFIT", "no leader"):
+        assert word not in shown
+
+
+def test_a_witness_and_an_observer_are_called_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    members = [_member("a"), _member("b", part="witness"), _member("c", part="observer", role="joining")]
+    members_table(members, None)
+    roles = [line.split("4000")[1].split("  ")[1] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert roles == ["follower", "witness", "observer, joining"]
+
+
+def test_why_somebody_is_unfit_stands_in_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    members_table([_member("a"), _member("b", fit=False, unfit="maintenance: new disk")], None)
+    header, fit, unfit = capsys.readouterr().out.splitlines()
+    assert header.endswith("WHY UNFIT")
+    assert fit.endswith("0.1.0")
+    assert "follower, unfit" in unfit
+    assert unfit.endswith("maintenance: new disk")
+
+
+def test_without_a_leader_each_node_has_a_line_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    places = [_place("b", "disk full"), _place("a", "maintenance: new disk"), _place("c", "a witness votes")]
+    shown = _shown(capsys, _answer(leader=None, leader_name=None, succession=places))
+    at = shown.index("no leader: nobody is eligible")
+    assert shown[at + 1 : at + 4] == [
+        "  b (10.0.0.2:4000)  disk full",
+        "  a (10.0.0.1:4000)  maintenance: new disk",
+        "  c (10.0.0.3:4000)  a witness votes",
+    ]
+
+
+def test_without_a_leader_who_could_lead_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    places = [_place("b", "disk full"), _place("a")]
+    shown = _shown(capsys, _answer(leader=None, leader_name=None, succession=places))
+    assert "no leader yet; a (10.0.0.1:4000) is next in line" in shown
+
+
+QUORUM = {
+    "mode": "majority",
+    "voters": [
+        _voter("a", granted_to="10.0.0.2:4000"),
+        _voter("b", granted_to="10.0.0.2:4000"),
+        {"address": "10.0.0.9:4000", "name": None, "linked": False, "granted_to": None},
+    ],
+    "majority": 2,
+    "grants": 2,
+    "authority": 2.5,
+    "waiting": 0.0,
+}
+
+
+def test_the_majority_is_told_in_a_line_and_each_voter_in_one(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = _shown(capsys, _answer(backend={"quorum": QUORUM}))
+    assert "majority       2 of 3 voters; 2 linked" in shown
+    at = next(i for i, line in enumerate(shown) if line.startswith("VOTER"))
+    assert [line.split() for line in shown[at + 1 : at + 4]] == [
+        ["a", "10.0.0.1:4000", "itself", "b"],
+        ["b", "10.0.0.2:4000", "direct", "b"],
+        ["-", "10.0.0.9:4000", "none", "-"],
+    ]
+
+
+def test_a_leader_tells_how_many_votes_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = _shown(capsys, _answer(role="leader", backend={"quorum": QUORUM}))
+    assert "majority       2 of 3 voters; 2 linked, 2 granted" in shown
+
+
+def test_a_voter_that_has_just_started_says_that_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = _shown(capsys, _answer(backend={"quorum": {**QUORUM, "waiting": 3.2}}))
+    assert "votes          none granted for another 3.2 s: just started" in shown
+
+
+@pytest.mark.parametrize("quorum", [None, {}, {"mode": "members"}, {"mode": "majority"}, [], "majority"])
+def test_an_engine_that_tells_less_of_its_votes_is_shown_all_the_same(
+    quorum: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = _shown(capsys, _answer(backend={"quorum": quorum}))
+    assert not any(line.startswith("VOTER") for line in shown)
+
+
+def test_each_warning_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = _shown(capsys, _answer(warnings=["the voter c is not there", "b has other voters\x1b[2J"]))
+    assert [line for line in shown if line.startswith("warning")] == [
+        "warning        the voter c is not there",
+        "warning        b has other voters\\x1b[2J",
+    ]
+
+
+def test_maintenance_of_this_node_tells_until_when_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    standing = {"on": True, "until": 1772352000.0, "note": "new disk", "uid": 0, "left": 60.0}
+    (line,) = (line for line in _shown(capsys, _answer(maintenance=standing)) if line.startswith("maintenance"))
+    assert line.endswith(": new disk")
+    assert "until 2026-0" in line
+
+
+def test_on_a_narrow_terminal_no_line_is_longer_than_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    long = "the disk of the database is full, and the one that it should be moved to has not been delivered yet, sorry"
+    members = [_member("a", fit=False, unfit=long), _member("b", part="observer", role="joining", direct=False)]
+    shown = _shown(
+        capsys,
+        _answer(
+            members=members,
+            leader=None,
+            leader_name=None,
+            succession=[_place("a", long), _place("b", "an observer neither votes nor leads")],
+            warnings=[long],
+            backend={"quorum": QUORUM},
+        ),
+    )
+    assert max(map(len, shown)) <= 80
+    assert " ".join(" ".join(shown).split()).count("delivered yet, sorry") == 3
