@@ -40,6 +40,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "reload": "les_hooks.cli.ask:reload",
         "step-down": "les_hooks.cli.moves:step_down",
         "transfer": "les_hooks.cli.moves:transfer",
+        "maintenance": "les_hooks.cli.moves:maintenance",
         "leave": "les_hooks.cli.ask:leave",
         "cleanup": "les_hooks.cli.cleanup:cleanup",
     }

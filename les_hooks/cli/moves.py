@@ -6,22 +6,23 @@ from typing import Any, Final
 import click
 
 from les_hooks.cli.group import FAILED, NO_LEADER
-from les_hooks.cli.output import emit_json, note, say, seconds
+from les_hooks.cli.output import clock_time, emit_json, note, say, seconds
 from les_hooks.cli.planned import show_plan, who
 from les_hooks.cli.target import Target, ask_options, json_option
 from les_hooks.config.durations import parse_interval
 from les_hooks.control.client import call
 from les_hooks.control.moves import check_note
 
-__all__ = ["step_down", "transfer"]
+__all__ = ["maintenance", "step_down", "transfer"]
 
 # The daemon answers when its own limit is over, and a little later on a busy machine.
 _MARGIN_SECONDS: Final = 10.0
+_MAINTENANCE_SECONDS: Final = 3600.0
 
 
-def _length(_ctx: click.Context, _parameter: click.Parameter, text: str) -> float:
+def _length(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
     try:
-        return parse_interval(text)
+        return parse_interval(text) if text is not None else None
     except ValueError as error:
         raise click.BadParameter(f"{text!r} {error}") from None
 
@@ -100,3 +101,58 @@ def transfer(target: Target, node: str, timeout: float, dry_run: bool, as_json: 
 
 def _lost(answer: Mapping[str, Any]) -> int:
     return NO_LEADER if answer["leader"] is None else FAILED
+
+
+@click.command
+@click.argument("switch", metavar="[on|off]", required=False, type=click.Choice(["on", "off"]))
+@click.option("--for", "length", metavar="TIME", callback=_length, help="End by itself after this time.  [default: 1h]")
+@_reason_option
+@_dry_run_option
+@ask_options
+@json_option
+@click.pass_obj
+def maintenance(
+    target: Target, switch: str | None, length: float | None, reason: str, dry_run: bool, as_json: bool
+) -> None:
+    """Keep this node from leading for a while; without `on` or `off`, show whether it is kept from it.
+
+    A leader gives up leadership first, in order. The node goes on voting and confirming, and runs its other hooks.
+    """
+    if switch != "on" and (length is not None or reason or dry_run):
+        raise click.UsageError("--for, --reason and --dry-run go with `les maintenance on`")
+    if switch == "on":
+        _begin(target, length or _MAINTENANCE_SECONDS, reason, dry_run, as_json)
+        return
+    answer: Any = call(target.socket, "maintenance" if switch is None else "end-maintenance")
+    if as_json:
+        emit_json(answer)
+    elif answer["on"]:
+        say(f"{_standing(answer)}{_because(answer)}", "yellow")
+    elif answer.get("changed"):
+        say("maintenance is over; this node may lead again once its checks agree, as the most junior")
+    else:
+        say("this node is not in maintenance")
+
+
+def _begin(target: Target, length: float, reason: str, dry_run: bool, as_json: bool) -> None:
+    arguments = {"seconds": length, "note": reason}
+    if dry_run:
+        _plan(target, as_json, {"move": "maintenance", **arguments})
+        return
+    answer: Any = call(target.socket, "maintain", arguments)
+    if as_json:
+        emit_json(answer)
+    elif answer["moves"] and answer["next"] is None:
+        say(f"{_standing(answer)}; stepping down, and nobody else can lead now", "yellow")
+    elif answer["moves"]:
+        say(f"{_standing(answer)}; stepping down, next in line is {who(answer['next_name'], answer['next'])}")
+    else:
+        say(f"{_standing(answer)}; {who(answer['next_name'], answer['next'])} leads")
+
+
+def _standing(answer: Mapping[str, Any]) -> str:
+    return f"in maintenance until {clock_time(answer['until'], exact=False)} ({seconds(round(answer['left']))})"
+
+
+def _because(answer: Mapping[str, Any]) -> str:
+    return f": {answer['note']}" if answer["note"] else ""

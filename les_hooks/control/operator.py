@@ -1,11 +1,12 @@
-"""The operator's moves, as the daemon makes them: step down, transfer, and a plan of either. For `requests` only."""
+"""The operator's moves as the daemon makes them: step down, hand over, stand aside, and a plan of each. For `requests`."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from les_hooks.control.moves import StepDown, Transfer, any_move, read
+from les_hooks.control import report
+from les_hooks.control.moves import Maintain, StepDown, Transfer, any_move, read
 from les_hooks.control.plan import plan, succession_after
 from les_hooks.control.server import Caller
 from les_hooks.control.succession import first, who
@@ -36,6 +37,21 @@ class Operator:
         self._node.step_down(Reason.OPERATOR, move.note)
         return {**_next(following), "hold": self._node.config.timing.hold}
 
+    async def maintenance(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
+        """Until when and why this node is in maintenance."""
+        return report.maintenance(self._node)
+
+    async def maintain(self, arguments: Mapping[str, Any], caller: Caller) -> object:
+        """Be unfit for a while; who leads gives it up first."""
+        node, move = self._node, read(Maintain, arguments)
+        following, leading = first(succession_after(node, move)), self._leads()
+        node.maintain(move.seconds, move.note, caller.uid)
+        return {**report.maintenance(node), "moves": leading, **_next(following if leading else self._leader())}
+
+    async def end_maintenance(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
+        """Be as fit again as the checks say."""
+        return {"changed": self._node.end_maintenance(), **report.maintenance(self._node)}
+
     async def transfer(self, arguments: Mapping[str, Any], _caller: Caller) -> object:
         """Hand leadership over, wait until somebody leads, and say who."""
         node, move = self._node, read(Transfer, arguments)
@@ -63,6 +79,9 @@ class Operator:
     def failed(answer: Any) -> str:
         """Why a transfer went otherwise than asked, by its answer; empty where it did not."""
         return str(answer["why"])
+
+    def _leads(self) -> bool:
+        return self._node.view is not None and self._node.view.leading
 
     def _leader(self) -> Member | None:
         view = self._node.view

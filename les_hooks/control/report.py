@@ -19,7 +19,7 @@ from les_hooks.daemon.clock import boottime
 from les_hooks.dispatch import CallResult
 from les_hooks.members import UNSTAMPED, Member
 
-__all__ = ["leadership", "members", "plugins", "status", "succession"]
+__all__ = ["leadership", "maintenance", "members", "plugins", "status", "succession"]
 
 # A plugin's `status` must be quick; one that is not is left out of the answer.
 _STATUS_SECONDS: Final = 1.0
@@ -47,6 +47,7 @@ async def status(node: Node) -> Mapping[str, Any]:
         "members": members(node),
         "succession": succession(line(standing, config.cluster.quorum)),
         "warnings": warnings(standing, config.cluster.quorum, engine),
+        "maintenance": maintenance(node),
         "lanes": dict(node.dispatcher.waiting),
         "plugins": await _plugins_with_status(node),
         "audit": {
@@ -104,6 +105,15 @@ def members(node: Node) -> list[Mapping[str, Any]]:
 def succession(places: Iterable[Place]) -> list[Mapping[str, Any]]:
     """Who would lead after whom; `why` a member is passed over is empty for who could lead."""
     return [{"address": each.member.address, "name": each.member.name, "why": each.why} for each in places]
+
+
+def maintenance(node: Node) -> Mapping[str, Any]:
+    """Whether this node is in maintenance, until when (Unix seconds) and so for how many seconds, why, and by whom."""
+    standing = node.maintenance
+    if standing is None:
+        return {"on": False, "until": None, "left": 0.0, "note": "", "uid": None}
+    left = round(max(0.0, standing.until - time.time()), 3)
+    return {"on": True, "until": standing.until, "left": left, "note": standing.note, "uid": standing.uid}
 
 
 def plugins(node: Node) -> list[dict[str, Any]]:

@@ -40,7 +40,10 @@ class Requests:
             "plugin": self._audited("plugin", self._plugin),
             "reload": self._audited("reload", self._reload),
             "plan": operator.plan,
+            "maintenance": operator.maintenance,
             "step-down": self._audited("step-down", operator.step_down),
+            "maintain": self._audited("maintain", operator.maintain),
+            "end-maintenance": self._audited("end-maintenance", operator.end_maintenance),
             "transfer": self._audited("transfer", operator.transfer, failed=operator.failed),
             "leave": self._audited("leave", self._leave),
         }
