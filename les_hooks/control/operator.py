@@ -1,4 +1,4 @@
-"""The operator's moves as the daemon makes them: step down, hand over, stand aside, and a plan of each. For `requests`."""
+"""The operator's moves, as the daemon makes them: step down, hand over, stand aside; and plans. For `requests`."""
 
 import asyncio
 import contextlib
