@@ -13,7 +13,7 @@ from les_hooks.election.effects import Effect, Left, Send
 from les_hooks.election.handover import Bequest, may_take
 from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.intake import Intake
-from les_hooks.election.majority import make_majority
+from les_hooks.election.majority import Majority, make_majority
 from les_hooks.election.membership import Roster
 from les_hooks.election.messages import (
     Beat,
@@ -41,6 +41,7 @@ from les_hooks.election.messages import (
 )
 from les_hooks.election.pulse import Pulse
 from les_hooks.election.quorum import Quorum
+from les_hooks.election.reporting import QuorumReport, report_majority, warnings
 from les_hooks.election.roles import Role, Trigger, next_role
 from les_hooks.election.seniority import leadership, most_senior, seniority, sitting_leaders
 from les_hooks.election.standing import Standing
@@ -83,7 +84,9 @@ class Machine:
         self.identity = identity
         self.timing = timing
         self.role = Role.JOINING
-        self._standing = Standing(term=memory.term, newest=memory.newest, stands=identity.part is Part.MEMBER)
+        self._standing = Standing(
+            term=memory.term, newest=memory.newest, kept=memory.kept, stands=identity.part is Part.MEMBER
+        )
         self._pulse = Pulse(
             timing, due=now.boottime + timing.heartbeat, timely=now.boottime, offset=now.wall - now.boottime
         )
@@ -163,6 +166,17 @@ class Machine:
     def confirming(self) -> bool:
         """Whether a leader must wait for the others' answers before its next side effect."""
         return self.role is Role.LEADER and self._quorum.in_doubt
+
+    def report_quorum(self, now: Instant) -> QuorumReport | None:
+        """What is known of the voters; None where there are none."""
+        if not isinstance(self._quorum, Majority):
+            return None
+        return report_majority(self._quorum, self.identity.name, now.boottime)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an operator should mend, a sentence each."""
+        return warnings(self._quorum.electorate, self._roster, self._standing)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
