@@ -18,38 +18,55 @@ def quorum_fields(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
         return []
     voters: Sequence[Mapping[str, Any]] = quorum.get("voters") or ()
     needed = quorum.get("majority", len(voters) // 2 + 1)
-    linked = sum(bool(voter.get("linked")) for voter in voters)
-    words = [f"{needed} of {len(voters)} voters; {linked} linked"]
-    if answer.get("role") == "leader" and "grants" in quorum:
-        words.append(f"{quorum['grants']} granted")
+    heard = sum(_counts(voter) for voter in voters)
+    words = [f"{needed} of {len(voters)} voters; {heard} heard"]
+    if answer.get("role") in ("leader", "candidate"):
+        words.append(f"{sum(bool(voter.get('granted')) for voter in voters)} granted")
+    if "lease" in quorum:
+        words.append(f"lease {seconds(quorum['lease'])}")
     waiting = quorum.get("waiting") or 0.0
+    quiet = f"withheld for another {seconds(waiting)}: this node has just started and may have forgotten a promise"
     return [
-        ("majority", Cell(", ".join(words), "yellow" if linked < needed else "")),
-        ("votes", Cell(f"none granted for another {seconds(waiting)}: just started", "yellow") if waiting else ""),
+        ("majority", Cell(", ".join(words), "yellow" if heard < needed else "")),
+        ("vote", Cell(quiet, "yellow") if waiting else ""),
     ]
 
 
 def voters_table(answer: Mapping[str, Any]) -> None:
-    """Print each voter, whether it is linked, and whom it votes for, after an empty line; nothing in members mode."""
-    voters: Sequence[Mapping[str, Any]] = _quorum(answer).get("voters") or ()
+    """Print each voter and whom it votes for, as far as that is known, after an empty line; nothing in members mode."""
+    quorum = _quorum(answer)
+    voters: Sequence[Mapping[str, Any]] = quorum.get("voters") or ()
     if not voters:
         return
-    names = {member["address"]: member["name"] for member in answer["members"]}
     own = answer.get("node", {}).get("address")
+    names = {member["address"]: member["name"] for member in answer["members"]}
+
+    def votes_for(voter: Mapping[str, Any]) -> str:
+        if voter["address"] == own:
+            holder = quorum.get("vote")
+            return "-" if holder is None else names.get(holder) or holder
+        return names.get(own, "") if voter.get("granted") else ""
+
+    rows = ((voter.get("name") or "-", voter["address"], _link(voter, own), votes_for(voter)) for voter in voters)
     say()
-    table(("voter", "address", "link", "votes for"), (_voter(voter, names, own) for voter in voters))
+    table(("voter", "address", "link", "votes for"), rows)
 
 
-def _voter(voter: Mapping[str, Any], names: Mapping[str, str], own: str | None) -> tuple[str | Cell, ...]:
-    address = voter["address"]
-    link = "itself" if address == own else "direct" if voter.get("linked") else Cell("none", "yellow")
-    granted = voter.get("granted_to")
-    name = voter.get("name") or names.get(address) or "-"
-    return name, address, link, "-" if granted is None else names.get(granted) or granted
+def _link(voter: Mapping[str, Any], own: str | None) -> str | Cell:
+    if voter["address"] == own:
+        return "itself"
+    if not voter.get("heard"):
+        return Cell("not heard", "yellow")
+    return "heard" if voter.get("agrees", True) else Cell("disagrees", "red")
+
+
+def _counts(voter: Mapping[str, Any]) -> bool:
+    """Whether its vote could be had."""
+    return bool(voter.get("heard")) and bool(voter.get("agrees", True))
 
 
 def _quorum(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the engine tells of a majority; empty where it tells nothing, or none is asked for."""
-    found = answer.get("backend", {}).get("quorum") or {}
+    found = answer.get("backend", {}).get("quorum")
     quorum: Mapping[str, Any] = found if isinstance(found, Mapping) and found.get("mode") == "majority" else {}
     return quorum

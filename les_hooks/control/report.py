@@ -46,7 +46,7 @@ async def status(node: Node) -> Mapping[str, Any]:
         "settled": view is not None and view.settled,
         "members": members(node),
         "succession": succession(line(standing, config.cluster.quorum)),
-        "warnings": warnings(standing, config.cluster.quorum, engine),
+        "warnings": warnings(engine),
         "maintenance": maintenance(node),
         "lanes": dict(node.dispatcher.waiting),
         "plugins": await _plugins_with_status(node),

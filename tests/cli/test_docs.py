@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 import pytest
 
 from les_hooks.cli import cli
+from les_hooks.election.reporting import QuorumReport, VoterReport
 from les_hooks.events import Event
 from tests.cli.conftest import Les
 from tests.cluster import Cluster, Daemon
@@ -81,6 +83,12 @@ def test_the_keys_of_status_are_those_that_are_printed(leader: Daemon) -> None:
     assert printed["backend"].keys() >= shown["backend"].keys()
     loaded = next(plugin for plugin in printed["plugins"] if plugin["state"] == "loaded")
     assert loaded.keys() == shown["plugins"][0].keys()
+
+
+def test_the_keys_of_votes_are_those_that_the_election_tells() -> None:
+    shown = _example("status", 1)
+    assert shown.keys() == {"mode", *(field.name for field in fields(QuorumReport))}
+    assert shown["voters"][0].keys() == {field.name for field in fields(VoterReport)}
 
 
 def test_the_keys_of_hooks_are_those_that_are_printed(leader: Daemon) -> None:

@@ -59,8 +59,9 @@ def _shown(capsys: pytest.CaptureFixture[str], answer: Mapping[str, Any]) -> lis
     return capsys.readouterr().out.splitlines()
 
 
-def _voter(name: str, *, linked: bool = True, granted_to: str | None = None) -> dict[str, object]:
-    return {"address": _place(name)["address"], "name": name, "linked": linked, "granted_to": granted_to}
+def _voter(name: str, /, **changed: object) -> dict[str, object]:
+    given = {"address": _place(name)["address"], "name": name, "heard": True, "agrees": True, "granted": False}
+    return {**given, **changed}
 
 
 def test_what_a_daemon_does_not_tell_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,37 +105,41 @@ def test_without_a_leader_who_could_lead_is_named(capsys: pytest.CaptureFixture[
 
 QUORUM = {
     "mode": "majority",
-    "voters": [
-        _voter("a", granted_to="10.0.0.2:4000"),
-        _voter("b", granted_to="10.0.0.2:4000"),
-        {"address": "10.0.0.9:4000", "name": None, "linked": False, "granted_to": None},
-    ],
-    "majority": 2,
-    "grants": 2,
-    "authority": 2.5,
+    "voters": [_voter("a"), _voter("b"), _voter("c", agrees=False), _voter("d", name=None, heard=False)],
+    "majority": 3,
+    "lease": 4.0,
+    "vote": "10.0.0.2:4000",
     "waiting": 0.0,
 }
 
 
+def _voters_shown(shown: list[str]) -> list[list[str]]:
+    at = next(i for i, line in enumerate(shown) if line.startswith("VOTER"))
+    return [line.split() for line in shown[at + 1 : at + 5]]
+
+
 def test_the_majority_is_told_in_a_line_and_each_voter_in_one(capsys: pytest.CaptureFixture[str]) -> None:
     shown = _shown(capsys, _answer(backend={"quorum": QUORUM}))
-    assert "majority       2 of 3 voters; 2 linked" in shown
-    at = next(i for i, line in enumerate(shown) if line.startswith("VOTER"))
-    assert [line.split() for line in shown[at + 1 : at + 4]] == [
+    assert "majority       3 of 4 voters; 2 heard, lease 4 s" in shown
+    assert _voters_shown(shown) == [
         ["a", "10.0.0.1:4000", "itself", "b"],
-        ["b", "10.0.0.2:4000", "direct", "b"],
-        ["-", "10.0.0.9:4000", "none", "-"],
+        ["b", "10.0.0.2:4000", "heard"],
+        ["c", "10.0.0.3:4000", "disagrees"],
+        ["-", "10.0.0.4:4000", "not", "heard"],
     ]
 
 
-def test_a_leader_tells_how_many_votes_it_has(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = _shown(capsys, _answer(role="leader", backend={"quorum": QUORUM}))
-    assert "majority       2 of 3 voters; 2 linked, 2 granted" in shown
+def test_a_leader_tells_which_votes_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    voters = [_voter("a", granted=True), _voter("b", granted=True), _voter("c"), _voter("d", heard=False)]
+    quorum = {**QUORUM, "voters": voters, "vote": "10.0.0.1:4000"}
+    shown = _shown(capsys, _answer(role="leader", backend={"quorum": quorum}))
+    assert "majority       3 of 4 voters; 3 heard, 2 granted, lease 4 s" in shown
+    assert [words[3:] for words in _voters_shown(shown)[:3]] == [["a"], ["a"], []]
 
 
-def test_a_voter_that_has_just_started_says_that_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = _shown(capsys, _answer(backend={"quorum": {**QUORUM, "waiting": 3.2}}))
-    assert "votes          none granted for another 3.2 s: just started" in shown
+def test_a_voter_that_has_just_started_says_that_it_withholds_its_vote(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = "\n".join(_shown(capsys, _answer(backend={"quorum": {**QUORUM, "waiting": 3.2}})))
+    assert "vote           withheld for another 3.2 s" in shown
 
 
 @pytest.mark.parametrize("quorum", [None, {}, {"mode": "members"}, {"mode": "majority"}, [], "majority"])

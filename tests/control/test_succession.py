@@ -6,7 +6,6 @@ import pytest
 
 from les_hooks.config import Quorum
 from les_hooks.control.succession import first, line, who, why_passed_over
-from les_hooks.control.warnings import warnings
 from les_hooks.election.messages import State
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import is_eligible
@@ -75,36 +74,3 @@ def test_among_members_it_says_what_the_election_does(role: Role, fit: bool, sta
 def test_a_member_without_a_name_is_its_address() -> None:
     assert who(a_member("a")) == "a (10.0.0.1:4000)"
     assert who(replace(a_member("a"), name="")) == "10.0.0.1:4000"
-
-
-VOTER = {"address": "10.0.0.1:4000", "name": "a", "linked": True, "granted_to": None}
-
-
-def test_the_engine_s_own_warnings_are_told_in_either_mode() -> None:
-    for quorum in Quorum:
-        assert warnings([], quorum, {"warnings": ["the state directory did not survive"]}) == [
-            "the state directory did not survive"
-        ]
-
-
-@pytest.mark.parametrize("engine", [{}, {"quorum": None, "warnings": None}, {"quorum": {"mode": "majority"}}])
-def test_an_engine_that_tells_nothing_is_no_warning(engine: dict[str, object]) -> None:
-    assert warnings([a_member("a")], Quorum.MAJORITY, engine) == []
-
-
-def test_originals_matter_only_where_a_majority_decides() -> None:
-    members = [a_member("a"), replace(a_member("b", kind=MemberKind.ORIGINAL), name="")]
-    assert warnings(members, Quorum.MEMBERS, {}) == []
-    (warning,) = warnings(members, Quorum.MAJORITY, {})
-    assert warning == "10.0.0.2:4000 is an original, which takes no part in a majority; give it the new version"
-
-
-def test_a_voter_that_is_not_there_an_even_number_of_them_and_a_restart_are_told() -> None:
-    away = {"address": "10.0.0.2:4000", "name": None, "linked": False}
-    engine = {"quorum": {"voters": [VOTER, {**VOTER, "name": "c", "linked": False}, VOTER, away], "waiting": 2.5}}
-    assert warnings([], Quorum.MAJORITY, engine) == [
-        "the voter c (10.0.0.1:4000) is not there",
-        "the voter 10.0.0.2:4000 is not there",
-        "4 voters bear the loss of 1, as 3 would; add a witness",
-        "this node has just started, and grants no vote for another 2.5 s",
-    ]
