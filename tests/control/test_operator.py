@@ -1,6 +1,7 @@
 """The operator's moves over a node that does as it is told, or does not: the answers, and the hooks of a dry run."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType, SimpleNamespace
@@ -12,6 +13,7 @@ from les_hooks.config import Quorum
 from les_hooks.control.operator import Operator
 from les_hooks.control.server import Caller
 from les_hooks.daemon import Node
+from les_hooks.daemon.maintenance import Maintenance
 from les_hooks.daemon.story import Story
 from les_hooks.dispatch.calls import CallOutcome, CallResult
 from les_hooks.errors import ControlError
@@ -47,6 +49,7 @@ class FakeNode:
         self.is_leader = True
         self.authority = SimpleNamespace(left=lambda: 1.0)
         self.asked: list[object] = []
+        self.maintenance: Maintenance | None = None
         self.then: Callable[[], None] = lambda: None
         self.scripts: list[Mapping[str, object]] = []
         hooks = {"while_leader": ("scripts",), "on_demoted": ("echo", "scripts"), "on_leader_changed": ("scripts",)}
@@ -69,6 +72,15 @@ class FakeNode:
         """Do what the test wants to follow."""
         self.asked.append(target)
         self.then()
+
+    def maintain(self, for_seconds: float, note: str, uid: int) -> None:
+        """Be in maintenance for the time given."""
+        self.maintenance = Maintenance(until=time.time() + for_seconds, note=note, uid=uid)
+
+    def end_maintenance(self) -> bool:
+        """End it."""
+        ended, self.maintenance = self.maintenance is not None, None
+        return ended
 
     def turn(self, leader: Member | None, role: str = "follower") -> None:
         """Stop leading, and let somebody else lead, or this node again."""
@@ -217,6 +229,46 @@ async def test_stepping_down_passes_the_reason_on_and_names_who_is_next() -> Non
     answer = await _operator(node).step_down({"note": "new disk"}, ME)
     assert answer == {"next": C.address, "next_name": "c", "hold": 30.0}
     assert node.asked == [(Reason.OPERATOR, "new disk")]
+
+
+async def test_maintenance_tells_until_when_by_whom_and_who_leads_then() -> None:
+    node = FakeNode(B, C)
+    before = time.time()
+    answer: Any = await _operator(node).maintain({"seconds": 60.0, "note": "new disk"}, ME)
+    assert before + 60.0 <= answer["until"] <= time.time() + 60.0
+    assert 59.0 < answer["left"] <= 60.0
+    assert (answer["on"], answer["note"], answer["uid"]) == (True, "new disk", ME.uid)
+    assert (answer["moves"], answer["next"], answer["next_name"]) == (True, B.address, "b")
+
+
+async def test_maintenance_of_a_follower_leaves_the_leader_where_it_is() -> None:
+    node = FakeNode(B, C)
+    node.turn(C)
+    answer: Any = await _operator(node).maintain({"seconds": 60.0}, ME)
+    assert (answer["moves"], answer["next"]) == (False, C.address)
+
+
+async def test_maintenance_where_nobody_else_can_lead_has_nobody_next() -> None:
+    answer: Any = await _operator(FakeNode(replace(B, fit=False))).maintain({"seconds": 60.0}, ME)
+    assert (answer["moves"], answer["next"]) == (True, None)
+
+
+async def test_maintenance_that_is_not_on_can_be_asked_for_and_ended() -> None:
+    node = FakeNode(B)
+    off = {"on": False, "until": None, "left": 0.0, "note": "", "uid": None}
+    assert await _operator(node).maintenance({}, ME) == off
+    assert await _operator(node).end_maintenance({}, ME) == {"changed": False, **off}
+    node.maintain(1.0, "", 0)
+    assert await _operator(node).end_maintenance({}, ME) == {"changed": True, **off}
+
+
+async def test_a_dry_run_of_maintenance_on_a_follower_moves_nothing_and_runs_no_hook() -> None:
+    node = FakeNode(B, C)
+    node.turn(C)
+    plan = await _plan(node, move="maintenance", seconds=60.0)
+    assert (plan["moves"], plan["next"], plan["here"]) == (False, C.address, [])
+    assert [place["why"] for place in plan["succession"]] == ["goes into maintenance", "", ""]
+    assert node.maintenance is None
 
 
 async def _plan(node: FakeNode, **move: object) -> Any:
