@@ -142,12 +142,15 @@ def _begin(target: Target, length: float, reason: str, dry_run: bool, as_json: b
     answer: Any = call(target.socket, "maintain", arguments)
     if as_json:
         emit_json(answer)
-    elif answer["moves"] and answer["next"] is None:
-        say(f"{_standing(answer)}; stepping down, and nobody else can lead now", "yellow")
-    elif answer["moves"]:
-        say(f"{_standing(answer)}; stepping down, next in line is {who(answer['next_name'], answer['next'])}")
+        return
+    say(_standing(answer))
+    following = who(answer["next_name"], answer["next"])
+    if not answer["moves"]:
+        say(f"{following} leads")
+    elif answer["next"] is not None:
+        say(f"stepping down; next in line is {following}")
     else:
-        say(f"{_standing(answer)}; {who(answer['next_name'], answer['next'])} leads")
+        say("stepping down; nobody else can lead now", "yellow")
 
 
 def _standing(answer: Mapping[str, Any]) -> str:

@@ -133,7 +133,7 @@ def _fitting(row: Sequence[Cell], widths: Sequence[int], limit: int) -> list[str
     count = len(row)
     while count > 1 and _length(row[:count], widths) > limit:
         count -= 1
-    below = [line for cell in row[count:] for line in _wrapped(cell, limit)]
+    below = [line for cell in row[count:] if cell.text for line in _wrapped(cell, limit)]
     return [_line(row[:count], widths[:count]), *below]
 
 

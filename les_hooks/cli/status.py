@@ -46,10 +46,13 @@ def show(answer: Mapping[str, Any]) -> None:
     warned = [("warning", Cell(text, "yellow")) for text in answer.get("warnings") or ()]
     fields([*_summary(answer), *warned], wrap=True)
     say()
-    members_table(answer["members"], answer["leader"])
-    if answer["leader"] is None and answer["members"]:
+    places = answer.get("succession") or ()
+    hopeless = answer["leader"] is None and bool(places) and all(place["why"] for place in places)
+    members_table(answer["members"], answer["leader"], reasons=not hopeless)
+    if hopeless:
         say()
-        _vacancy(answer.get("succession") or ())
+        say("no leader: nobody is eligible", "yellow")
+        fields(((_who(place), place["why"]) for place in places), indent="  ", wrap=True)
     voters_table(answer)
     say()
     _plugins_table(answer["plugins"])
@@ -80,7 +83,8 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
 
 def _leader_line(answer: Mapping[str, Any]) -> str | Cell:
     if answer["leader"] is None:
-        return Cell("none", "yellow")
+        following = next((place for place in answer.get("succession") or () if not place["why"]), None)
+        return Cell(f"none yet; {_who(following)} is next in line" if following else "none", "yellow")
     me = ", this node" if answer["leader"] == answer.get("node", {}).get("address") else ""
     return f"{answer['leader_name'] or '?'} ({answer['leader']}){me}, term {answer['term']}"
 
@@ -92,9 +96,9 @@ def _maintenance(standing: Mapping[str, Any] | None) -> str | Cell:
     return Cell(f"until {clock_time(standing['until'], exact=False)}{reason}", "yellow")
 
 
-def members_table(found: Sequence[Mapping[str, Any]], leading: str | None) -> None:
-    """Print who is in the cluster; why somebody may not lead stands in the last column, where there is a reason."""
-    reasons = any(member.get("unfit") for member in found)
+def members_table(found: Sequence[Mapping[str, Any]], leading: str | None, *, reasons: bool = True) -> None:
+    """Print who is in the cluster, and with `reasons` why somebody is unfit, in the last column, if anybody is."""
+    reasons = reasons and any(member.get("unfit") for member in found)
     table(
         ("", "name", "address", "role", "senior since", "link", "version", *(("why unfit",) if reasons else ())),
         (
@@ -120,16 +124,6 @@ def _role(member: Mapping[str, Any]) -> Cell:
     if not member["fit"]:
         return Cell(f"{word}, unfit", "yellow")
     return Cell(word, _COLOURS.get(role, "yellow"))
-
-
-def _vacancy(succession: Sequence[Mapping[str, Any]]) -> None:
-    """Say why nobody leads: who could and does not yet, or why each may not."""
-    able = [place for place in succession if not place["why"]]
-    if able:
-        say(f"no leader yet; {_who(able[0])} is next in line", "yellow")
-        return
-    say("no leader: nobody is eligible", "yellow")
-    fields(((_who(place), place["why"]) for place in succession), indent="  ", wrap=True)
 
 
 def _who(place: Mapping[str, Any]) -> str:

@@ -100,7 +100,8 @@ def test_without_a_leader_each_node_has_a_line_with_its_reason(capsys: pytest.Ca
 def test_without_a_leader_who_could_lead_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     places = [_place("b", "disk full"), _place("a")]
     shown = _shown(capsys, _answer(leader=None, leader_name=None, succession=places))
-    assert "no leader yet; a (10.0.0.1:4000) is next in line" in shown
+    assert "leader         none yet; a (10.0.0.1:4000) is next in line" in shown
+    assert not any(line.startswith("no leader") for line in shown)
 
 
 QUORUM = {
@@ -165,23 +166,39 @@ def test_maintenance_of_this_node_tells_until_when_and_why(capsys: pytest.Captur
     assert "until 2026-0" in line
 
 
-def test_on_a_narrow_terminal_no_line_is_longer_than_it(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+LONG = "the disk of the database is full, and the one that it should be moved to has not been delivered yet, sorry"
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 80 columns."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
-    long = "the disk of the database is full, and the one that it should be moved to has not been delivered yet, sorry"
-    members = [_member("a", fit=False, unfit=long), _member("b", part="observer", role="joining", direct=False)]
+
+
+@pytest.mark.usefixtures("narrow")
+def test_on_a_narrow_terminal_a_reason_stands_below_its_member(capsys: pytest.CaptureFixture[str]) -> None:
+    members = [_member("a", fit=False, unfit=LONG), _member("b", part="observer", role="joining", direct=False)]
+    members_table(members, None)
+    shown = capsys.readouterr().out.splitlines()
+    assert max(map(len, shown)) <= 80
+    assert [line[:7] for line in shown[1:]] == ["   a   ", "    the", "    has", "   b   "]
+    assert " ".join(line.strip() for line in shown[2:4]) == LONG
+
+
+@pytest.mark.usefixtures("narrow")
+def test_on_a_narrow_terminal_no_line_is_longer_than_it(capsys: pytest.CaptureFixture[str]) -> None:
     shown = _shown(
         capsys,
         _answer(
-            members=members,
+            members=[_member("a", fit=False, unfit=LONG), _member("b", part="observer")],
             leader=None,
             leader_name=None,
-            succession=[_place("a", long), _place("b", "an observer neither votes nor leads")],
-            warnings=[long],
-            backend={"quorum": QUORUM},
+            succession=[_place("a", LONG), _place("b", "an observer neither votes nor leads")],
+            warnings=[LONG],
+            maintenance={"on": True, "until": 1772352000.0, "note": LONG, "uid": 0, "left": 60.0},
+            backend={"quorum": {**QUORUM, "waiting": 3.2}},
         ),
     )
     assert max(map(len, shown)) <= 80
