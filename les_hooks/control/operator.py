@@ -95,7 +95,7 @@ class Operator:
         if leader is not None and leader.address != own:
             return f"{who(target)} has not taken it; {who(leader)} leads instead"
         if leader is not None and self._term() == term:
-            return f"not within {timeout:g} s: this node has not stopped leading"
+            return f"not within {timeout:g} s: this node still leads; `les status` warns of what is in the way"
         if leader is not None:
             return f"{who(target)} has not taken it; this node leads again"
         if self._node.stopping:

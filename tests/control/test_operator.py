@@ -150,7 +150,7 @@ async def test_a_transfer_that_takes_a_while_is_waited_for() -> None:
     [
         (lambda node: node.turn(C), C, "b (10.0.0.2:4000) has not taken it; c (10.0.0.3:4000) leads instead"),
         (lambda node: node.turn(A), A, "b (10.0.0.2:4000) has not taken it; this node leads again"),
-        (lambda _node: None, A, "not within 0.01 s: this node has not stopped leading"),
+        (lambda _node: None, A, "not within 0.01 s: this node still leads; `les status` warns of what is in the way"),
         (lambda node: node.turn(None), None, "not within 0.01 s: nobody leads yet"),
         (
             lambda node: node.turn(None, "demoting"),
