@@ -26,7 +26,7 @@ def succession_after(node: Node, move: Move) -> list[Place]:
     match move:
         case StepDown():
             must_lead(node)
-            return line(members, quorum, without={own: f"steps down, and is unfit for {_seconds(node)} s"})
+            return line(members, quorum, without={own: f"steps down, and is unfit for {node.config.timing.hold:g} s"})
         case Maintain():
             return line(members, quorum, without={own: "goes into maintenance"})
         case Transfer(target=wanted):
@@ -57,30 +57,27 @@ async def plan(node: Node, move: Move) -> Mapping[str, Any]:
 
 
 async def _hooks_here(node: Node) -> Sequence[Mapping[str, Any]]:
-    """What this node's plugins would be called for, in the order of the calls; scripts one by one."""
+    """What this node would call, in the order of the calls; scripts one by one, if they can be had."""
     scripts = await _scripts(node)
     found: list[Mapping[str, Any]] = []
     for kind in _HERE:
         for implementation in node.registry.implementations(kind.hook):
             name = implementation.plugin
-            paths = [None] if name != _SCRIPTS else _paths(scripts, kind)
+            paths = [None] if name != _SCRIPTS or scripts is None else _paths(scripts, kind)
             found += [{"event": kind, "plugin": name, "script": path} for path in paths]
     return found
 
 
 async def _scripts(node: Node) -> Any:
+    """All of `hooks.d`; None where that cannot be had, so that the plugin is told as one."""
     if _SCRIPTS not in node.registry.loaded:
-        return []
+        return None
     timeout = node.plugins.settings[_SCRIPTS].timeout
     result = await node.dispatcher.ask(_SCRIPTS, "control", timeout, action="list", arguments={})
-    return [] if result is None or result.error else result.value
+    return None if result is None or result.error else result.value
 
 
 def _paths(scripts: Any, kind: EventKind) -> list[str | None]:
     # Work that lasts is no event: what runs on every event does not run on this one.
     events = (kind,) if kind is EventKind.WHILE_LEADER else (None, kind)
     return [printable(one["path"]) for one in scripts if one["verdict"] == "runs" and one["event"] in events]
-
-
-def _seconds(node: Node) -> str:
-    return f"{node.config.timing.hold:g}"

@@ -52,6 +52,7 @@ class FakeNode:
         self.maintenance: Maintenance | None = None
         self.then: Callable[[], None] = lambda: None
         self.scripts: list[Mapping[str, object]] = []
+        self.error = ""
         hooks = {"while_leader": ("scripts",), "on_demoted": ("echo", "scripts"), "on_leader_changed": ("scripts",)}
         self.registry = SimpleNamespace(
             loaded=("echo", "scripts"),
@@ -62,7 +63,7 @@ class FakeNode:
 
     async def _ask(self, *words: object, action: str, arguments: Mapping[str, object]) -> CallResult:
         assert (words[:2], action, arguments) == (("scripts", "control"), "list", {})
-        return CallResult(outcome=CallOutcome.SUCCESS, value=self.scripts)
+        return CallResult(outcome=CallOutcome.SUCCESS, value=self.scripts, error=self.error)
 
     def step_down(self, reason: Reason, note: str) -> None:
         """Remember what was asked."""
@@ -313,4 +314,16 @@ async def test_a_dry_run_names_the_hooks_of_this_node_in_the_order_of_their_call
         ("demoted", "scripts", "/h/all"),
         ("demoted", "scripts", "/h/off\\x1b"),
         ("leader-changed", "scripts", "/h/all"),
+    ]
+
+
+async def test_scripts_that_cannot_be_listed_are_told_as_one_plugin() -> None:
+    node = FakeNode(B)
+    node.error = "hooks.d is gone"
+    plan = await _plan(node, move="step-down")
+    assert [(hook["event"], hook["plugin"], hook["script"]) for hook in plan["here"]] == [
+        ("while-leader", "scripts", None),
+        ("demoted", "echo", None),
+        ("demoted", "scripts", None),
+        ("leader-changed", "scripts", None),
     ]
