@@ -50,10 +50,12 @@ def why_passed_over(member: Member, quorum: Quorum) -> str:
         return _PARTS[member.part]
     if member.kind is MemberKind.ORIGINAL and majority:
         return "an original takes no part in a majority"
+    if not member.fit and member.unfit:
+        return member.unfit
     if member.role in _ENDING:
         return _ENDING[member.role]
     if not member.fit:
-        return member.unfit or "unfit"
+        return "unfit"
     if member.start_time == UNSTAMPED:
         return "has no stamp yet"
     if majority and not member.direct:

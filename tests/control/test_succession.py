@@ -34,6 +34,7 @@ def test_where_everybody_is_passed_over_nobody_is_first() -> None:
         ({"part": Part.OBSERVER}, *["an observer neither votes nor leads"] * 2),
         ({"start_time": UNSTAMPED}, *["has no stamp yet"] * 2),
         ({"role": "demoting", "fit": False}, *["its demote hooks still run"] * 2),
+        ({"role": "demoting", "fit": False, "unfit": "disk full"}, *["disk full"] * 2),
         ({"role": "stopping"}, *["is about to leave"] * 2),
         ({"kind": MemberKind.ORIGINAL}, "", "an original takes no part in a majority"),
         ({"direct": False}, "", "no direct link to it"),
