@@ -125,6 +125,10 @@ class Node:
         """Give up leadership if this node has it, and stay unfit for `hold`; `note` tells people why."""
         self.backend.step_down(reason, note)
 
+    def transfer(self, target: Address) -> None:
+        """Give up leadership if this node has it, and have that member take it; the next in line does if it cannot."""
+        self.backend.transfer(target)
+
     @property
     def maintenance(self) -> Maintenance | None:
         """Until when and why this node is in maintenance, None where it is not."""

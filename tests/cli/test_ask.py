@@ -76,7 +76,7 @@ def test_a_node_that_waits_for_the_others_has_no_leader(tmp_path: Path) -> None:
 def test_a_follower_cannot_step_down_and_says_who_could(leader: Daemon, follower: Daemon) -> None:
     result = Les(follower.config)("step-down")
     assert result.exit_code == 3
-    assert f"{leader.address} does; run it there" in result.stderr
+    assert f"{leader.name} ({leader.address}) does; run it there" in result.stderr
 
 
 COMMANDS = ["status", "members", "leader", "watch", "reload", "step-down", "leave"]
