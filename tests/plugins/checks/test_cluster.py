@@ -1,5 +1,7 @@
 """A real cluster whose leader's check begins to fail: it steps down in order, the next leads, and all see why."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,20 +79,26 @@ def test_without_a_fit_node_nobody_leads_and_every_status_says_why(cluster: Clus
             assert status["leader"] is None
 
 
-def test_the_commands_show_and_run_checks(cluster: Cluster) -> None:
-    daemon = cluster.daemons[0]
+def les_checks(daemon: Daemon, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run `les checks` in its folder, where `les.toml` is."""
+    argv = [sys.executable, "-m", "les_hooks", "checks", *words]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, cwd=daemon.folder)
+
+
+def test_the_commands_show_and_run_checks(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 1, CHECKS)
+    (daemon,) = cluster.daemons
     flag = with_check(daemon)
-    daemon.start()
-    try:
+    with cluster:
         daemon.wait(lambda status: status["members"] and unfit(status, daemon) == "", "is fit")
-        assert daemon.les("checks", "list").stdout == "fit     script disk\n"
-        good = daemon.les("checks", "run", "disk")
-        assert (good.returncode, good.stdout.startswith("fit     script disk (0.")) == (0, True)
+        assert les_checks(daemon, "list").stdout == "fit     script disk\n"
+        good = les_checks(daemon, "run", "disk")
+        assert good.stdout.startswith("fit     script disk (0.")
+        assert good.returncode == 0
         flag.touch()
-        bad = daemon.les("checks", "run", "script disk")
-        assert (bad.returncode, bad.stdout.startswith("unfit   script disk: exited with 1: /var is full (")) == (1, True)
-        none = daemon.les("checks", "run", "dsik")
+        bad = les_checks(daemon, "run", "script disk")
+        assert bad.stdout.startswith("unfit   script disk: exited with 1: /var is full (")
+        assert bad.returncode == 1
+        none = les_checks(daemon, "run", "dsik")
         assert none.returncode == 1
         assert "has no check 'dsik'; it has script disk" in none.stderr
-    finally:
-        cluster.close()
