@@ -205,7 +205,7 @@ class Harness:
         """Run something asynchronous of the test's own, in the plugin's loop."""
         return self._stage.run(work)
 
-    def _ask(self, hook: str, **offered: object) -> Any:
+    def _ask(self, hook: str, **offered: Any) -> Any:
         """Call a hook that is no event; PluginError where it raises."""
         result = self._stage.run(self._loaded.ask(self._name, hook, self._timeout, **offered))
         if result is None:
