@@ -79,9 +79,9 @@ def step_down(target: Target, reason: str, dry_run: bool, as_json: bool) -> None
 @json_option
 @click.pass_obj
 def transfer(target: Target, node: str, timeout: float, dry_run: bool, as_json: bool) -> None:
-    """Hand leadership over to the member NODE, a name or an address, and wait until it leads.
+    """Hand leadership over to the member NODE.
 
-    To be run where the leader is. Exits with 1 if another leads at the end, and with 4 if nobody does.
+    NODE is a name or an address; it is to be run where the leader is, and waits until somebody leads. Exits with 1 if another leads at the end, and with 4 if nobody does.
     """
     if dry_run:
         _plan(target, as_json, {"move": "transfer", "target": node, "timeout": timeout})
@@ -114,9 +114,9 @@ def _lost(answer: Mapping[str, Any]) -> int:
 def maintenance(
     target: Target, switch: str | None, length: float | None, reason: str, dry_run: bool, as_json: bool
 ) -> None:
-    """Keep this node from leading for a while; without `on` or `off`, show whether it is kept from it.
+    """Keep this node from leading for a while.
 
-    A leader gives up leadership first, in order. The node goes on voting and confirming, and runs its other hooks.
+    Without `on` or `off` it shows whether the node is in maintenance. A leader gives up leadership first, in order. The node goes on voting and confirming, and runs its other hooks.
     """
     if switch != "on" and (length is not None or reason or dry_run):
         raise click.UsageError("--for, --reason and --dry-run go with `les maintenance on`")
