@@ -81,7 +81,8 @@ def step_down(target: Target, reason: str, dry_run: bool, as_json: bool) -> None
 def transfer(target: Target, node: str, timeout: float, dry_run: bool, as_json: bool) -> None:
     """Hand leadership over to the member NODE.
 
-    NODE is a name or an address; it is to be run where the leader is, and waits until somebody leads. Exits with 1 if another leads at the end, and with 4 if nobody does.
+    NODE is a name or an address; it is to be run where the leader is, and waits until somebody leads. Exits with 1 if
+    another leads at the end, and with 4 if nobody does.
     """
     if dry_run:
         _plan(target, as_json, {"move": "transfer", "target": node, "timeout": timeout})
@@ -116,7 +117,8 @@ def maintenance(
 ) -> None:
     """Keep this node from leading for a while.
 
-    Without `on` or `off` it shows whether the node is in maintenance. A leader gives up leadership first, in order. The node goes on voting and confirming, and runs its other hooks.
+    Without `on` or `off` it shows whether the node is in maintenance. A leader gives up leadership first, in order.
+    The node goes on voting and confirming, and runs its other hooks.
     """
     if switch != "on" and (length is not None or reason or dry_run):
         raise click.UsageError("--for, --reason and --dry-run go with `les maintenance on`")
