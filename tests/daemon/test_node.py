@@ -58,12 +58,14 @@ class Watcher:
 
 
 @asynccontextmanager
-async def running(folder: Path, watcher: Watcher, more: str = "", cleanup: Sequence[str] = ()) -> AsyncIterator[Node]:
+async def running(
+    folder: Path, watcher: Watcher, more: str = "", cleanup: Sequence[str] = (), part: str = "member"
+) -> AsyncIterator[Node]:
     registry = Registry([Offer("watcher", watcher.hooks()), Offer("scripts", plugin())])
     port = free_port()
     (folder / "les.toml").write_text(
         f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "state"\n[cluster]\nseeds = ["127.0.0.1:{port}"]\n'
-        f'[timing]\nheartbeat = "50ms"\nfailure = "200ms"\nsettle = "50ms"\nhold = "200ms"\n[plugins.watcher]\n{more}'
+        f'role = "{part}"\n[timing]\nheartbeat = "50ms"\nfailure = "200ms"\nsettle = "50ms"\nhold = "200ms"\n[plugins.watcher]\n{more}'
     )
     config = load_config(folder / "les.toml", registry=registry)
     log = structlog.wrap_logger(structlog.PrintLogger(), [LogCapture()])
@@ -315,3 +317,14 @@ async def test_maintenance_outlives_the_process_and_ends_when_it_is_told_to(tmp_
     assert [(r["uid"], r["reason"]) for r in trail(tmp_path) if r["action"] == "maintenance.begun"] == [
         (1000, "new disk")
     ]
+
+
+async def test_a_witness_runs_no_checks(tmp_path: Path) -> None:
+    watcher = Checked()
+    async with running(tmp_path, watcher, part="witness") as node:
+        await asyncio.sleep(0.2)
+        assert node.fitness.unfit == ""
+        node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
+        await asyncio.sleep(0.2)
+        assert node.fitness.unfit == ""
+    assert watcher.lines == []

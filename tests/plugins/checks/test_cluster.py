@@ -79,6 +79,29 @@ def test_without_a_fit_node_nobody_leads_and_every_status_says_why(cluster: Clus
             assert status["leader"] is None
 
 
+def test_a_check_that_flaps_moves_leadership_once_within_hold(cluster: Cluster) -> None:
+    for daemon in cluster.daemons:
+        with_check(daemon)
+        text = daemon.config.read_text().replace('hold = "1s"', 'hold = "60s"').replace("fall = 2", "fall = 1")
+        daemon.config.write_text(text)
+    with cluster:
+        first = cluster.wait_leader()
+        script = first.folder / "checks.d" / "disk"
+        draft = first.folder / "draft"
+        # Bad and good in turn.
+        draft.write_text("#!/bin/sh\ncd ${0%/*}/..\necho >>runs\nrm bad || { >bad; exit 1; }\n")
+        draft.chmod(0o755)
+        draft.replace(script)
+        others = [daemon for daemon in cluster.daemons if daemon is not first]
+        second = until(lambda: next((each for each in others if each.status().get("is_me")), None), "a move")
+        term = second.status()["term"]
+        runs = first.folder / "runs"
+        until(lambda: runs.exists() and len(runs.read_text().splitlines()) > 20, "twenty results")
+        status = second.status()
+        assert (status["is_me"], status["term"]) == (True, term)
+        assert "was unfit while it led" in str(unfit(status, first)) or "script disk" in str(unfit(status, first))
+
+
 def les_checks(daemon: Daemon, *words: str) -> "subprocess.CompletedProcess[str]":
     """Run `les checks` in its folder, where `les.toml` is."""
     argv = [sys.executable, "-m", "les_hooks", "checks", *words]
