@@ -219,6 +219,10 @@ class StateStore:
             self._told_pending = True
             self._writer.submit(self._write_told)
 
+    def later(self, work: Callable[[], None]) -> None:
+        """Have something written by the thread that writes here, after all that waits; it must not raise."""
+        self._writer.submit(work)
+
     def close(self) -> None:
         """Finish what is being written, as far as the disk lets it within five seconds, and release the lock."""
         with contextlib.suppress(TimeoutError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.dispatch.calls import Caller, CallOutcome, CallResult
+from les_hooks.dispatch.calls import Caller, CallOutcome, CallResult, Overtaken
 from les_hooks.dispatch.context import Authority, PluginContext, Recorder, may_act
 from les_hooks.dispatch.lanes import DROPPED, Lane, Turn
 from les_hooks.dispatch.tenure import Tenure
@@ -142,12 +142,17 @@ class Dispatcher:
         """How many plugins' `while_leader` run at this moment."""
         return self._tenure.running
 
-    async def ask(self, plugin: str, hook: str, timeout: float, **offered: object) -> CallResult | None:
-        """Call one hook of one plugin outside the lanes (`status`, `control`, `cleanup`); None where it has none."""
+    async def ask(
+        self, plugin: str, hook: str, timeout: float | None, overtaken: Overtaken | None = None, **offered: object
+    ) -> CallResult | None:
+        """Call one hook of one plugin outside the lanes (`status`, `control`, `check`); None where it has none.
+
+        `timeout` is in seconds, None for as long as it takes; when it is `overtaken` it is ended before that.
+        """
         found, context = self._registry.implementation(plugin, hook), self._contexts.get(plugin)
         if found is None or context is None:
             return None
-        return await self._caller.call(found, found.bind(ctx=context, **offered), timeout)
+        return await self._caller.call(found, found.bind(ctx=context, **offered), timeout, overtaken)
 
     # -- one event -----------------------------------------------------------------------------------------------------
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from les_hooks.events import EventKind, Reason
+from les_plugins.programs import Verdict
 from les_plugins.scripts import ScriptsConfig
 from les_plugins.scripts.calling import call
-from les_plugins.scripts.folders import Verdict, discover
+from les_plugins.scripts.folders import discover
 from tests.fake_context import an_event
 
 SAMPLES = Path(__file__).parents[2] / "hooks.d"

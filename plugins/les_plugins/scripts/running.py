@@ -11,8 +11,9 @@ from les_hooks.events import Event, EventKind
 from les_hooks.hookspecs import Context
 from les_hooks.processes import Command, Ending, Finished
 from les_hooks.text import plain
+from les_plugins.programs import Verdict
 from les_plugins.scripts.calling import ENDS_WITH_AUTHORITY, call
-from les_plugins.scripts.folders import Entry, Verdict, judge, scripts_for
+from les_plugins.scripts.folders import Entry, judge, scripts_for
 from les_plugins.scripts.record import FAILURES, Record
 
 __all__ = ["folder_of", "keep_all", "longest", "tell"]
