@@ -65,7 +65,8 @@ async def running(
     port = free_port()
     (folder / "les.toml").write_text(
         f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "state"\n[cluster]\nseeds = ["127.0.0.1:{port}"]\n'
-        f'role = "{part}"\n[timing]\nheartbeat = "50ms"\nfailure = "200ms"\nsettle = "50ms"\nhold = "200ms"\n[plugins.watcher]\n{more}'
+        f'role = "{part}"\n[timing]\nheartbeat = "50ms"\nfailure = "200ms"\nsettle = "50ms"\nhold = "200ms"\n'
+        f"[plugins.watcher]\n{more}"
     )
     config = load_config(folder / "les.toml", registry=registry)
     log = structlog.wrap_logger(structlog.PrintLogger(), [LogCapture()])

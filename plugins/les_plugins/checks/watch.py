@@ -21,6 +21,9 @@ __all__ = ["MOST_SCRIPTS", "Result", "Watch", "Watched"]
 MOST_SCRIPTS = 64
 """As many scripts as are run; more than these in the folder make the node unfit."""
 
+# What one check may say: all of them share the 256 characters that other nodes hear.
+_MOST_WORDS = 160
+
 # Enough for checks to hang without holding the others up, and few enough not to start all processes at once.
 _MOST_AT_ONCE = 16
 
@@ -149,7 +152,8 @@ class Watch:
     async def _once(self, each: Watched) -> Result:
         async with each.busy, self._room:
             began = self._clock()
-            return Result(why=printable(await each.probe()), seconds=round(self._clock() - began, 4))
+            why = printable(await each.probe())[:_MOST_WORDS]
+            return Result(why=why, seconds=round(self._clock() - began, 4))
 
     def _turned(self, each: Watched) -> None:
         label, track = each.check.label, each.track
