@@ -5,7 +5,6 @@ The command line and library users make one; see `Node`. Imported by `control`, 
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Self
@@ -272,8 +271,7 @@ class Node:
         self._news.ring()
 
     def _on_authority(self, mandate: Mandate) -> None:
-        if mandate.act_until > -math.inf:
-            self.guard.authority(mandate.act_until)
+        self.guard.authority(mandate)
         self.authority.changed()
         self._news.ring()
 
