@@ -10,7 +10,7 @@ from les_hooks.audit import Action, Outcome
 from les_hooks.config import Config
 from les_hooks.daemon.folder import GUARD_LOCK, HeldError
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.daemon.parts import make_audit, make_narrator, open_store
+from les_hooks.daemon.records import make_audit, make_narrator, open_store
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
 from les_hooks.daemon.state import StateStore
 from les_hooks.events import Event

@@ -19,7 +19,8 @@ from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
 from les_hooks.daemon.folder import GUARD_LOCK
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, make_narrator, open_memory
+from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, open_memory
+from les_hooks.daemon.records import make_narrator
 from les_hooks.daemon.reload import live_changes
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
 from les_hooks.daemon.story import Story
