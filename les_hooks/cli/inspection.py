@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from les_hooks.config import Config
+from les_hooks.config import NO_HOOKS, Config
 from les_hooks.control.client import call
 from les_hooks.control.endpoint import check_place
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.errors import ControlError, StartError
-from les_hooks.members import parse_address
+from les_hooks.members import Part, parse_address
+from les_hooks.plugins import PluginState
 
 __all__ = ["Finding", "address_findings", "host_findings", "plugin_findings"]
 
@@ -36,8 +37,10 @@ async def plugin_findings(config: Config, bench: Hooks) -> list[Finding]:
     found = [
         Finding(area="plugins", what=info.name, message=info.why)
         for info in bench.registry.infos()
-        if info.why and info.name in config.plugins
+        if info.state is PluginState.FAILED and info.name in config.plugins
     ]
+    if config.cluster.role is Part.WITNESS:
+        found.append(Finding(area="plugins", what="none is loaded", message=NO_HOOKS, problem=False))
     for name in bench.registry.loaded:
         result = await bench.dispatcher.ask(name, "validate", config.plugins[name].timeout)
         if result is None:

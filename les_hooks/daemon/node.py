@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks import __version__
 from les_hooks.audit import Action, Outcome
-from les_hooks.config import Config
+from les_hooks.config import Config, advice
 from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
@@ -155,6 +155,8 @@ class Node:
 
     async def _start(self) -> None:
         config, close = self.config, self._close
+        for one in advice(config):
+            self.log.warning("config-doubtful", where=one.where, key=one.key, advice=one.message)
         self.store, self.boot, self.audit = await open_memory(config, self.log, close)
         self.backend = make_backend(
             config,

@@ -13,8 +13,9 @@ from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.config import Config
 from les_hooks.daemon.authority import BackendAuthority
 from les_hooks.daemon.clock import boottime, instant
+from les_hooks.daemon.electorate import check_change, electorate_of
 from les_hooks.daemon.records import make_audit, open_store
-from les_hooks.daemon.state import StateStore
+from les_hooks.daemon.state import VOTERS_FILE, StateStore
 from les_hooks.election.identity import Identity, Timing
 from les_hooks.members import Address, Boot
 
@@ -35,7 +36,9 @@ async def open_memory(
     """Open what outlives a process, and count this start; `close` closes it again. Raises StartError."""
     store = await open_store(config.node.state_dir, log)
     close.callback(store.close)
-    boot = store.next_boot()
+    electorate = electorate_of(config)
+    check_change(electorate, store.voters, str(store.path / VOTERS_FILE))
+    boot = store.next_boot(lease=electorate.lease if electorate is not None else 0.0)
     audit = make_audit(config, store, boot, log)
     close.callback(audit.close)
     return store, boot, audit
@@ -57,7 +60,11 @@ def make_backend(
     host, port = config.node.listen
     settings = Settings(
         identity=Identity(
-            address=Address(config.node.advertise), name=config.node.name, version=__version__, boot=boot
+            address=Address(config.node.advertise),
+            name=config.node.name,
+            version=__version__,
+            boot=boot,
+            part=config.cluster.role,
         ),
         cluster=config.cluster.name,
         host=host,
@@ -70,7 +77,10 @@ def make_backend(
             settle=timing.settle,
             hold=timing.hold,
             loop_rate=timing.loop_rate,
+            lease=timing.lease,
+            alone_after=config.cluster.alone_after,
         ),
+        electorate=electorate_of(config),
     )
     return PeersBackend(
         settings,
