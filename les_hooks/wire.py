@@ -24,6 +24,7 @@ from les_hooks.election.messages import (
     Refusal,
     Relayed,
     Release,
+    Request,
     State,
     Tell,
 )
@@ -147,6 +148,8 @@ def _faults(frame: Frame) -> Iterator[str]:
             yield from _boot_faults(frame.boot)
         case Bye() | Grant() | Refusal() | Release() | Offer():
             yield from _boot_faults(frame.boot)
+        case Request(term=0):
+            yield "a request for no term"
         case Farewell():
             yield from _address_faults((frame.address,))
             yield from _boot_faults(frame.boot)

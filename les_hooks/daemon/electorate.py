@@ -16,13 +16,13 @@ def electorate_of(config: Config) -> Electorate | None:
     return Electorate(voters=tuple(sorted(config.cluster.voters)), lease=config.timing.lease)
 
 
-def check_change(electorate: Electorate | None, in_force: Sequence[str], file: str) -> None:
+def check_change(electorate: Electorate, in_force: Sequence[str], file: str) -> None:
     """Raise StartError where the voters differ by more than one from those that elected the last leader.
 
     Majorities of two such lists may have nobody in common, and two leaders then. `in_force` comes from `file`, empty
     where nothing is known.
     """
-    if electorate is None or not in_force:
+    if not in_force:
         return
     before, now = frozenset(in_force), frozenset(electorate.voters)
     changes = [*(f"+{voter}" for voter in sorted(now - before)), *(f"-{voter}" for voter in sorted(before - now))]

@@ -37,8 +37,9 @@ async def open_memory(
     store = await open_store(config.node.state_dir, log)
     close.callback(store.close)
     electorate = electorate_of(config)
-    check_change(electorate, store.voters, str(store.path / VOTERS_FILE))
-    boot = store.next_boot(lease=electorate.lease if electorate is not None else 0.0)
+    if electorate is not None:
+        check_change(electorate, store.voters, str(store.path / VOTERS_FILE))
+    boot = store.next_boot()
     audit = make_audit(config, store, boot, log)
     close.callback(audit.close)
     return store, boot, audit

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 import msgspec
 
@@ -38,8 +38,6 @@ SEQ_BLOCK: Final = 1000
 """How many event numbers are reserved at a time: a crash skips at most this many."""
 
 _SAVE_SECONDS: Final = 5.0
-
-_Value = TypeVar("_Value")
 
 
 class StateStore:
@@ -64,6 +62,7 @@ class StateStore:
         self.was_fresh = self._fresh
         self._durable = self._state
         self._voters: tuple[str, ...] | None = None
+        self._voters_pending = False
         self._told = load_told(path / "told.json")
         self._told_pending = False
         self._next_seq = self._state.reserved + 1
@@ -142,22 +141,16 @@ class StateStore:
         """What `told` was called with last, by this process or the one before it."""
         return self._told
 
-    def next_boot(self, *, lease: float = 0.0) -> Boot:
+    def next_boot(self) -> Boot:
         """Count this start, and reserve the first event numbers; durable when it returns. Raises StartError.
 
         Where nothing is stored the counter begins at the wall clock's seconds, so that a wiped directory does not make
-        others take the new process for an old one. `lease` is that of the votes which this node may give: it counts as
-        granted, so that a voter whose directory was wiped waits for it even where it is restarted while it waits.
+        others take the new process for an old one.
         """
         counter = max(1, int(self._wall())) if self._fresh else self._state.counter + 1
 
         def count(state: State) -> State:
-            return msgspec.structs.replace(
-                state,
-                counter=counter,
-                reserved=state.reserved + SEQ_BLOCK,
-                longest_lease=max(state.longest_lease, lease),
-            )
+            return msgspec.structs.replace(state, counter=counter, reserved=state.reserved + SEQ_BLOCK)
 
         self._commit_at_start(count)
         self._fresh = False
@@ -196,18 +189,19 @@ class StateStore:
 
         await self._write(pledged)
 
-    async def remember_voters(self, voters: Iterable[str]) -> None:
-        """Have on disk that these voters have elected a leader. Raises as `save` does."""
-        in_force = tuple(sorted(voters))
-        if in_force != self.voters:
-            await self._in_writer(self._write_voters, in_force)
-
     async def _write(self, change: Callable[[State], State]) -> None:
-        await self._in_writer(self._commit, change)
-
-    async def _in_writer(self, write: Callable[[_Value], None], value: _Value) -> None:
         loop = asyncio.get_running_loop()
-        await asyncio.wait_for(loop.run_in_executor(self._writer, write, value), _SAVE_SECONDS)
+        await asyncio.wait_for(loop.run_in_executor(self._writer, self._commit, change), _SAVE_SECONDS)
+
+    def remember_voters(self, voters: Iterable[str]) -> None:
+        """Remember that a leader whom these voters elected was seen; does not block. Without any nothing is forgotten.
+
+        Where the disk fails, the next call tries again.
+        """
+        in_force = tuple(sorted(voters))
+        if in_force and in_force != self.voters and not self._voters_pending:
+            self._voters_pending = True
+            self._writer.submit(self._write_voters, in_force)
 
     def next_seq(self) -> int:
         """The next event number; does not block. Numbers are never used twice.
@@ -253,10 +247,6 @@ class StateStore:
                 replace_file(self.path / "state.json", msgspec.json.encode(self._state), durable=True)
                 self._durable = self._state
 
-    def _write_voters(self, voters: tuple[str, ...]) -> None:
-        replace_file(self.path / VOTERS_FILE, msgspec.json.encode(Voters(voters=voters)), durable=True)
-        self._voters = voters
-
     def _commit_at_start(self, change: Callable[[State], State]) -> None:
         try:
             self._commit(change)
@@ -281,3 +271,9 @@ class StateStore:
         self._told_pending = False
         with contextlib.suppress(OSError):  # it may be lost, and whoever saves a term reports the disk
             replace_file(self.path / "told.json", msgspec.json.encode(self._told), durable=False)
+
+    def _write_voters(self, voters: tuple[str, ...]) -> None:
+        self._voters_pending = False
+        with contextlib.suppress(OSError):  # whoever saves a term reports the disk
+            replace_file(self.path / VOTERS_FILE, msgspec.json.encode(Voters(voters=voters)), durable=True)
+            self._voters = voters

@@ -97,8 +97,8 @@ def _fault(state: State) -> str:
     boots = (state.granted_boot, state.running.boot if state.running is not None else None)
     if not all(boot is None or is_boot(boot) for boot in boots):
         return "a boot that is none"
-    if bool(state.granted_term) != (state.granted_boot is not None):
-        return "a term that was granted to nobody, or a grant without a term"
+    if state.granted_term and state.granted_boot is None:
+        return "a term that was granted to nobody"
     if state.granted_term > state.term:
         return f"the term {state.granted_term} was granted, and {state.term} is the highest known"
     return ""

@@ -50,10 +50,6 @@ def test_nothing_is_known_before_the_first_leader() -> None:
     check_change(voting("a:1", "b:1", "c:1"), (), FILE)
 
 
-def test_who_asks_no_voters_may_have_others_than_before() -> None:
-    check_change(None, ("a:1", "b:1", "c:1"), FILE)
-
-
 @pytest.mark.parametrize(
     ("now", "changes"),
     [
