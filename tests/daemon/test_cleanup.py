@@ -3,6 +3,8 @@
 import asyncio
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -167,3 +169,13 @@ async def test_a_cleanup_that_comes_too_late_takes_its_time(tmp_path: Path) -> N
         await asyncio.sleep(0.3)
 
     assert await clean(tmp_path, plugin(on_demoted=slow), release_by=boottime() - 1) == Cleaned(needed=True)
+
+
+def test_a_cleanup_waits_for_no_import_that_only_an_election_needs() -> None:
+    """Others wait for it, and those would take half of its time."""
+    code = (
+        "import sys, les_hooks.cli.cleanup, les_plugins.scripts;"
+        "print(*sys.modules.keys() & {'aiohttp', 'les_hooks.election.machine', 'les_hooks.backends.peers.backend'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "\n"
