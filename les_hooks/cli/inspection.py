@@ -12,7 +12,10 @@ from typing import Any
 from les_hooks.config import NO_HOOKS, Config, Quorum
 from les_hooks.control.client import call
 from les_hooks.control.endpoint import check_place
+from les_hooks.daemon.electorate import check_change, electorate_of
 from les_hooks.daemon.hooks import Hooks
+from les_hooks.daemon.state import VOTERS_FILE
+from les_hooks.daemon.stored import load_voters
 from les_hooks.errors import ControlError, StartError
 from les_hooks.members import Part, parse_address
 from les_hooks.plugins import PluginState
@@ -105,6 +108,7 @@ def host_findings(config: Config) -> Iterator[Finding]:
     except StartError as error:
         yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
     yield from _state_directory(config.node.state_dir)
+    yield from _voters(config)
     yield from _other_daemon(config)
 
 
@@ -121,6 +125,16 @@ def _state_directory(folder: Path) -> Iterator[Finding]:
         reason = f"can be written by anybody; run `chmod o-w {folder}`"
     if reason:
         yield Finding(area="files", what=f"state_dir {folder}", message=reason)
+
+
+def _voters(config: Config) -> Iterator[Finding]:
+    """Whether the voters are too many steps away from those that elected the last leader."""
+    electorate, file = electorate_of(config), config.node.state_dir / VOTERS_FILE
+    try:
+        if electorate is not None:
+            check_change(electorate, load_voters(file), str(file))
+    except StartError as error:
+        yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
 
 
 def _other_daemon(config: Config) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Who votes: what the configuration says, and what the disk remembers of it. Imported by `parts`."""
+"""Who votes: what the configuration says, and what the disk remembers of it. For `parts` and `les check`."""
 
 from collections.abc import Sequence
 
@@ -33,4 +33,5 @@ def check_change(electorate: Electorate, in_force: Sequence[str], file: str) -> 
             f"{', '.join(changes)}, and only one voter may change at a time",
             "make one of these changes, restart all nodes one after the other, wait until there is a leader, and go on "
             f"with the next; to start over with another list, stop all nodes and remove {file} on each",
+            exit_code=78,  # as for any other mistake in the file: starting it again does not help
         )

@@ -1,4 +1,4 @@
-"""What stands in the files of the state directory, and reading it back. Imported by `state` only."""
+"""What stands in the files of the state directory, and reading it back. Imported by `state`, and by `les check`."""
 
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar

@@ -85,6 +85,18 @@ def test_what_is_advised_is_told_and_is_no_problem(node: Daemon) -> None:
     assert [(finding["area"], finding["problem"]) for finding in found] == [("configuration", False)] * 2
 
 
+def test_check_says_that_a_node_would_not_start_with_two_voters_changed(node: Daemon) -> None:
+    text = node.config.read_text().replace(
+        "[cluster]\n", f'[cluster]\nquorum = "majority"\nvoters = ["{node.address}"]\n'
+    )
+    node.config.write_text(text)
+    (node.folder / "state").mkdir()
+    (node.folder / "state" / "voters.json").write_text('{"version": 1, "voters": ["127.0.0.1:1"]}')
+    result = Les(node.config)("check")
+    assert result.exit_code == 1
+    assert f"by +{node.address}, -127.0.0.1:1, and only one voter may change at a time" in result.stdout
+
+
 def test_on_a_witness_everybody_says_why_nothing_is_loaded(node: Daemon) -> None:
     node.config.write_text(node.config.read_text().replace("[cluster]\n", '[cluster]\nrole = "witness"\n'))
     les, why = Les(node.config), "this node is a witness, which loads no plugins and runs no hooks"

@@ -68,3 +68,4 @@ def test_more_than_one_at_once_is_refused_with_what_to_do(now: tuple[str, ...], 
         "the other, wait until there is a leader, and go on with the next; to start over with another list, stop all "
         f"nodes and remove {FILE} on each"
     )
+    assert caught.value.exit_code == 78
