@@ -61,6 +61,12 @@ class Context(Protocol):
         `authority` is 0.0 meanwhile, though this node may well go on leading: a clock jumped, say.
         """
 
+    def time_left(self) -> float:
+        """Seconds that this call, and a program that it runs, have before they are ended; infinite outside of a call.
+
+        What a leader does has until its limit, or its authority if that is less; the latter is renewed while it leads.
+        """
+
     def audit(self, action: str, outcome: str, **fields: object) -> None:
         """Leave a record: `action` is written as `plugin.<name>.<action>`, `outcome` is one of `audit.Outcome`."""
 

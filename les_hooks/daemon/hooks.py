@@ -50,17 +50,18 @@ class Hooks:
     ) -> None:
         self.registry = registry
         self._log = log
+        leading = authority or NoAuthority()
         self.plugins = Plugins(
             registry=registry,
             log=log,
             record=record,
-            runner=Runner(guard, boottime),
-            authority=authority or NoAuthority(),
+            runner=Runner(guard, boottime, leading.release_left),
+            authority=leading,
             dry_run=dry_run,
         )
         self.dispatcher = Dispatcher(
             registry=registry,
-            authority=authority or NoAuthority(),
+            authority=leading,
             record=record,
             log=log,
             clock=boottime,

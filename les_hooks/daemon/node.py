@@ -5,7 +5,6 @@ The command line and library users make one; see `Node`. Imported by `control`, 
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Self
@@ -22,7 +21,8 @@ from les_hooks.daemon.fitness import RELOAD_PATIENCE_SECONDS, Fitness
 from les_hooks.daemon.folder import GUARD_LOCK
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.maintenance import Maintenance, Upkeep
-from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, make_narrator, open_memory
+from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, open_memory
+from les_hooks.daemon.records import make_narrator
 from les_hooks.daemon.reload import live_changes
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
 from les_hooks.daemon.story import Story
@@ -321,8 +321,7 @@ class Node:
         self._news.ring()
 
     def _on_authority(self, mandate: Mandate) -> None:
-        if mandate.act_until > -math.inf:
-            self.guard.authority(mandate.act_until)
+        self.guard.authority(mandate)
         self.authority.changed()
         self._news.ring()
 

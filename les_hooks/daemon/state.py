@@ -111,6 +111,11 @@ class StateStore:
         return self._state.newest
 
     @property
+    def running(self) -> Boot | None:
+        """The daemon that runs, or that died without saying that it stopped."""
+        return self._state.running.boot if self._state.running is not None else None
+
+    @property
     def memory(self) -> Memory:
         """What an election goes on from."""
         state = self._state

@@ -177,7 +177,7 @@ def control(action: str, arguments: Mapping[str, object], ctx: Context) -> objec
             event = _event(arguments, ctx)
             entries = scripts_for(event.kind, running.folder_of(ctx), os.geteuid())
             return [
-                msgspec.to_builtins(call(entry.path, event, ctx.config.path))
+                msgspec.to_builtins(call(entry.path, event, ctx.config.path, running.limit(event.kind, ctx)))
                 for entry in entries
                 if entry.verdict is Verdict.RUNS
             ]
