@@ -82,7 +82,8 @@ def test_what_is_advised_is_told_and_is_no_problem(node: Daemon) -> None:
     assert result.exit_code == 0
     assert f"{node.config}:7:1: cluster.voters: nobody leads when the only voter is lost" in result.stdout
     found = Les(node.config).json("check")["findings"]
-    assert [(finding["area"], finding["problem"]) for finding in found] == [("configuration", False)] * 2
+    # Its own vote is missing, too, and its hooks may take longer than it has to demote.
+    assert [(finding["area"], finding["problem"]) for finding in found] == [("configuration", False)] * 3
 
 
 def test_check_says_that_a_node_would_not_start_with_two_voters_changed(node: Daemon) -> None:
