@@ -57,5 +57,6 @@ def _limits(config: Config) -> Iterator[tuple[str, str]]:
             yield (
                 key,
                 f"{toml_string(format_duration(limit))} is more than a leader has that is cut off: its demote hooks "
-                f"are ended after {share:.3g} s, a third of timing.lease; lease = {enough} would let them have all of it",
+                f"are ended after {share:.3g} s, a third of timing.lease; lease = {enough} would let them have all "
+                "of it",
             )
