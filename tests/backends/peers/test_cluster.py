@@ -150,20 +150,23 @@ async def test_a_stopped_process_keeps_its_connections_and_is_lost_all_the_same(
             await until(lambda: len(node.view.members) == 2)
 
 
+def listening_elsewhere(node: Node) -> PeersBackend:
+    """The same node, on a port that is not the one of its address."""
+    return PeersBackend(
+        dataclasses.replace(node.backend._settings, port=free_port()),
+        memory=Memory(),
+        clock=clock,
+        on_view=node.views.append,
+        on_authority=node.authority.append,
+        disk=NotingDisk(node.saved),
+    )
+
+
 async def test_a_node_whose_address_leads_to_another_process_does_not_join() -> None:
     """Both would be taken for one member, and for one voter."""
     first = make_node(name="first")
     async with running(first):
-        second = make_node(name="second", address=first.address)
-        moved = dataclasses.replace(second.backend._settings, port=free_port())
-        backend = PeersBackend(
-            moved,
-            memory=Memory(),
-            clock=clock,
-            on_view=second.views.append,
-            on_authority=second.authority.append,
-            disk=NotingDisk(second.saved),
-        )
+        backend = listening_elsewhere(make_node(name="second", address=first.address))
         await backend.start()
         with pytest.raises(StartError, match=f"advertise address {first.address}.*the node first"):
             await backend.join()
@@ -172,16 +175,7 @@ async def test_a_node_whose_address_leads_to_another_process_does_not_join() -> 
 
 async def test_a_node_that_cannot_reach_itself_joins_all_the_same() -> None:
     """Its address may be one that only a router knows."""
-    node = make_node()
-    moved = dataclasses.replace(node.backend._settings, port=free_port())
-    backend = PeersBackend(
-        moved,
-        memory=Memory(),
-        clock=clock,
-        on_view=node.views.append,
-        on_authority=node.authority.append,
-        disk=NotingDisk(node.saved),
-    )
+    backend = listening_elsewhere(make_node())
     await backend.start()
     await backend.join()
     await backend.leave(0.0)
