@@ -157,7 +157,7 @@ async def test_a_node_whose_lanes_break_ends_by_itself_and_owes_a_cleanup(
     async with running(tmp_path, Watcher(), cleanup=("/bin/touch", str(tmp_path / "cleaned"))) as node:
         await asyncio.wait_for(node.wait_elected(), 10)
 
-        def bug(_event: Event) -> None:
+        def bug(*_: object) -> None:
             raise AssertionError("a bug")
 
         monkeypatch.setattr(node.dispatcher, "_on_released", bug)
@@ -220,7 +220,7 @@ async def test_lanes_that_break_while_a_node_stops_are_not_waited_for(
     async with running(tmp_path, watcher) as node:
         await watcher.until("work begins")
 
-        def bug(_event: Event) -> None:
+        def bug(*_: object) -> None:
             raise AssertionError("a bug")
 
         monkeypatch.setattr(node.dispatcher, "_on_released", bug)
