@@ -203,6 +203,11 @@ class Majority:
         if self.voter is not None:
             self.voter.undone(boot)
 
+    def unlinked(self, address: Address) -> None:
+        """Forget what the member wished for."""
+        if self.voter is not None:
+            self.voter.forget(address)
+
     def written(self, report: Pledged | PledgeFailed) -> None:
         """A pledge is on disk, or is not."""
         if self.voter is None:

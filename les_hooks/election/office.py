@@ -75,6 +75,7 @@ class Office:
         """Become what follows from what is known; returns whom this node accepts, itself included."""
         if self.role is Role.JOINING and now.boottime >= self.contacts.settled_at(self.timing.settle):
             self.role = next_role(self.role, Trigger.SETTLED)
+            self.standing.kept = True
         self._take_stamp(now)
         self.standing.recover(now)
         if self.bequest is not None and self.bequest.is_settled(self.roster.states(), now.boottime):

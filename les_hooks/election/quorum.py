@@ -69,6 +69,9 @@ class Quorum(Protocol):
     def undone(self, boot: Boot) -> None:
         """This process is gone, and nothing of it is left."""
 
+    def unlinked(self, address: Address) -> None:
+        """The link to this member broke: what it asked for may have been taken back over it, unheard."""
+
     def written(self, report: Pledged | PledgeFailed) -> None:
         """What was promised is on disk, or is not."""
 

@@ -125,6 +125,9 @@ class Unanimity:
     def undone(self, boot: Boot) -> None:
         """Nothing."""
 
+    def unlinked(self, address: Address) -> None:
+        """Nothing."""
+
     def written(self, report: Pledged | PledgeFailed) -> None:
         """Nothing: nobody promised."""
 

@@ -206,7 +206,7 @@ async def test_a_stop_that_does_not_end_in_order_owes_a_cleanup(
     async with running(tmp_path, watcher, cleanup=("/bin/touch", str(tmp_path / "cleaned"))) as node:
         await watcher.until("work begins")
         watcher.gate.clear()
-        monkeypatch.setattr("les_hooks.daemon.node.LAST_RESORT_SECONDS", 0.05)
+        monkeypatch.setattr("les_hooks.daemon.leaving.LAST_RESORT_SECONDS", 0.05)
         await node.stop()
     await cleaned(tmp_path)
     with StateStore.open(tmp_path / "state", 0.0) as store:

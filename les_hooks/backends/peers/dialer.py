@@ -87,10 +87,7 @@ class Dialer:
         self._session = _session()
 
     async def who_is_here(self) -> Hello | None:
-        """Ask at this node's own address, once: returns the hello of another process that answers there, if one does.
-
-        Where nothing answers, the address may lead back here for others only.
-        """
+        """Ask at this node's own address, once, before it listens: returns the hello of whoever answers there."""
         address = Address(self._own.address)
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, PeerError):
             async with asyncio.timeout(self._settings.attempt):
@@ -100,7 +97,7 @@ class Dialer:
                     hello = await receive_hello(ws, address)
                 finally:
                     await close_socket(ws, "")
-                return None if hello.boot == self._own.boot else hello
+                return hello
         return None
 
     def dial(self, address: Address) -> None:
