@@ -5,19 +5,19 @@ import json
 import signal
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.cluster import Daemon, until
 from tests.network.lan import Host, Lan
+from tests.network.story import Line, overlap_seconds, parse, scripts
 
-__all__ = ["FAILURE_SECONDS", "HEARTBEAT_SECONDS", "Cluster", "NetDaemon", "Stretch"]
+__all__ = ["FAILURE_SECONDS", "HEARTBEAT_SECONDS", "Cluster", "NetDaemon"]
 
 HEARTBEAT_SECONDS = 0.1
 FAILURE_SECONDS = 0.3
 
-_TIMING = """
+TIMING = """
 [timing]
 heartbeat = "100ms"
 failure = "300ms"
@@ -27,57 +27,35 @@ hold = "1s"
 loop_rate = "200ms"
 """
 
-# The time is since boot, as that of the daemons, in hundredths; reading it starts no process.
-_SCRIPT = """say() {{
-    read -r now _ </proc/uptime
-    echo "$now $LES_NAME $$ $LES_TERM $1" >>{story}
-}}
-"""
-_SCRIPTS = {
-    "elected": "say elected",
-    "reasserted": "say reasserted",
-    "demoted": "say demoting; sleep 0.1; say demoted",
-    "while-leader": "while :; do say works; sleep 0.02; done",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """What a script wrote: `at` is boottime seconds."""
-
-    at: float
-    node: str
-    pid: int
-    term: int
-    word: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
-    """From the first to the last sign of a while-leader script."""
-
-    node: str
-    begin: float
-    end: float
-
 
 class NetDaemon(Daemon):
     """A node on a host of the network."""
 
-    def __init__(self, folder: Path, host: Host, seeds: Sequence[str], story: Path, timing: str = _TIMING) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: Host,
+        seeds: Sequence[str],
+        story: Path,
+        timing: str = TIMING,
+        *,
+        majority: bool = False,
+        stubborn: bool = False,
+    ) -> None:
         super().__init__(folder, 4000, ())
         self.host = host
         self.address = host.address
         self.inside = host.inside
         self._read = 0
         listed = ", ".join(f'"{seed}"' for seed in seeds)
+        quorum = f'quorum = "majority"\nvoters = [{listed}]\n' if majority else ""
         self.config.write_text(
             f'[node]\nname = "{self.name}"\nbind = "{self.address}"\nstate_dir = "state"\n'
-            f"[cluster]\nseeds = [{listed}]\n[security]\ninsecure = true\n{timing}",
+            f"[cluster]\nseeds = [{listed}]\n{quorum}[security]\ninsecure = true\n{timing}",
             encoding="utf-8",
         )
-        for event, body in _SCRIPTS.items():
-            self.script(event, "10-tell", _SCRIPT.format(story=story) + body)
+        for event, text in scripts(story, stubborn=stubborn).items():
+            self.script(event, "10-tell", text)
 
     def lose(self) -> None:
         """Cut the mains of its host."""
@@ -97,6 +75,17 @@ class NetDaemon(Daemon):
     def mark(self) -> None:
         """Let `news` begin here."""
         self._read = len(self.records())
+
+    def leaderships(self) -> list[str]:
+        """What the audit says of its own leadership since its last start, the clearing up at the start left out."""
+        records = self.records()
+        return [
+            record["action"]
+            for record in records
+            if record["action"] in ("leader.elected", "leader.demoted")
+            and record["boot"] == records[-1]["boot"]
+            and record["reason"] != "startup"
+        ]
 
     def news(self) -> list[str]:
         """What the audit says of leadership and members since `mark`: action, member, reason."""
@@ -124,12 +113,23 @@ class NetDaemon(Daemon):
 class Cluster:
     """Daemons `a`, `b`, ... on the hosts of a network; `story` is what their scripts wrote, all into one file."""
 
-    def __init__(self, folder: Path, lan: Lan, *, timing: str = _TIMING) -> None:
+    def __init__(
+        self, folder: Path, lan: Lan, *, timing: str = TIMING, majority: bool = False, stubborn: bool = False
+    ) -> None:
+        self.majority = majority
         self.lan = lan
         self._story = folder / "story"
         seeds = [host.address for host in lan.hosts]
         self.daemons = [
-            NetDaemon(folder / chr(ord("a") + index), host, seeds, self._story, timing)
+            NetDaemon(
+                folder / chr(ord("a") + index),
+                host,
+                seeds,
+                self._story,
+                timing,
+                majority=majority,
+                stubborn=stubborn,
+            )
             for index, host in enumerate(lan.hosts)
         ]
         self._begin = 0
@@ -148,7 +148,7 @@ class Cluster:
         leader = self.agreed(*self.daemons)
         for daemon in self.daemons:
             daemon.mark()
-        self._begin = len(self.story(everything=True))
+        self._begin = self._story.stat().st_size
         return leader
 
     def followers(self, leader: NetDaemon) -> list[NetDaemon]:
@@ -171,14 +171,9 @@ class Cluster:
 
         return until(look, f"one leader for {', '.join(daemon.name for daemon in daemons)}")
 
-    def story(self, *, everything: bool = False) -> list[Line]:
+    def story(self) -> list[Line]:
         """What the scripts have written since the cluster was whole."""
-        lines = []
-        with contextlib.suppress(FileNotFoundError):
-            for text in self._story.read_text(encoding="ascii").splitlines():
-                at, node, pid, term, word = text.split()
-                lines.append(Line(at=float(at), node=node, pid=int(pid), term=int(term), word=word))
-        return lines if everything else lines[self._begin :]
+        return parse(self._story, self._begin)
 
     def told(self, daemon: NetDaemon, word: str) -> Line:
         """Wait until a script of the node has written the word, and return that line, the last one of several."""
@@ -191,16 +186,7 @@ class Cluster:
 
     def overlap(self) -> float:
         """The longest time for which while-leader scripts of two nodes ran side by side, seconds."""
-        stretches = self._stretches()
-        pairs = [(one, other) for one in stretches for other in stretches if one.node < other.node]
-        return max([0.0, *(min(one.end, other.end) - max(one.begin, other.begin) for one, other in pairs)])
-
-    def _stretches(self) -> list[Stretch]:
-        runs: dict[int, list[Line]] = {}
-        for line in self.story():
-            if line.word == "works":
-                runs.setdefault(line.pid, []).append(line)
-        return [Stretch(node=run[0].node, begin=run[0].at, end=run[-1].at) for run in runs.values()]
+        return overlap_seconds(self.story())
 
     def close(self) -> None:
         """End all daemons politely; the network ends whoever does not."""

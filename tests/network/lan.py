@@ -1,7 +1,8 @@
 """A network of hosts that tests can break: a namespace for each host, and a bridge in one of its own.
 
 A packet is lost by making its sender believe in a hardware address that nobody has, and refused by one that belongs to
-an impostor: a host with the address of the right one, where nobody listens. So `ip` is all that is needed.
+an impostor: a host with the address of the right one, where nobody listens. So `ip` is all that is needed for that; a
+part of all packets is lost by `nft`, where they arrive, so that the sender knows nothing of it.
 """
 
 import contextlib
@@ -15,6 +16,13 @@ from typing import Self
 __all__ = ["Host", "Lan"]
 
 _NOWHERE = "02:00:00:00:ff:ff"
+_LOSS = """table inet loss {{
+    chain arriving {{
+        type filter hook input priority 0;
+        iif eth0 numgen random mod 100 < {percent} drop
+    }}
+}}
+"""
 _numbers = itertools.count(1)
 
 
@@ -74,6 +82,13 @@ class Host:
         """Have the network answer for the other one: every connection to it is reset."""
         self._believe(other, self.lan.impostor(other, self))
 
+    def mislay(self, percent: int) -> None:
+        """Lose so many of a hundred packets that come to this host, by chance; 0 for none."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            _run(*self.inside, "nft", "delete", "table", "inet", "loss")
+        if percent:
+            _run(*self.inside, "nft", _LOSS.format(percent=percent))
+
     def hear(self, other: "Host") -> None:
         """Undo `deafen` and `refuse`."""
         with contextlib.suppress(subprocess.CalledProcessError):
@@ -97,6 +112,7 @@ class Lan:
         self.hosts = [Host(self, number, ipv6=ipv6) for number in range(1, count + 1)]
         self.booted: set[str] = set()
         self._impostors: dict[int, str] = {}
+        self._loses = False
 
     def attach(self, namespace: str, port: str, mac: str) -> None:
         """Make a namespace whose `eth0` ends at a port of the bridge."""
@@ -133,8 +149,23 @@ class Lan:
         one.refuse(other)
         other.refuse(one)
 
+    def isolate(self, host: Host) -> None:
+        """Let nothing through between this host and the others."""
+        for other in self.hosts:
+            if other is not host:
+                self.cut(host, other)
+
+    def mislay(self, percent: int) -> None:
+        """Lose so many of a hundred packets between the hosts, by chance, until it is mended."""
+        self._loses = True
+        for host in self.hosts:
+            host.mislay(percent)
+
     def mend(self) -> None:
         """Let everything through again."""
+        if self._loses:
+            self.mislay(0)
+            self._loses = False
         for one, other in itertools.permutations(self.hosts, 2):
             one.hear(other)
 
