@@ -134,17 +134,21 @@ class Cluster:
         ]
         self._begin = 0
 
-    def whole(self) -> NetDaemon:
-        """Mend all that is broken, start all that do not run, and return the leader that all accept and reach."""
-        self.lan.mend()
+    def start(self) -> None:
+        """Start all that do not run, without waiting for anything."""
         for daemon in self.daemons:
             if daemon.host.namespace not in self.lan.booted:
                 daemon.host.boot()
-            daemon.host.plug()
-            if daemon.running:
-                daemon.signal(signal.SIGCONT)
-            else:
+            if not daemon.running:
                 daemon.start()
+
+    def whole(self) -> NetDaemon:
+        """Mend all that is broken, start all that do not run, and return the leader that all accept and reach."""
+        self.lan.mend()
+        self.start()
+        for daemon in self.daemons:
+            daemon.host.plug()
+            daemon.signal(signal.SIGCONT)
         leader = self.agreed(*self.daemons)
         for daemon in self.daemons:
             daemon.mark()

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Host", "Lan"]
+__all__ = ["Host", "Lan", "ip"]
 
 _NOWHERE = "02:00:00:00:ff:ff"
 _LOSS = """table inet loss {{
@@ -36,7 +36,7 @@ class Host:
         self.address = f"[{self.ip}]:4000" if ipv6 else f"{self.ip}:4000"
         self.namespace = f"{lan.name}-{number}"
         self._mac = f"02:00:00:00:00:{number:02x}"
-        self._port = f"port{number}"
+        self.port = f"port{number}"
         self.names = Path("/etc/netns", self.namespace, "hosts")
 
     @property
@@ -46,7 +46,7 @@ class Host:
 
     def boot(self) -> None:
         """Make the host, and connect it."""
-        self.lan.attach(self.namespace, self._port, self._mac)
+        self.lan.attach(self.namespace, self.port, self._mac)
         nodad = ("nodad",) if ":" in self.ip else ()
         width = "64" if ":" in self.ip else "24"
         _ip(self.namespace, "addr", "add", f"{self.ip}/{width}", "dev", "eth0", *nodad)
@@ -59,7 +59,7 @@ class Host:
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
-        self.lan.detach(self.namespace, self._port)
+        self.lan.detach(self.namespace, self.port)
 
     def pids(self) -> list[int]:
         """What runs there."""
@@ -68,11 +68,11 @@ class Host:
 
     def unplug(self) -> None:
         """Pull its cable."""
-        _ip(self.lan.switch, "link", "set", self._port, "down")
+        self.lan.unplug(self)
 
     def plug(self) -> None:
         """Put it back."""
-        _ip(self.lan.switch, "link", "set", self._port, "up")
+        self.lan.plug(self)
 
     def deafen(self, other: "Host") -> None:
         """Lose all that this host sends to the other one."""
@@ -126,6 +126,14 @@ class Lan:
         """Remove what `attach` made; what was under way is gone."""
         _ip(self.switch, "link", "del", port)
         self._remove(namespace)
+
+    def plug(self, host: Host) -> None:
+        """Put its cable back."""
+        _ip(self.switch, "link", "set", host.port, "up")
+
+    def unplug(self, host: Host) -> None:
+        """Pull its cable."""
+        _ip(self.switch, "link", "set", host.port, "down")
 
     def impostor(self, host: Host, asker: Host) -> str:
         """The hardware address of a host that has the address of this one and refuses whatever the asker wants."""
@@ -210,8 +218,13 @@ class Lan:
         self.booted.discard(namespace)
 
 
+def ip(*words: str) -> None:
+    """Run `ip`; raises CalledProcessError."""
+    _run("ip", *words)
+
+
 def _ip(namespace: str, *words: str) -> None:
-    _run("ip", "-n", namespace, *words)
+    ip("-n", namespace, *words)
 
 
 def _run(*command: str) -> str:
