@@ -37,9 +37,7 @@ def measure(runs: int, delay_seconds: float) -> list[Row]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="les-heal-")))
         lan = stack.enter_context(SlowLan(3, delay_seconds))
         cluster = stack.enter_context(contextlib.closing(Cluster(folder, lan, timing="")))
-        found = []
-        for _ in range(runs):
-            found.append(heal_seconds(cluster, cluster.whole(), dice.uniform(1.0, 4.0)))
+        found = [heal_seconds(cluster, cluster.whole(), dice.uniform(1.0, 4.0)) for _ in range(runs)]
     return [
         Row(
             "from the heal to one leader (the other's demote script, 100 ms, done)", "ms", [1000 * a for a, _ in found]
