@@ -6,13 +6,14 @@ Links behave as TCP does: in order, nothing lost; what is sent into a cut waits 
 import heapq
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from les_hooks.election.effects import Changed, Dial, Drop, Effect, Left, Save, Send
+from les_hooks.election.effects import Changed, Dial, Drop, Effect, Left, Pledge, Save, Send
 from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import (
     DialFailed,
+    Electorate,
     Farewell,
     Frame,
     Heard,
@@ -22,6 +23,7 @@ from les_hooks.election.messages import (
     LinkDown,
     LinkUp,
     Message,
+    Pledged,
     Released,
     Saved,
     SaveFailed,
@@ -42,8 +44,7 @@ class Host:
     address: Address
     machine: Machine | None = None
     counter: int = 0
-    term: int = 0
-    newest: float = 0.0
+    memory: Memory = field(default_factory=Memory)
     wall_offset: float = 0.0
     paused: bool = False
     disk_broken: bool = False
@@ -67,9 +68,10 @@ class Wire:
 class World:
     """Hosts, links and time. Addresses are single words; `cut` and `mend` take pairs of them."""
 
-    def __init__(self, *names: str, timing: Timing | None = None, delay: float = DELAY) -> None:
+    def __init__(self, *names: str, timing: Timing | None = None, delay: float = DELAY, voters: str = "") -> None:
         self.now = 0.0
         self.timing = timing or Timing()
+        self.electorate = Electorate(tuple(sorted(voters)), self.timing.lease) if voters else None
         self.delay = delay
         self.hosts = {Address(name): Host(Address(name)) for name in names}
         self.cuts: set[frozenset[str]] = set()
@@ -88,7 +90,8 @@ class World:
         host.machine = Machine(
             identity=identity,
             timing=self.timing,
-            memory=Memory(term=host.term, newest=host.newest),
+            memory=host.memory,
+            electorate=self.electorate,
             now=self.instant(host),
         )
         host.dialing = set()
@@ -236,6 +239,9 @@ class World:
                     self._carry(wire, host.address, address, frame)
             case Save(term=term, newest=newest):
                 self._save(host, machine, term, newest)
+            case Pledge(term=term, boot=boot):
+                host.memory = replace(host.memory, granted_term=term, granted_boot=boot, longest_lease=effect.lease)
+                self._later(host, machine, self.delay, Pledged(term=term, boot=boot))
             case Changed(view=view):
                 host.views.append((self.now, view))
                 led, host.led = host.led, view.leading
@@ -255,7 +261,8 @@ class World:
         if host.disk_broken:
             self._later(host, machine, self.delay, SaveFailed(term=term))
         else:
-            host.term, host.newest = max(host.term, term), max(host.newest, newest)
+            known = host.memory
+            host.memory = replace(known, kept=True, term=max(known.term, term), newest=max(known.newest, newest))
             self._later(host, machine, self.delay, Saved(term=term))
 
     def _dial(self, host: Host, machine: Machine, address: Address) -> None:
