@@ -14,6 +14,9 @@ from tests.network.lan import Lan
 
 __all__ = ["Toll", "measure", "run"]
 
+# The default, as all timing here.
+_LEASE_SECONDS = 4.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toll:
@@ -54,7 +57,12 @@ def run(quorums: Counter[str], seconds: float, percent: int) -> list[Toll]:
 
 @contextlib.contextmanager
 def _cluster(folder: Path, quorum: str) -> Iterator[Cluster]:
-    with Lan(3) as lan, contextlib.closing(Cluster(folder, lan, timing="", majority=quorum == "majority")) as cluster:
+    with (
+        Lan(3) as lan,
+        contextlib.closing(
+            Cluster(folder, lan, timing="", lease_seconds=_LEASE_SECONDS if quorum == "majority" else 0.0)
+        ) as cluster,
+    ):
         yield cluster
 
 
