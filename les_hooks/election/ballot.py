@@ -80,6 +80,10 @@ class Ballot:
             self.proven = granted[self.electorate.majority - 1]
             self.end = self.proven + self.counted
 
+    def holds(self, voter: Address, now: float) -> bool:
+        """Whether the voter's grant still counts."""
+        return now < self.since.get(voter, -math.inf) + self.counted
+
     def void(self) -> None:
         """What was granted up to now counts no more, and what still comes for it does not either."""
         self.floor = self.number

@@ -13,11 +13,16 @@ __all__ = ["Standing"]
 class Standing:
     """`term` and `newest` come from disk at start. `stands`: this node may take a stamp at all.
 
+    `kept`: the disk remembered something. `missed` is the term that others had when this node, which remembered
+    nothing, first heard of them; 0 where there was nothing to miss.
+
     `unfit` is why checks and operator keep it from leading; and until `held_until`, a boottime, `held` does.
     """
 
     term: int
     newest: float
+    kept: bool = True
+    missed: int = 0
     stands: bool = True
     stamp: float = UNSTAMPED
     unfit: str = ""
@@ -26,6 +31,8 @@ class Standing:
 
     def learn(self, state: State, wall: float) -> None:
         """Take in what another node knows."""
+        if not self.kept:
+            self.kept, self.missed = True, max(state.term, state.led_term)
         self.term = max(self.term, state.term, state.led_term)
         for stamp in (state.start_time, state.newest):
             if believable(stamp, wall):
