@@ -156,12 +156,17 @@ class Cluster:
                 seeds,
                 self._story,
                 timing,
-                majority=lease_seconds > 0.0,
+                majority=self.votes,
                 stubborn=stubborn,
             )
             for index, host in enumerate(lan.hosts)
         ]
         self._begin = 0
+
+    @property
+    def votes(self) -> bool:
+        """Whether leaders are elected by a majority."""
+        return self._lease > 0.0
 
     def start(self) -> None:
         """Start all that do not run, without waiting for anything."""
