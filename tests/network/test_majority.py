@@ -5,6 +5,7 @@ limits of time are what is promised, plus what a machine that is busy with other
 handover` prints what it takes on a quiet one.
 """
 
+import contextlib
 import random
 import signal
 import time
@@ -88,14 +89,23 @@ def test_a_leader_that_leaves_is_followed_when_its_demote_script_has_ended(three
     assert elected - three.told(leader, "demoted").at < _SLACK_SECONDS / 2
 
 
-def test_a_daemon_that_is_killed_is_followed_before_its_lease_is_over(three: Cluster) -> None:
-    """The guard ends its work and cleans up in its name, and that frees its grants."""
-    leader = _working(three)
-    killed = _now()
-    leader.kill()
-    _, elected = _succeeded(three, *three.followers(leader))
-    assert three.told(leader, "demoted").at <= elected
-    assert elected - killed < _DEMOTE_SECONDS + 2 * _SLACK_SECONDS < LEASE_SECONDS
+def test_a_daemon_that_is_killed_is_followed_before_its_lease_is_over(tmp_path: Path) -> None:
+    """The guard ends its work and cleans up in its name, and that frees its grants.
+
+    With the default lease, as a cleanup takes a second to begin on a machine that is busy with other tests.
+    """
+    need_netns()
+    with Lan(3) as lan, contextlib.closing(Cluster(tmp_path, lan, timing="", lease_seconds=4.0)) as cluster:
+        leader = cluster.whole()
+        cluster.told(leader, "works")
+        killed = _now()
+        leader.kill()
+        _, elected = _succeeded(cluster, *cluster.followers(leader))
+        assert cluster.told(leader, "demoted").at <= elected
+        assert elected - killed < 3.0
+        assert _worked_last(cluster, leader) - killed < 0.1
+        assert mingled(cluster.story()) == []
+        assert cluster.overlap() == 0.0
 
 
 def test_a_host_that_is_lost_is_replaced_when_its_lease_is_over(three: Cluster) -> None:
@@ -240,19 +250,21 @@ def test_every_fifth_packet_lost_never_makes_two_leaders(three: Cluster) -> None
 
 
 def test_work_that_ignores_its_end_is_killed_before_another_leads(tmp_path: Path) -> None:
-    """The daemon is frozen as well, so that the guard must see to it."""
+    """Be the daemon frozen, so that the guard must see to it, or cut off, so that it does so itself."""
     need_netns()
-    with Lan(3) as lan:
-        cluster = Cluster(tmp_path, lan, timing=MAJORITY_TIMING, lease_seconds=LEASE_SECONDS, stubborn=True)
-        try:
-            leader = cluster.whole()
-            cluster.told(leader, "works")
-            leader.signal(signal.SIGSTOP)
-            successor, _ = _succeeded(cluster, *cluster.followers(leader))
-            cluster.lan.isolate(successor.host)
-            leader.signal(signal.SIGCONT)
-            _succeeded(cluster, *cluster.followers(successor))
-            assert mingled(cluster.story()) == []
-            assert cluster.overlap() == 0.0
-        finally:
-            cluster.close()
+    with (
+        Lan(3) as lan,
+        contextlib.closing(
+            Cluster(tmp_path, lan, timing=MAJORITY_TIMING, lease_seconds=LEASE_SECONDS, stubborn=True)
+        ) as cluster,
+    ):
+        leader = cluster.whole()
+        cluster.told(leader, "works")
+        leader.signal(signal.SIGSTOP)
+        successor, _ = _succeeded(cluster, *cluster.followers(leader))
+        leader.signal(signal.SIGCONT)
+        cluster.agreed(*cluster.daemons)
+        cluster.lan.isolate(successor.host)
+        _succeeded(cluster, *cluster.followers(successor))
+        assert mingled(cluster.story()) == []
+        assert cluster.overlap() == 0.0
