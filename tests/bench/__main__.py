@@ -1,6 +1,6 @@
 """The benchmark: `python -m tests.bench`, or with the name of one part and `--runs N`. It prints and judges nothing.
 
-`handover`, `heal`, `starts` and `loss` want root and network namespaces, and minutes; they run only when they are named.
+`handover`, `heal`, `starts` and `loss` want root, network namespaces and minutes: they run only when they are named.
 """
 
 import argparse
