@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--quorum", choices=("members", "majority"), default="majority", help="for handover and loss")
     parser.add_argument("--delay", type=float, default=0.05, help="seconds on a slow link, each way (default 0.05)")
     parser.add_argument("--starts", type=int, default=1000, help="starts to count (default 1000)")
+    parser.add_argument("--daemons", action="store_true", help="start whole daemons, which takes longer")
     parser.add_argument("--clusters", type=int, default=12, help="clusters that bear the loss (default 12)")
     parser.add_argument("--minutes", type=float, default=5.0, help="how long they do (default 5)")
     parser.add_argument("--percent", type=int, default=5, help="of all packets lost (default 5)")
@@ -58,7 +59,7 @@ def _on_network(asked: argparse.Namespace) -> tuple[str, list[Row]]:
         return title, heal.measure(asked.runs, asked.delay)
     if asked.part == "starts":
         title = f"Starts, quorum members, {1000 * asked.delay:g} ms each way"
-        return title, starts.measure(asked.starts, asked.delay)
+        return title, starts.measure(asked.starts, asked.delay, daemons=asked.daemons)
     title = f"{asked.percent} % loss for {asked.minutes:g} minutes, quorum {asked.quorum}"
     return title, loss.measure(asked.clusters, 60 * asked.minutes, asked.percent, asked.quorum)
 
