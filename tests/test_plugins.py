@@ -212,7 +212,7 @@ def test_a_loaded_plugin_can_be_given_up(make: Make) -> None:
 
 def test_infos_tell_distribution_version_state_and_hooks(make: Make) -> None:
     registry = Registry([make("hello", distribution="les-hooks-hello"), make("idle"), make("off")])
-    registry.load(["hello", "gone"], disabled=["off"])
+    registry.load(["hello", "gone"], disabled={"off": "les.toml turns it off"})
     assert registry.infos() == (
         PluginInfo(
             name="gone",
@@ -231,7 +231,9 @@ def test_infos_tell_distribution_version_state_and_hooks(make: Make) -> None:
             hooks=("on_demoted", "on_elected"),
         ),
         PluginInfo(name="idle", distribution="", version="", state=PluginState.AVAILABLE, why="", hooks=()),
-        PluginInfo(name="off", distribution="", version="", state=PluginState.DISABLED, why="", hooks=()),
+        PluginInfo(
+            name="off", distribution="", version="", state=PluginState.DISABLED, why="les.toml turns it off", hooks=()
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from les_hooks.cli.inspection import Finding, address_findings, host_findings, p
 from les_hooks.cli.output import emit_json, say
 from les_hooks.cli.target import Target, config_option, json_option
 from les_hooks.cli.workbench import workbench
-from les_hooks.config import Config
+from les_hooks.config import Config, advice
 from les_hooks.errors import ConfigError
 from les_hooks.plugins import Registry
 
@@ -56,7 +56,11 @@ def check(target: Target, /, as_json: bool, **given: Any) -> None:
 async def _inspect(config: Config, registry: Registry) -> Sequence[Finding]:
     async with workbench(config, registry, dry_run=True) as bench:
         found = await plugin_findings(config, bench)
-    return [*found, *address_findings(config), *host_findings(config)]
+    advised = [
+        Finding(area="configuration", what=one.where, message=f"{one.key}: {one.message}", problem=False)
+        for one in advice(config)
+    ]
+    return [*advised, *found, *address_findings(config), *host_findings(config)]
 
 
 def _emit(found: Sequence[Finding], config: Config | None) -> None:

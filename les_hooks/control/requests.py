@@ -103,7 +103,8 @@ class Requests:
     async def _ask_plugin(self, plugin: str, action: str, arguments: Mapping[str, Any]) -> object:
         node, name = self._node, printable(plugin)
         if plugin not in node.registry.loaded:
-            raise ControlError(f"the plugin {name} is not loaded; `les plugins list` says why")
+            why = next((f": {info.why}" for info in node.registry.infos() if info.name == plugin and info.why), "")
+            raise ControlError(f"the plugin {name} is not loaded{why or '; `les plugins list` says why'}")
         timeout = node.plugins.settings[plugin].timeout
         result = await node.dispatcher.ask(plugin, "control", timeout, action=action, arguments=arguments)
         if result is None:

@@ -15,7 +15,7 @@ from les_hooks.dispatch import Authority, Dispatcher, Recorder
 from les_hooks.events import Event
 from les_hooks.failures import report_failure
 from les_hooks.guard import Guard
-from les_hooks.plugins import Registry
+from les_hooks.plugins import PluginState, Registry
 from les_hooks.processes import Runner
 
 __all__ = ["Hooks"]
@@ -71,7 +71,7 @@ class Hooks:
 
     def retire(self, config: Config, demotion: Callable[[], Event]) -> None:
         """Demote the plugins that `apply` of this configuration will drop; whoever leads keeps nothing of theirs."""
-        gone = frozenset(self.plugins.contexts) - {name for name, plugin in config.plugins.items() if plugin.enabled}
+        gone = frozenset(self.plugins.contexts).difference(config.wanted)
         if gone:
             self.dispatcher.retire(gone, demotion())
 
@@ -87,6 +87,6 @@ class Hooks:
         for info in self.registry.infos():
             if info.name in self.registry.loaded and info.name not in before:
                 audit.record(Action.PLUGIN_LOADED, plugin=info.name, version=info.version)
-            elif info.why and info.name in config.plugins:
+            elif info.state is PluginState.FAILED and info.name in config.plugins:
                 self._log.error("plugin-failed", plugin=info.name, reason=info.why)
                 audit.record(Action.PLUGIN_FAILED, Outcome.FAILURE, plugin=info.name, reason=info.why)

@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks import __version__
 from les_hooks.audit import Action, Outcome
-from les_hooks.config import Config
+from les_hooks.config import Config, advice
 from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
@@ -29,7 +29,7 @@ from les_hooks.events import Event, Reason
 from les_hooks.failures import report_failure
 from les_hooks.guard import Guard
 from les_hooks.log import Threshold, make_log
-from les_hooks.members import Address, Mandate, View
+from les_hooks.members import Address, Mandate, Part, View
 from les_hooks.plugins import Registry
 
 __all__ = ["Node"]
@@ -155,6 +155,8 @@ class Node:
 
     async def _start(self) -> None:
         config, close = self.config, self._close
+        for one in advice(config):
+            self.log.warning("config-doubtful", where=one.where, key=one.key, advice=one.message)
         self.store, self.boot, self.audit = await open_memory(config, self.log, close)
         self.backend = make_backend(
             config,
@@ -172,7 +174,8 @@ class Node:
         self.audit.record(Action.NODE_STARTED, version=__version__, crashed_before=self.store.crashed)
         self.audit.record(Action.CONFIG_LOADED, source=None if config.source is None else str(config.source))
         self.guard = Guard(self.log, cleanup_limit=LAST_RESORT_SECONDS, lock=config.node.state_dir / GUARD_LOCK)
-        self.guard.start(self._cleanup)
+        if config.cluster.role is not Part.WITNESS:  # which starts nothing that somebody would have to end
+            self.guard.start(self._cleanup)
         close.push_async_callback(self._close_guard)
         self.authority = make_authority(self.backend, config)
         self._make_hooks()
@@ -269,6 +272,10 @@ class Node:
 
     def _on_view(self, view: View) -> None:
         self.chronicle.see(view)
+        if (
+            view.leader is not None
+        ):  # a majority accepts nobody whom other voters elected; there are none in members mode
+            self.store.remember_voters(self.config.cluster.voters)
         self._news.ring()
 
     def _on_authority(self, mandate: Mandate) -> None:

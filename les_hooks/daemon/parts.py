@@ -17,10 +17,11 @@ from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.config import Config
 from les_hooks.daemon.authority import BackendAuthority
 from les_hooks.daemon.clock import boottime, instant
+from les_hooks.daemon.electorate import check_change, electorate_of
 from les_hooks.daemon.folder import lock_holder
 from les_hooks.daemon.narrator import Narrator, Origin, Past
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS
-from les_hooks.daemon.state import StateStore
+from les_hooks.daemon.state import VOTERS_FILE, StateStore
 from les_hooks.election.identity import Identity, Timing
 from les_hooks.errors import StartError
 from les_hooks.members import Address, Boot
@@ -80,6 +81,9 @@ async def open_memory(
     """Open what outlives a process, and count this start; `close` closes it again. Raises StartError."""
     store = await open_store(config.node.state_dir, log)
     close.callback(store.close)
+    electorate = electorate_of(config)
+    if electorate is not None:
+        check_change(electorate, store.voters, str(store.path / VOTERS_FILE))
     boot = store.next_boot()
     audit = make_audit(config, store, boot, log)
     close.callback(audit.close)
@@ -129,7 +133,11 @@ def make_backend(
     host, port = config.node.listen
     settings = Settings(
         identity=Identity(
-            address=Address(config.node.advertise), name=config.node.name, version=__version__, boot=boot
+            address=Address(config.node.advertise),
+            name=config.node.name,
+            version=__version__,
+            boot=boot,
+            part=config.cluster.role,
         ),
         cluster=config.cluster.name,
         host=host,
@@ -142,7 +150,10 @@ def make_backend(
             settle=timing.settle,
             hold=timing.hold,
             loop_rate=timing.loop_rate,
+            lease=timing.lease,
+            alone_after=config.cluster.alone_after,
         ),
+        electorate=electorate_of(config),
     )
     return PeersBackend(
         settings,

@@ -24,7 +24,7 @@ LAST_RESORT_SECONDS = 3600.0
 """For a wait in which every hook has a limit of its own: it ends only what a bug of ours would make endless."""
 
 SCRIPTS = "scripts"
-"""The one plugin that is always loaded; `[hooks]` is its table."""
+"""The one plugin that is loaded unless it is turned off; `[hooks]` is its table."""
 
 
 def load_config(
@@ -106,9 +106,7 @@ class Plugins:
 
     def load(self, config: Config) -> None:
         """Load what the configuration names, drop what it does not name any more, and make the contexts."""
-        wanted = sorted((p.order, name) for name, p in config.plugins.items() if p.enabled)
-        disabled = [name for name, plugin in config.plugins.items() if not plugin.enabled]
-        self.registry.load([name for _, name in wanted], disabled=disabled)
+        self.registry.load(config.wanted, disabled=config.unwanted)
         self.contexts = {name: self._context(name, config) for name in self.registry.loaded}
         self.settings = {
             name: PluginSettings(timeout=config.plugins[name].timeout, critical=config.plugins[name].critical)

@@ -15,11 +15,12 @@ from les_hooks.election.intake import Intake
 from les_hooks.election.majority import Majority, make_majority
 from les_hooks.election.membership import Roster
 from les_hooks.election.messages import (
+    Answer,
+    Ask,
     Beat,
     Bye,
     Electorate,
     Fitness,
-    Grant,
     Heard,
     Instant,
     Leave,
@@ -27,10 +28,7 @@ from les_hooks.election.messages import (
     Offer,
     Pledged,
     PledgeFailed,
-    Refusal,
-    Release,
     Released,
-    Request,
     Saved,
     SaveFailed,
     State,
@@ -249,20 +247,21 @@ class Machine:
         return True
 
     def _hear(self, heard: Heard, now: Instant) -> bool:
-        match heard.frame:
-            case Beat() | Tell():  # most of all
-                return self._intake.hear(heard, now)
-            case _ if heard.sender not in self._roster.links:
+        sender, frame = heard.sender, heard.frame
+        match frame:
+            case Beat() | Tell() | Ask() | Answer():
+                return self._intake.hear(sender, frame, now)
+            case _ if sender not in self._roster.links:
                 return False  # a link that was replaced or closed meanwhile
-            case Request() | Release() | Grant() | Refusal():
-                self._quorum.hear(heard.sender, heard.frame)
-                mine = self._quorum.vote(self._office.nominee, now.boottime)
-                return mine or self.role is Role.CANDIDATE
-            case Offer():
-                return self._office.take_offer(heard.sender, heard.frame, now)
             case Bye(boot=boot):
                 self._quorum.undone(boot)
-        return self._intake.hear(heard, now)
+                return self._intake.hear(sender, frame, now)
+            case Offer():
+                return self._office.take_offer(sender, frame, now)
+            case _:
+                self._quorum.hear(sender, frame)
+                mine = self._quorum.vote(self._office.nominee, now.boottime)
+                return mine or self.role is Role.CANDIDATE
 
     def _decide(self, now: Instant) -> None:
         """Find out who should lead, become what follows from it, and say so."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from les_hooks.election.contacts import Contacts
 from les_hooks.election.effects import Effect, Left, Send
-from les_hooks.election.handover import Bequest, may_take
+from les_hooks.election.handover import Bequest, bequeath, may_take
 from les_hooks.election.identity import Identity, Timing
 from les_hooks.election.membership import Roster
 from les_hooks.election.messages import Bye, Fitness, Instant, Offer, State
@@ -72,10 +72,10 @@ class Office:
 
     def decide(self, now: Instant) -> State | None:
         """Become what follows from what is known; returns whom this node accepts, itself included."""
-        self._take_stamp(now)
-        self.standing.recover(now)
         if self.role is Role.JOINING and now.boottime >= self.contacts.settled_at(self.timing.settle):
             self.role = next_role(self.role, Trigger.SETTLED)
+        self._take_stamp(now)
+        self.standing.recover(now)
         if self.bequest is not None and self.bequest.is_settled(self.roster.states(), now.boottime):
             self._retire(now)
         self._take_role(now)
@@ -127,7 +127,8 @@ class Office:
         """Lead on, unless another is to."""
         if self.quorum.is_lost(self.nominee):
             rival = self.nominee is not None and self.nominee.role == Role.LEADER
-            self.give_up(Trigger.OUTRANKED, Reason.CONFLICT if rival else Reason.OUTRANKED, now)
+            conflict = rival or self.quorum.electorate is not None
+            self.give_up(Trigger.OUTRANKED, Reason.CONFLICT if conflict else Reason.OUTRANKED, now)
         elif self.quorum.electorate is None:
             self._mend()
 
@@ -180,7 +181,7 @@ class Office:
         """Give up leadership in favour of this member, if it may lead."""
         peer = self.roster.peers.get(target)
         if self.role is Role.LEADER and peer is not None and self.quorum.may_lead(peer.state):
-            self.bequest = Bequest(address=target, heir=peer.state.boot, stamp=self.standing.stamp)
+            self.bequest = bequeath(self.draft(now), peer.state, self.roster.states())
             self.give_up(Trigger.RESIGNED, Reason.TRANSFER, now)
 
     def take_offer(self, sender: Address, offer: Offer, now: Instant) -> bool:
@@ -242,9 +243,7 @@ class Office:
         own = self.standing.obstacle(now)
         if self.role in _LEAVING:
             return own or "still ends what it did as the leader"
-        if own or self.quorum.electorate is None or self.role is Role.LEADER:
-            return own
-        return "has not seen enough of the cluster yet" if self.role is Role.JOINING else self.quorum.obstacle()
+        return own or self.quorum.obstacle(self.role)
 
     def draft(self, now: Instant, accepted: State | None = None) -> State:
         """What this node has to say; the teller numbers it."""

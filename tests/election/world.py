@@ -7,6 +7,7 @@ import heapq
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from les_hooks.election.effects import Changed, Dial, Drop, Effect, Left, Pledge, Save, Send
 from les_hooks.election.identity import Identity, Memory, Timing
@@ -24,12 +25,13 @@ from les_hooks.election.messages import (
     LinkUp,
     Message,
     Pledged,
+    PledgeFailed,
     Released,
     Saved,
     SaveFailed,
     SeedsKnown,
 )
-from les_hooks.members import Address, Boot, View
+from les_hooks.members import Address, Boot, Part, View
 
 START = 1_700_000_000.0
 DELAY = 0.001
@@ -68,9 +70,17 @@ class Wire:
 class World:
     """Hosts, links and time. Addresses are single words; `cut` and `mend` take pairs of them."""
 
-    def __init__(self, *names: str, timing: Timing | None = None, delay: float = DELAY, voters: str = "") -> None:
+    def __init__(
+        self,
+        *names: str,
+        timing: Timing | None = None,
+        delay: float = DELAY,
+        voters: str = "",
+        parts: dict[str, Part] | None = None,
+    ) -> None:
         self.now = 0.0
         self.timing = timing or Timing()
+        self.parts = parts or {}
         self.electorate = Electorate(tuple(sorted(voters)), self.timing.lease) if voters else None
         self.delay = delay
         self.hosts = {Address(name): Host(Address(name)) for name in names}
@@ -86,7 +96,13 @@ class World:
         """Start a process on the host; its seeds are all hosts unless they are named."""
         host = self.hosts[Address(name)]
         host.counter += 1
-        identity = Identity(address=host.address, name=name, version="1", boot=Boot(host.counter, name))
+        identity = Identity(
+            address=host.address,
+            name=name,
+            version="1",
+            boot=Boot(host.counter, name),
+            part=self.parts.get(name, Part.MEMBER),
+        )
         host.machine = Machine(
             identity=identity,
             timing=self.timing,
@@ -183,6 +199,10 @@ class World:
         assert machine is not None, f"{name} does not run"
         return machine
 
+    def memory(self, name: str, **changes: Any) -> Memory:
+        """What the host's disk remembers, with these changes; a disk that was written to unless they say otherwise."""
+        return replace(self.hosts[Address(name)].memory, **{"kept": True, **changes})
+
     def leaders(self) -> str:
         """The nodes that lead, in one word."""
         return "".join(n for n, host in sorted(self.hosts.items()) if host.machine and host.machine.view.leading)
@@ -239,6 +259,8 @@ class World:
                     self._carry(wire, host.address, address, frame)
             case Save(term=term, newest=newest):
                 self._save(host, machine, term, newest)
+            case Pledge(term=term, boot=boot) if host.disk_broken:
+                self._later(host, machine, self.delay, PledgeFailed(term=term, boot=boot))
             case Pledge(term=term, boot=boot):
                 host.memory = replace(host.memory, granted_term=term, granted_boot=boot, longest_lease=effect.lease)
                 self._later(host, machine, self.delay, Pledged(term=term, boot=boot))
