@@ -5,10 +5,12 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from les_hooks.members import Part
 from tests.cluster import Daemon, until
 from tests.network.lan import Host, Lan
 from tests.network.story import Line, overlap_seconds, parse, scripts
@@ -52,7 +54,7 @@ _JOIN_SECONDS = 0.4
 
 
 class NetDaemon(Daemon):
-    """A node on a host of the network."""
+    """A node on a host of the network; `cluster` is more of its table of that name."""
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class NetDaemon(Daemon):
         story: Path,
         timing: str = TIMING,
         *,
-        majority: bool = False,
+        cluster: str = "",
         stubborn: bool = False,
     ) -> None:
         super().__init__(folder, 4000, ())
@@ -71,10 +73,9 @@ class NetDaemon(Daemon):
         self.inside = host.inside
         self._read = 0
         listed = ", ".join(f'"{seed}"' for seed in seeds)
-        quorum = f'quorum = "majority"\nvoters = [{listed}]\n' if majority else ""
         self.config.write_text(
             f'[node]\nname = "{self.name}"\nbind = "{self.address}"\nstate_dir = "state"\n'
-            f"[cluster]\nseeds = [{listed}]\n{quorum}[security]\ninsecure = true\n{timing}",
+            f"[cluster]\nseeds = [{listed}]\n{cluster}\n[security]\ninsecure = true\n{timing}",
             encoding="utf-8",
         )
         for event, text in scripts(story, stubborn=stubborn).items():
@@ -136,27 +137,39 @@ class NetDaemon(Daemon):
 class Cluster:
     """Daemons `a`, `b`, ... on the hosts of a network; `story` is what their scripts wrote, all into one file.
 
-    With a lease they all vote; it must be the one of `timing`.
+    With a lease they all vote, all but observers; it must be the one of `timing`. `parts` are those of nodes that are
+    no plain members, by name.
     """
 
     def __init__(
-        self, folder: Path, lan: Lan, *, timing: str = TIMING, lease_seconds: float = 0.0, stubborn: bool = False
+        self,
+        folder: Path,
+        lan: Lan,
+        *,
+        timing: str = TIMING,
+        lease_seconds: float = 0.0,
+        parts: Mapping[str, Part] = MappingProxyType({}),
+        stubborn: bool = False,
     ) -> None:
         self._lease = lease_seconds
         self.lan = lan
         self._story = folder / "story"
         seeds = [host.address for host in lan.hosts]
+        names = [chr(ord("a") + index) for index in range(len(lan.hosts))]
+        taken = [parts.get(name, Part.MEMBER) for name in names]
+        voters = [seed for seed, part in zip(seeds, taken, strict=True) if part is not Part.OBSERVER]
+        quorum = f'quorum = "majority"\nvoters = {json.dumps(voters)}' if self.votes else ""
         self.daemons = [
             NetDaemon(
-                folder / chr(ord("a") + index),
+                folder / name,
                 host,
                 seeds,
                 self._story,
                 timing,
-                majority=self.votes,
+                cluster=f'role = "{part}"\n{quorum}',
                 stubborn=stubborn,
             )
-            for index, host in enumerate(lan.hosts)
+            for name, host, part in zip(names, lan.hosts, taken, strict=True)
         ]
         self._begin = 0
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from les_hooks.members import Part
 from tests.cluster import until
 from tests.needs import need_netns, need_program
 from tests.network.cluster import LEASE_SECONDS, MAJORITY_TIMING, Cluster, NetDaemon
@@ -269,3 +270,30 @@ def test_work_that_ignores_its_end_is_killed_before_another_leads(tmp_path: Path
         _succeeded(cluster, *cluster.followers(successor))
         assert mingled(cluster.story()) == []
         assert cluster.overlap() == 0.0
+
+
+def test_two_nodes_and_a_witness_survive_the_loss_of_any_one_host(tmp_path: Path) -> None:
+    """An observer looks on: it learns who leads, and is nobody's voter."""
+    need_netns()
+    parts = {"c": Part.WITNESS, "d": Part.OBSERVER}
+    with (
+        Lan(4) as lan,
+        contextlib.closing(
+            Cluster(tmp_path, lan, timing=MAJORITY_TIMING, lease_seconds=LEASE_SECONDS, parts=parts)
+        ) as cluster,
+    ):
+        leader = cluster.whole()
+        witness, observer = cluster.daemons[2:]
+        cluster.told(leader, "works")
+        lost = _now()
+        leader.lose()
+        successor, elected = _succeeded(cluster, *cluster.followers(leader))
+        assert elected - lost < LEASE_SECONDS + _HEARTBEAT_SECONDS + _SLACK_SECONDS
+        assert f"member.lost {leader.address} timeout" in observer.news()
+        cluster.whole()
+        witness.lose()
+        time.sleep(LEASE_SECONDS)
+        assert cluster.agreed(leader, successor, observer) is successor
+        assert {line.node for line in cluster.story(everything=True) if line.word == "elected"} <= {"a", "b"}
+        assert "c" not in {line.node for line in cluster.story(everything=True)}
+        assert mingled(cluster.story()) == []
