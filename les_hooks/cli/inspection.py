@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from les_hooks.config import NO_HOOKS, Config
+from les_hooks.config import NO_HOOKS, Config, Quorum
 from les_hooks.control.client import call
 from les_hooks.control.endpoint import check_place
 from les_hooks.daemon.electorate import check_change, electorate_of
@@ -20,7 +20,7 @@ from les_hooks.errors import ControlError, StartError
 from les_hooks.members import Part, parse_address
 from les_hooks.plugins import PluginState
 
-__all__ = ["Finding", "address_findings", "host_findings", "plugin_findings"]
+__all__ = ["Finding", "address_findings", "host_findings", "limit_findings", "plugin_findings"]
 
 _ASK_SECONDS = 2.0
 
@@ -53,6 +53,24 @@ async def plugin_findings(config: Config, bench: Hooks) -> list[Finding]:
         elif isinstance(result.value, list | tuple):
             found += [Finding(area="plugins", what=name, message=str(line)) for line in result.value]
     return found
+
+
+def limit_findings(config: Config) -> Iterator[Finding]:
+    """Which limits of hooks are longer than a leader has, once too few voters answer it."""
+    if config.cluster.quorum is not Quorum.MAJORITY or config.cluster.role is not Part.MEMBER:
+        return
+    share = config.timing.lease / 3
+    keys = {
+        key if (key := f"plugins.{name}.timeout") in config.origins else "hooks.timeout": plugin.timeout
+        for name, plugin in config.plugins.items()
+        if plugin.enabled and plugin.timeout > share
+    }
+    for key, timeout in keys.items():
+        message = (
+            f"{key}: {timeout:g} s is more than a leader has that is cut off; its demote hooks are ended after "
+            f"{share:.3g} s, a third of timing.lease"
+        )
+        yield Finding(area="configuration", what=config.origins.get(key, "default"), message=message, problem=False)
 
 
 def address_findings(config: Config) -> Iterator[Finding]:

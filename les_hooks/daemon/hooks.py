@@ -3,7 +3,7 @@
 Imported by `daemon` and what is above.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from structlog.typing import FilteringBoundLogger
 
@@ -11,7 +11,7 @@ from les_hooks.audit import Action, Audit, Outcome
 from les_hooks.config import Config
 from les_hooks.daemon.clock import boottime
 from les_hooks.daemon.setup import NoAuthority, Plugins
-from les_hooks.dispatch import Authority, Dispatcher, Recorder
+from les_hooks.dispatch import Authority, Dispatcher, PluginContext, Recorder
 from les_hooks.events import Event
 from les_hooks.failures import report_failure
 from les_hooks.guard import Guard
@@ -50,17 +50,18 @@ class Hooks:
     ) -> None:
         self.registry = registry
         self._log = log
+        leading = authority or NoAuthority()
         self.plugins = Plugins(
             registry=registry,
             log=log,
             record=record,
-            runner=Runner(guard, boottime),
-            authority=authority or NoAuthority(),
+            runner=Runner(guard, boottime, leading.release_left),
+            authority=leading,
             dry_run=dry_run,
         )
         self.dispatcher = Dispatcher(
             registry=registry,
-            authority=authority or NoAuthority(),
+            authority=leading,
             record=record,
             log=log,
             clock=boottime,
@@ -68,6 +69,12 @@ class Hooks:
             on_critical=on_critical,
             on_broken=on_broken,
         )
+
+    @property
+    def checks(self) -> Mapping[str, PluginContext]:
+        """The contexts of the plugins that check this node's fitness."""
+        found = self.registry.implementations("check")
+        return {each.plugin: self.plugins.contexts[each.plugin] for each in found}
 
     def retire(self, config: Config, demotion: Callable[[], Event]) -> None:
         """Demote the plugins that `apply` of this configuration will drop; whoever leads keeps nothing of theirs."""

@@ -111,6 +111,11 @@ class StateStore:
         return self._state.newest
 
     @property
+    def running(self) -> Boot | None:
+        """The daemon that runs, or that died without saying that it stopped."""
+        return self._state.running.boot if self._state.running is not None else None
+
+    @property
     def memory(self) -> Memory:
         """What an election goes on from."""
         state = self._state
@@ -218,6 +223,10 @@ class StateStore:
         if not self._told_pending:
             self._told_pending = True
             self._writer.submit(self._write_told)
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Have something written by the thread that writes here, after all that waits; it must not raise."""
+        self._writer.submit(work)
 
     def close(self) -> None:
         """Finish what is being written, as far as the disk lets it within five seconds, and release the lock."""

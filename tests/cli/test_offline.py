@@ -39,6 +39,21 @@ def test_check_finds_nothing_wrong_and_changes_nothing(node: Daemon) -> None:
     assert Les(node.config).json("check") == {"ok": True, "source": str(node.config), "findings": []}
 
 
+def test_check_tells_how_long_hooks_of_a_leader_may_take_that_is_cut_off(node: Daemon) -> None:
+    """Nothing is wrong with a longer limit: a leader that is not cut off has all of it."""
+    voters = f'[cluster]\nquorum = "majority"\nvoters = ["{node.address}", "127.0.0.1:1", "127.0.0.1:2"]'
+    text = node.config.read_text().replace("[cluster]", voters).replace("[timing]", '[timing]\nlease = "6s"')
+    node.config.write_text(f'{text}\n[plugins.scripts]\ntimeout = "2100ms"\n')
+    [finding] = Les(node.config).json("check")["findings"]
+    assert finding["message"] == (
+        "plugins.scripts.timeout: 2.1 s is more than a leader has that is cut off; its demote hooks are ended after "
+        "2 s, a third of timing.lease"
+    )
+    assert not finding["problem"]
+    node.config.write_text(node.config.read_text().replace("2100ms", "2s"))
+    assert Les(node.config).json("check")["findings"] == []
+
+
 def test_check_complains_of_scripts_that_would_be_skipped(node: Daemon) -> None:
     node.script("elected", "20-off", "true").chmod(0o644)
     result = Les(node.config)("check")

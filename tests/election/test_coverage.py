@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 # They must suffice without chance and in seconds: neither random messages nor storms, nor all patterns of links.
@@ -21,6 +23,8 @@ CHOSEN = [
 ]
 
 
+# Tracing makes it slow, and other tests run beside it.
+@pytest.mark.timeout(300)
 def test_the_election_is_covered_to_the_last_branch(tmp_path: Path) -> None:
     python = [sys.executable, "-m"]
     environment = {**os.environ, "COVERAGE_FILE": str(tmp_path / "coverage")}

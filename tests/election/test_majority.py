@@ -253,6 +253,9 @@ def test_an_observer_neither_votes_nor_leads_and_knows_who_does() -> None:
 def test_a_member_without_a_vote_may_lead_with_the_votes_of_others() -> None:
     world = cluster("abc", voters="bc")
     assert world.leaders() == "a"
+    world.leave("a")
+    world.run(0.05)
+    assert world.leaders() == "b"
 
 
 def test_nodes_that_go_by_other_voters_do_not_vote_for_each_other_and_say_so() -> None:
@@ -355,8 +358,9 @@ def candidate() -> Lone:
 def test_answers_for_another_process_count_nothing() -> None:
     lone = candidate()
     number = frames_of(lone, Request)[-1].number  # type: ignore[attr-defined]  # frames of one kind
-    lone.frame("b:1", Grant(number=number, boot=Boot(9, "y")))
-    lone.frame("b:1", Refusal(number=number, boot=Boot(9, "y"), term=50))
+    stranger = Boot(9, "y")
+    lone.frame("b:1", Grant(number=number, boot=stranger))
+    lone.frame("b:1", Refusal(number=number, boot=stranger, term=50))
     assert lone.machine.state.role == "candidate"
     assert lone.machine.state.term < 50
     lone.frame("b:1", Grant(number=number, boot=lone.machine.identity.boot))
@@ -463,6 +467,13 @@ def test_an_original_cannot_take_part_and_is_named() -> None:
     assert lone.machine.view.leading
     (warning,) = lone.machine.warnings
     assert warning.startswith("a:1 is a node of the original LES")
+
+
+def test_in_members_mode_an_original_is_welcome() -> None:
+    lone = Lone()
+    lone.seeds("a:1")
+    lone.poll("a:1")
+    assert lone.machine.warnings == ()
 
 
 def test_a_process_that_is_undone_is_buried_and_another_at_its_address_is_not() -> None:

@@ -80,6 +80,8 @@ def test_a_disk_that_failed_is_tried_again_with_the_next_request() -> None:
     seat = Seat(disk=False)
     seat.ask(A, 1)
     seat.voter.unpledged()
+    assert seat.voter.answer(A, BOOT_A, seat.now) is None
+    assert len(seat.effects) == 1
     assert seat.ask(A, 2) is None
     assert len(seat.effects) == 2
     seat.voter.pledged(1, BOOT_A)

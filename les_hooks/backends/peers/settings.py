@@ -6,7 +6,10 @@ from les_hooks.election.identity import Identity, Timing
 from les_hooks.election.messages import Electorate, Hello
 from les_hooks.wire import PROTOCOL
 
-__all__ = ["Settings"]
+__all__ = ["LINK_PATH", "Settings"]
+
+LINK_PATH = "/les/link"
+"""Where our nodes accept links; an original answers 404 there."""
 
 # A host that needs longer to answer would not be a useful member either.
 _MOST_ATTEMPT = 3.0
