@@ -68,8 +68,7 @@ def _handover(cluster: Cluster, bell: Bell, strike: Callable[[NetDaemon, Bell], 
     leader = cluster.whole()
     cluster.told(leader, "works")
     begun = time.monotonic()
-    # What is not beyond the hooks.
-    before = strike(leader, bell)
+    hooks_seconds = strike(leader, bell)
     elected = bell.wait(rf"(?!{leader.name} )\S+ elected", since=begun)
     if strike is not _freeze:
         leader.ended()
@@ -77,7 +76,7 @@ def _handover(cluster: Cluster, bell: Bell, strike: Callable[[NetDaemon, Bell], 
     cluster.told(successor, "works")
     story = cluster.story()
     faults = mingled(story) if cluster.votes else []
-    return Handover(seconds=elected.at - begun - before, overlap_seconds=cluster.overlap(), faults=tuple(faults))
+    return Handover(seconds=elected.at - begun - hooks_seconds, overlap_seconds=cluster.overlap(), faults=tuple(faults))
 
 
 def _end(leader: NetDaemon, bell: Bell) -> float:
@@ -89,7 +88,9 @@ def _end(leader: NetDaemon, bell: Bell) -> float:
 def _kill(leader: NetDaemon, bell: Bell) -> float:
     begun = time.monotonic()
     leader.kill()
-    demoting = bell.wait(f"{leader.name} demoting", since=begun)
+    demoting = bell.wait(f"{leader.name} demoting|(?!{leader.name} )\\S+ elected", since=begun)
+    if demoting.word == "elected":
+        return 0.0  # by every live member, who need not wait for it
     return bell.wait(f"{leader.name} demoted", since=begun).at - demoting.at
 
 
