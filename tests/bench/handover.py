@@ -67,6 +67,7 @@ def measure(runs: int, quorum: str) -> list[Row]:
 def _handover(cluster: Cluster, bell: Bell, strike: Callable[[NetDaemon, Bell], float]) -> Handover:
     leader = cluster.whole()
     cluster.told(leader, "works")
+    bell.clear()
     begun = time.monotonic()
     hooks_seconds = strike(leader, bell)
     elected = bell.wait(rf"(?!{leader.name} )\S+ elected", since=begun)
