@@ -4,7 +4,7 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks.backends.peers.farewell import say_farewell
 from les_hooks.config import Config, Quorum
-from les_hooks.election.messages import Farewell
+from les_hooks.election.frames import Farewell
 from les_hooks.members import Address, Boot
 from les_hooks.wire import PROTOCOL
 

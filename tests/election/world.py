@@ -10,15 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from les_hooks.election.effects import Changed, Dial, Drop, Effect, Left, Pledge, Save, Send
+from les_hooks.election.frames import Electorate, Farewell, Frame, Hello
 from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import (
     DialFailed,
-    Electorate,
-    Farewell,
-    Frame,
     Heard,
-    Hello,
     Instant,
     Leave,
     LinkDown,

@@ -20,6 +20,7 @@ from les_hooks.backends.peers.server import Server
 from les_hooks.backends.peers.settings import Settings
 from les_hooks.backends.peers.tasks import Tasks
 from les_hooks.election import effects
+from les_hooks.election.frames import State, Tell
 from les_hooks.election.identity import Memory
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import (
@@ -35,9 +36,7 @@ from les_hooks.election.messages import (
     Released,
     Saved,
     SaveFailed,
-    State,
     StepDown,
-    Tell,
     Transfer,
 )
 from les_hooks.errors import StartError

@@ -17,7 +17,8 @@ from les_hooks.backends.peers.links import Links
 from les_hooks.backends.peers.originals import is_refusal, poll_original
 from les_hooks.backends.peers.settings import LINK_PATH, Settings
 from les_hooks.backends.peers.tasks import Tasks
-from les_hooks.election.messages import DialFailed, Hello, Message, SeedIsSelf
+from les_hooks.election.frames import Hello
+from les_hooks.election.messages import DialFailed, Message, SeedIsSelf
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 
