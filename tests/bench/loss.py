@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.table import Row
+from tests.cluster import until
 from tests.network.cluster import Cluster
 from tests.network.lan import Lan
 
@@ -43,7 +44,10 @@ def run(quorums: Counter[str], seconds: float, percent: int) -> list[Toll]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="les-loss-")))
         clusters = [stack.enter_context(_cluster(folder / str(n), q)) for n, q in enumerate(quorums.elements())]
         for cluster in clusters:
+            # One cluster after the other: dozens of daemons that start at once stop everything else for many seconds.
             cluster.start()
+            for daemon in cluster.daemons:
+                until(daemon.status, "the daemon is up")
         for cluster in clusters:
             cluster.whole()
         for cluster in clusters:
