@@ -109,7 +109,7 @@ def test_a_daemon_that_is_killed_is_followed_before_its_lease_is_over(tmp_path: 
         _, elected = _succeeded(cluster, *cluster.followers(leader))
         assert cluster.told(leader, "demoted").at <= elected
         assert elected - killed < 3.0
-        assert _worked_last(cluster, leader) - killed < 0.1
+        assert _worked_last(cluster, leader) - killed < _SLACK_SECONDS / 2
         assert mingled(cluster.story()) == []
         assert cluster.overlap() == 0.0
 
@@ -120,7 +120,6 @@ def test_a_host_that_is_lost_is_replaced_when_its_lease_is_over(three: Cluster) 
     leader.lose()
     _, elected = _succeeded(three, *three.followers(leader))
     assert elected - lost < LEASE_SECONDS + _HEARTBEAT_SECONDS + _SLACK_SECONDS
-    assert _worked_last(three, leader) - lost < 0.1
 
 
 def test_a_leader_that_freezes_for_a_moment_leads_on(three: Cluster) -> None:
