@@ -76,8 +76,9 @@ class Office:
         if self.role is Role.JOINING and now.boottime >= self.contacts.settled_at(self.timing.settle):
             self.role = next_role(self.role, Trigger.SETTLED)
             self.standing.kept = True
-        self._take_stamp(now)
+        # Before the stamp that is owed to a sitting leader: a fresh one may be older than its, where this clock is behind.
         self.standing.recover(now)
+        self._take_stamp(now)
         if self.bequest is not None and self.bequest.is_settled(self.roster.states(), now.boottime):
             self._retire(now)
         self._take_role(now)
