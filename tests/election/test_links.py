@@ -13,7 +13,7 @@ from les_hooks.election.messages import Answer, Ask, DialFailed, LinkDown, Relay
 from les_hooks.election.seniority import leadership
 from les_hooks.members import Address, Boot
 from tests.election.lone import FIRST, WALL, Lone, state_of
-from tests.election.world import World
+from tests.election.sim.world import World
 
 Pattern = frozenset[frozenset[str]]
 ONE_BY_ONE = 0.3

@@ -1,0 +1,204 @@
+"""What must hold at every step, each as a check of its own, looked at only where something has changed."""
+
+from dataclasses import dataclass, field
+
+from les_hooks.election.effects import Send
+from les_hooks.election.identity import Memory, Timing
+from les_hooks.election.messages import Electorate, Heard
+from les_hooks.election.roles import Role
+from les_hooks.events import Event, EventKind
+from les_hooks.members import Address, Boot, View
+from tests.election.sim.hosts import Process
+from tests.election.sim.violation import Violation
+
+__all__ = ["Watch"]
+
+_ROUNDING = 1e-6
+
+
+@dataclass(slots=True)
+class Told:
+    """What the events of one process add up to."""
+
+    leading: bool = False
+    started: bool = False
+    seq: int = 0
+    members: dict[Address, Boot] = field(default_factory=dict)
+    demoted: bool = True
+
+
+class Watch:
+    """Told by the world of everything that happens; raises Violation."""
+
+    def __init__(self, timing: Timing, electorate: Electorate | None) -> None:
+        self.timing = timing
+        self.electorate = electorate
+        self.terms: dict[int, Process] = {}
+        self.highest = 0
+        self.led_by: dict[Address, tuple[int, int]] = {}
+        self.holders: dict[Process, None] = {}
+        self.stories: dict[Process, Told] = {}
+        self.calm_since: dict[frozenset[str], float] = {}
+        self.moves = 0
+        self.is_wiped = False
+
+    # -- authority -----------------------------------------------------------------------------------------------------
+
+    def before(self, process: Process, now: float, boottime: float) -> None:
+        """A machine has decided something, and nothing of it is done yet."""
+        machine = process.machine
+        if machine.role is Role.LEADER:
+            mandate = machine.mandate
+            if mandate.act_until <= boottime:
+                raise Violation(
+                    "a leader has authority", f"{_name(process)}: until {mandate.act_until}, it is {boottime}"
+                )
+            if self.electorate is not None:
+                self.holders[process] = None
+                if len(self.holders) > 1:
+                    self._is_alone(process, now)
+
+    def _is_alone(self, process: Process, now: float) -> None:
+        for other in list(self.holders):
+            if other is process:
+                continue
+            if self.holds(other, now):
+                raise Violation(
+                    "never two nodes with authority",
+                    f"{_name(process)} leads in term {process.machine.state.led_term} while {_name(other)},"
+                    f" {other.machine.role}, may act until {self.release_at(other):.3f}",
+                )
+            if other.host.process is not other:
+                del self.holders[other]
+
+    def holds(self, process: Process, now: float) -> bool:
+        """Whether work of this process's leadership may run at this moment, its demotion included."""
+        return process in self.holders and self.release_at(process) > now
+
+    def release_at(self, process: Process) -> float:
+        """The true time at which all work of its leadership has ended at the latest."""
+        return process.host.clock.when(process.machine.mandate.release_by)
+
+    def demoted(self, process: Process, now: float) -> None:
+        """The demote hooks have ended, or were ended."""
+        self.holders.pop(process, None)
+        story = self.stories[process]
+        if story.demoted:
+            raise Violation("elected and demoted alternate", f"{_name(process)} ended a demotion twice")
+        story.demoted = True
+
+    def cleaned(self, process: Process, now: float) -> None:
+        """What a dead process left has been undone."""
+        self.holders.pop(process, None)
+
+    def vanished(self, process: Process, now: float) -> None:
+        """The process is gone with its host."""
+        self.holders.pop(process, None)
+
+    # -- steps ---------------------------------------------------------------------------------------------------------
+
+    def wiped(self) -> None:
+        """A disk was lost, and with it what it knew of terms."""
+        self.is_wiped = True
+
+    def started(self, process: Process, memory: Memory) -> None:
+        """A process begins."""
+        self.stories[process] = Told()
+
+    def ticked(self, process: Process, boottime: float, deadline: float) -> None:
+        """What a machine did at a tick is done."""
+        if deadline <= boottime:
+            raise Violation("a machine never asks for a tick twice", f"{_name(process)}: {deadline} at {boottime}")
+
+    def sent(self, process: Process, send: Send) -> None:
+        """A machine sends a frame."""
+
+    def heard(self, process: Process, heard: Heard) -> None:
+        """A machine is about to hear a frame."""
+
+    # -- what hooks are told -------------------------------------------------------------------------------------------
+
+    def told(self, process: Process, view: View, events: list[Event], now: float) -> None:
+        """The view of a process has changed, and these are the events of it."""
+        story = self.stories[process]
+        if view.leading != (process.machine.role is Role.LEADER):
+            raise Violation("a view says who leads", f"{_name(process)} is {process.machine.role}: {view}")
+        for event in events:
+            self._event(process, story, event, now)
+        if view.settled:
+            self._adds_up(process, story, view)
+
+    def _event(self, process: Process, story: Told, event: Event, now: float) -> None:
+        if event.seq != story.seq + 1:
+            raise Violation("no event is lost or doubled", f"{_name(process)}: {event} after {story.seq}")
+        story.seq = event.seq
+        match event.kind:
+            case EventKind.STARTED:
+                if story.started:
+                    raise Violation("no event is doubled", f"{_name(process)} started twice")
+                story.started = True
+            case EventKind.ELECTED:
+                self._elected(process, story, event)
+            case EventKind.REASSERTED:
+                self._led(process, event.term)
+            case EventKind.DEMOTED:
+                if not story.leading:
+                    raise Violation("elected and demoted alternate", f"{_name(process)}: {event}")
+                story.leading = False
+                story.demoted = False
+                self._moved(process, event, now)
+            case EventKind.MEMBER_JOINED:
+                assert event.member is not None
+                if event.member in story.members:
+                    raise Violation("no event is doubled", f"{_name(process)}: {event.member} joined twice")
+                story.members[Address(event.member)] = Boot(0, "")
+            case EventKind.MEMBER_LEFT | EventKind.MEMBER_LOST:
+                assert event.member is not None
+                if story.members.pop(Address(event.member), None) is None:
+                    raise Violation("no event is out of order", f"{_name(process)}: {event.member} was no member")
+
+    def _elected(self, process: Process, story: Told, event: Event) -> None:
+        if story.leading or not story.demoted:
+            raise Violation("elected and demoted alternate", f"{_name(process)}: {event}")
+        story.leading = True
+        if self.electorate is not None:
+            other = self.terms.setdefault(event.term, process)
+            if other is not process and not self.is_wiped:
+                raise Violation("one leader per term", f"{_name(process)} and {_name(other)} in {event.term}")
+            if event.term <= self.highest and not self.is_wiped:
+                raise Violation("terms strictly rise", f"{_name(process)} leads in {event.term} after {self.highest}")
+            self.highest = event.term
+        self._led(process, event.term)
+
+    def _led(self, process: Process, term: int) -> None:
+        disk = process.host.disk
+        wiped, highest = self.led_by.get(process.host.address, (disk.wiped, 0))
+        if wiped == disk.wiped and term <= highest:
+            raise Violation("the terms of a node strictly rise", f"{_name(process)} leads in {term} after {highest}")
+        if disk.term < term:
+            raise Violation("a term is on disk before it is used", f"{_name(process)}: {term}, disk {disk.term}")
+        self.led_by[process.host.address] = disk.wiped, term
+
+    def _adds_up(self, process: Process, story: Told, view: View) -> None:
+        seen = {member.address: member.boot for member in view.members if member.address != process.host.address}
+        if seen.keys() != story.members.keys():
+            told = sorted(story.members)
+            raise Violation("no event is lost", f"{_name(process)} was told of {told}, sees {sorted(seen)}")
+        for address, boot in seen.items():
+            before = story.members[address]
+            if before.nonce and before != boot:
+                raise Violation("no event is lost", f"{_name(process)} was not told that {address} restarted")
+            story.members[address] = boot
+
+    # -- stability -----------------------------------------------------------------------------------------------------
+
+    def disturbed(self, one: str, other: str, now: float) -> None:
+        """Something happened to the path between the two."""
+        self.calm_since[frozenset((one, other))] = now
+
+    def _moved(self, process: Process, event: Event, now: float) -> None:
+        self.moves += 1
+
+
+def _name(process: Process) -> str:
+    return f"{process.host.address}/{process.boot.counter}"
