@@ -25,6 +25,7 @@ class Contacts:
     `known`: the seeds were looked up; `complete`: the configuration names some, and each has its address. `untried`
     were never tried to the end. `selves` are the seeds behind which this very process answered last; where an address
     moves from host to host, it is another tomorrow. `heard_at` is the boottime at which another member was first heard.
+    From `alone_at` on this node need not have heard anybody: its owner said so.
     """
 
     me: Address
@@ -36,6 +37,7 @@ class Contacts:
     wanted: set[Address] = field(default_factory=set)
     estranged: dict[Address, float] = field(default_factory=dict)
     heard_at: float = math.inf
+    alone_at: float = math.inf
 
     def set_seeds(self, seeds: frozenset[Address], unresolved: int, *, configured: bool) -> list[Effect]:
         """Take the seeds' present addresses; those that are no seeds any more are dropped by `tidy`."""
@@ -109,4 +111,6 @@ class Contacts:
         """The boottime from which this node may take part in an election; infinite while that is open."""
         if self.alone:
             return -math.inf
-        return math.inf if self.untried & self.seeds or not self.known else self.heard_at + settle
+        if self.untried & self.seeds or not self.known:
+            return math.inf
+        return self.alone_at if self.heard_at == math.inf else self.heard_at + settle

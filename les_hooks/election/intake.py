@@ -30,7 +30,7 @@ from les_hooks.election.messages import (
 from les_hooks.election.originals import state_of
 from les_hooks.election.pulse import Pulse
 from les_hooks.election.standing import Standing
-from les_hooks.election.telling import Teller
+from les_hooks.election.telling import Teller, beat
 from les_hooks.election.viewing import Viewer
 from les_hooks.events import Reason
 from les_hooks.members import Address, Boot
@@ -129,10 +129,10 @@ class Intake:
             case _:
                 return False  # the votes are counted elsewhere
 
-    def _hear_beat(self, sender: Address, link: Link, beat: Beat, now: Instant) -> bool:
-        if beat.prompt:
-            self.effects.append(self.teller.beat(sender, link, now.boottime))
-        return self._hear_life(sender, link, beat, now)
+    def _hear_beat(self, sender: Address, link: Link, frame: Beat, now: Instant) -> bool:
+        if frame.prompt:
+            self.effects.append(beat(sender, link, now.boottime))
+        return self._hear_life(sender, link, frame, now)
 
     def _hear_life(self, sender: Address, link: Link, frame: Beat | Tell, now: Instant) -> bool:
         recovered = self.roster.hear(sender, frame.seq, frame.ack, now.boottime)

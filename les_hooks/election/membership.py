@@ -88,11 +88,11 @@ class Roster:
 
     def heard_directly(self) -> tuple[Address, ...]:
         """The members whose frames reach this node without help, and which answer its own."""
-        return tuple(
-            address
-            for address, peer in sorted(self.peers.items())
-            if not peer.suspected and (peer.original or address in self.links) and peer.directly > -math.inf
-        )
+        return tuple(address for address, peer in sorted(self.peers.items()) if self.hears(address, peer))
+
+    def hears(self, address: Address, peer: Peer) -> bool:
+        """Whether the frames of this member reach this node without help, and it answers ours."""
+        return not peer.suspected and (peer.original or address in self.links) and peer.directly > -math.inf
 
     def heard_lately(self, now: float) -> list[Address]:
         """Our own kind that was heard directly until now, even if it has just fallen silent or its link has broken."""

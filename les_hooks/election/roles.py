@@ -41,11 +41,11 @@ class Trigger(StrEnum):
     OUTRANKED = "outranked"
     """Somebody else is."""
     CONFIRMED = "confirmed"
-    """Every live member accepts it, and its term is on disk."""
+    """Its term is on disk, and every live member accepts it, or a majority of the voters has granted it."""
     RESIGNED = "resigned"
-    """It was asked to step down, a critical plugin failed, or its state cannot be saved."""
-    SLEPT = "slept"
-    """It did not run for longer than its authority lasts."""
+    """It was asked to step down, is unfit, a critical plugin failed, or its state cannot be saved."""
+    EXPIRED = "expired"
+    """Its authority is about to end: it slept, or too few voters renewed their grants."""
     RELEASED = "released"
     """Its demote hooks have ended."""
     LEAVES = "leaves"
@@ -63,7 +63,7 @@ TRANSITIONS: Mapping[tuple[Role, Trigger], Role] = MappingProxyType(
         (Role.CANDIDATE, Trigger.LEAVES): Role.GONE,
         (Role.LEADER, Trigger.OUTRANKED): Role.DEMOTING,
         (Role.LEADER, Trigger.RESIGNED): Role.DEMOTING,
-        (Role.LEADER, Trigger.SLEPT): Role.DEMOTING,
+        (Role.LEADER, Trigger.EXPIRED): Role.DEMOTING,
         (Role.LEADER, Trigger.LEAVES): Role.STOPPING,
         (Role.DEMOTING, Trigger.RELEASED): Role.FOLLOWER,
         (Role.DEMOTING, Trigger.LEAVES): Role.STOPPING,

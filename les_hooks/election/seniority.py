@@ -43,14 +43,14 @@ def sitting_leaders(states: Iterable[State]) -> list[State]:
     return sorted((state for state in states if is_eligible(state) and state.role == Role.LEADER), key=seniority)
 
 
-def most_senior(states: Collection[State], originals: Collection[Address]) -> State | None:
-    """The node that is to lead: the most senior eligible one that counts against every sitting leader junior to it.
+def most_senior(able: Collection[State], originals: Collection[Address]) -> State | None:
+    """Of those that may lead, the one that is to: the most senior that counts against every leader junior to it.
 
-    None where nobody is eligible. With a sitting leader there is always somebody: the most junior of them has
-    nobody to count against.
+    None where there is nobody. With a sitting leader there is always somebody: the most junior of them has nobody to
+    count against.
     """
-    leaders = sitting_leaders(states)
-    for state in sorted(filter(is_eligible, states), key=seniority):
+    leaders = sitting_leaders(able)
+    for state in sorted(able, key=seniority):
         juniors = (leader for leader in leaders if seniority(leader) > seniority(state))
         if state.address in originals or all(_knows(state, leader) for leader in juniors):
             return state

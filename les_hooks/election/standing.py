@@ -11,15 +11,28 @@ __all__ = ["Standing"]
 
 @dataclass(slots=True)
 class Standing:
-    """`term` and `newest` come from disk at start; `unfit_until` is a boottime."""
+    """`term` and `newest` come from disk at start. `stands`: this node may take a stamp at all.
+
+    `kept`: the disk remembered something. `missed` is the term that others had when this node, which remembered
+    nothing, first heard of them; 0 where there was nothing to miss.
+
+    `unfit` is why checks and operator keep it from leading; and until `held_until`, a boottime, `held` does.
+    """
 
     term: int
     newest: float
+    kept: bool = True
+    missed: int = 0
+    stands: bool = True
     stamp: float = UNSTAMPED
-    unfit_until: float = 0.0
+    unfit: str = ""
+    held: str = ""
+    held_until: float = 0.0
 
     def learn(self, state: State, wall: float) -> None:
         """Take in what another node knows."""
+        if not self.kept:
+            self.kept, self.missed = True, max(state.term, state.led_term)
         self.term = max(self.term, state.term, state.led_term)
         for stamp in (state.start_time, state.newest):
             if believable(stamp, wall):
@@ -27,6 +40,8 @@ class Standing:
 
     def restamp(self, wall: float, *, beyond: float = 0.0) -> None:
         """Become the most junior of all that are known, and of a leader whose stamp is `beyond` belief too."""
+        if not self.stands:
+            return
         self.stamp = fresh_stamp(wall, max(self.newest, beyond))
         self.newest = max(self.newest, self.stamp) if believable(self.stamp, wall) else self.newest
 
@@ -35,12 +50,23 @@ class Standing:
         """Whether this node has taken a stamp."""
         return self.stamp != UNSTAMPED
 
+    def hold(self, why: str, until: float) -> None:
+        """Be unfit until then, whatever the checks say."""
+        self.held, self.held_until = why, max(until, self.held_until)
+
+    def judge(self, unfit: str, wall: float) -> None:
+        """Take what checks and operator say; to become unfit costs seniority, and to become fit again too."""
+        changed = bool(unfit) != bool(self.unfit)
+        self.unfit = unfit
+        if changed and self.stamped:
+            self.restamp(wall)
+
     def recover(self, now: Instant) -> None:
-        """Become fit again when the time has come; having been unfit costs seniority."""
-        if 0.0 < self.unfit_until <= now.boottime:
-            self.unfit_until = 0.0
+        """Be held no more when the time has come; having been unfit costs seniority."""
+        if 0.0 < self.held_until <= now.boottime:
+            self.held_until = 0.0
             self.restamp(now.wall)
 
-    def is_fit(self, now: float) -> bool:
-        """Whether this node may lead, as far as it depends on itself."""
-        return now >= self.unfit_until
+    def obstacle(self, now: float) -> str:
+        """Why this node may not lead, as far as it depends on itself; empty where it may."""
+        return self.unfit or (self.held if now < self.held_until else "")

@@ -9,7 +9,12 @@ from les_hooks.election.membership import Link, Roster
 from les_hooks.election.messages import Beat, Relayed, State, Tell
 from les_hooks.members import Address
 
-__all__ = ["Teller"]
+__all__ = ["Teller", "beat"]
+
+
+def beat(address: Address, link: Link, now: float, *, prompt: bool = False) -> Effect:
+    """One sign of life; `prompt` asks for one in return at once."""
+    return Send(address=address, frame=Beat(seq=link.count(now), ack=link.seen, prompt=prompt))
 
 
 @dataclass(slots=True)
@@ -46,12 +51,8 @@ class Teller:
         for address, link in sorted(self.roster.links.items()):
             self._remind(address, link)
             news = self._news_for(address, link, heard, now)
-            effects.append(self._tell(address, link, news, now) if news else self.beat(address, link, now))
+            effects.append(self._tell(address, link, news, now) if news else beat(address, link, now))
         return effects
-
-    def beat(self, address: Address, link: Link, now: float, *, prompt: bool = False) -> Effect:
-        """One sign of life; `prompt` asks for one in return at once."""
-        return Send(address=address, frame=Beat(seq=link.count(now), ack=link.seen, prompt=prompt))
 
     def _tell(self, address: Address, link: Link, news: tuple[Relayed, ...], now: float) -> Effect:
         return Send(address=address, frame=Tell(seq=link.count(now), ack=link.seen, state=self.state, relayed=news))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -172,7 +173,14 @@ class PeersBackend:
             {"address": link.address, "name": link.hello.name, "age": self._now() - link.since, "dialed": link.dialed}
             for link in self._links.all()
         ]
-        return {"address": self._settings.identity.address, "links": links, "dialed": list(self._dialer.dialed)}
+        report = self._driver.machine.report_quorum(self._clock()) if self._driver is not None else None
+        return {
+            "address": self._settings.identity.address,
+            "links": links,
+            "dialed": list(self._dialer.dialed),
+            "quorum": {"mode": "members"} if report is None else {"mode": "majority", **asdict(report)},
+            "warnings": list(self._driver.machine.warnings) if self._driver is not None else [],
+        }
 
     # -- what the server asks ------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from les_hooks.backends import OnAuthority
 from les_hooks.election.effects import Effect
 from les_hooks.election.messages import Instant, Message, State
+from les_hooks.election.reporting import QuorumReport
 from les_hooks.members import Mandate
 
 __all__ = ["Driver", "Elector"]
@@ -33,6 +34,13 @@ class Elector(Protocol):
     @property
     def mandate(self) -> Mandate:
         """How long this node may lead."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an operator should mend."""
+
+    def report_quorum(self, now: Instant) -> QuorumReport | None:
+        """What is known of the voters."""
 
     @property
     def confirming(self) -> bool:

@@ -17,6 +17,7 @@ from les_hooks.election.effects import Effect, Left
 from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import Frame, Hello, Instant, Leave, Message, State
+from les_hooks.election.reporting import QuorumReport
 from les_hooks.members import NO_MANDATE, UNSTAMPED, Address, Boot, Mandate, View
 
 QUICK = Timing(heartbeat=0.1, failure=0.4, settle=0.05, hold=0.5, loop_rate=0.1)
@@ -82,6 +83,13 @@ class NotingMachine:
         self.ticks.append(now)
         self.deadline = math.inf
         return []
+
+    def report_quorum(self, now: Instant) -> QuorumReport | None:
+        return None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return ()
 
     def next_deadline(self) -> float:
         return self.deadline
