@@ -54,8 +54,8 @@ class Stream:
 class Network:
     """`at` puts something in the calendar. `hear` and `broke` tell a process of a frame, and of a link that ended.
 
-    `hasty`: who accepts a
-    link knows of it before who dialed. `delays` are the seconds of a path, `delay` those of all others; each frame may take `jitter` times as much more.
+    `hasty`: who accepts a link knows of it before who dialed. `delays` are the seconds of a path, `delay` those of all
+    others; each frame may take `jitter` times as much more.
     """
 
     at: Later
@@ -165,12 +165,15 @@ class Network:
             if current is stream:
                 del receiver.links[address]
                 self.broke(receiver, address)
-        elif (current is stream and host.process is receiver) or (
-            self.loose is not None and current is not None and current.other(receiver) is sender
-        ):
+        elif host.process is receiver and current is not None and self._takes(stream, receiver, sender):
             self.hear(receiver, address, frame)
         elif host.powered and sender.links.get(host.address) is stream:
             self._send(stream, receiver, None, now)
+
+    def _takes(self, stream: Stream, receiver: Process, sender: Process) -> bool:
+        """Whether a frame of this link is heard: on a loose network also one of a link that another has replaced."""
+        current = receiver.links[sender.host.address]
+        return current is stream or (self.loose is not None and current.other(receiver) is sender)
 
     # -- paths ---------------------------------------------------------------------------------------------------------
 

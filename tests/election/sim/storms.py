@@ -81,7 +81,12 @@ class Storm:
     # -- what is drawn before ------------------------------------------------------------------------------------------
 
     def _parts(self) -> dict[str, Part]:
+        """Now and then the last two are something else; two members and a witness is a cluster that people have."""
         parts = dict.fromkeys(self.names, Part.MEMBER)
+        if len(self.names) > 2 and self.draw.random() < 0.25:
+            parts[self.names[-1]] = self.draw.choice([Part.WITNESS, Part.OBSERVER])
+        if len(self.names) > 3 and self.draw.random() < 0.25:
+            parts[self.names[-2]] = self.draw.choice([Part.WITNESS, Part.OBSERVER])
         return parts
 
     def _furnish(self, host: Host, part: Part) -> None:

@@ -3,7 +3,7 @@
 __all__ = ["Violation"]
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818  (it is what the simulator looks for, no error of its own)
     """`invariant` in one sentence, and the `detail` of how it was broken."""
 
     def __init__(self, invariant: str, detail: str) -> None:

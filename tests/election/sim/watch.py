@@ -8,7 +8,7 @@ from les_hooks.election.messages import Electorate, Heard
 from les_hooks.election.roles import Role
 from les_hooks.events import Event, EventKind
 from les_hooks.members import Address, Boot, View
-from tests.election.sim.hosts import Process
+from tests.election.sim.hosts import Host, Process
 from tests.election.sim.violation import Violation
 
 __all__ = ["Watch"]
@@ -50,9 +50,7 @@ class Watch:
         if machine.role is Role.LEADER:
             mandate = machine.mandate
             if mandate.act_until <= boottime:
-                raise Violation(
-                    "a leader has authority", f"{_name(process)}: until {mandate.act_until}, it is {boottime}"
-                )
+                raise Violation("a leader has authority", f"{_name(process)}: {mandate}, it is {boottime}")
             if self.electorate is not None:
                 self.holders[process] = None
                 if len(self.holders) > 1:
@@ -91,9 +89,9 @@ class Watch:
         """What a dead process left has been undone."""
         self.holders.pop(process, None)
 
-    def vanished(self, process: Process, now: float) -> None:
-        """The process is gone with its host."""
-        self.holders.pop(process, None)
+    def vanished(self, host: Host) -> None:
+        """The host has lost its power: nothing runs on it any more, nor what a process that died has left."""
+        self.holders = {process: None for process in self.holders if process.host is not host}
 
     # -- steps ---------------------------------------------------------------------------------------------------------
 

@@ -107,8 +107,9 @@ class World:
             part=host.part,
         )
         now = host.clock.instant(self.now)
-        extra = {} if self.electorate is None else {"electorate": self.electorate}
-        machine = self._machine(identity=identity, timing=self.timing, memory=memory, now=now, **extra)
+        machine = self._machine(
+            identity=identity, timing=self.timing, memory=memory, now=now, electorate=self.electorate
+        )
         process = host.process = Process(host, machine, now.boottime)
         self.note("start {} {}", name, identity.boot.counter)
         self.watch.started(process, memory)
@@ -152,8 +153,7 @@ class World:
         """The host loses its power: silence, until it is started again."""
         host = self.hosts[Address(name)]
         self.note("power-loss {}", name)
-        if host.process is not None:
-            self.watch.vanished(host.process, self.now)
+        self.watch.vanished(host)
         host.process, host.powered, host.paused, host.cleaning = None, False, False, False
         host.clock.reboot(self.now)
 
