@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from les_hooks.election.messages import Frame
+from les_hooks.election.messages import Frame, Grant, Release, Request
 from les_hooks.members import Address
 from tests.election.sim.hosts import Process
 
@@ -24,12 +24,16 @@ _CROSSING = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loose:
-    """Chances of what may befall a frame; `late` bounds how many seconds one may be late."""
+    """Chances of what may befall a frame; `late` bounds how many seconds one may be late.
+
+    `stray`: how often a frame about votes comes once more, at any time until then.
+    """
 
     lost: float
     doubled: float
     reordered: float
     late: float
+    stray: float
 
 
 class Stream:
@@ -75,6 +79,10 @@ class Network:
         """How long the next thing takes on this path."""
         delay = self.delays.get((sender, receiver), self.delay)
         return delay * (1.0 + self.jitter * self.draw.random()) if self.jitter else delay
+
+    def slowest(self) -> float:
+        """The longest that anything takes on any path."""
+        return max(self.delay, *self.delays.values(), 0.0) * (1.0 + self.jitter)
 
     # -- opening and closing -------------------------------------------------------------------------------------------
 
@@ -139,6 +147,8 @@ class Network:
         receiver = stream.other(process)
         path = (process.host.address, receiver.host.address)
         draw = self.draw
+        if isinstance(frame, Request | Grant | Release) and draw.random() < loose.stray:
+            self.at(now + draw.random() * loose.late, self._arrive, stream, receiver, process, frame)
         copies = 2 if draw.random() < loose.doubled else 1
         for _ in range(copies):
             if draw.random() < loose.lost:

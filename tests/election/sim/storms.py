@@ -38,8 +38,8 @@ class Storm:
         self.mode = mode
         draw = self.draw = random.Random(f"{mode} {seed}")
         self.names = "abcde"[: draw.choice([2, 3, 3, 3, 3, 4, 5, 5])]
-        hold = draw.choice([1.0, 2.0, 4.0])
-        self.timing = Timing(hold=hold, loop_rate=2.0)
+        self.timing = Timing(hold=draw.choice([1.0, 2.0, 4.0]), loop_rate=2.0, lease=draw.choice([3.06, 4.0]))
+        self.rates = draw.choice([(1.0,), (0.99, 1.01), (0.99, 0.995, 1.0, 1.005, 1.01)])
         parts = self._parts()
         voters = "".join(name for name, part in parts.items() if part is not Part.OBSERVER)
         self.world = World(
@@ -61,22 +61,68 @@ class Storm:
         world, draw = self.world, self.draw
         if self.mode is Mode.MEMBERS and draw.random() < 0.1:
             world.add_original("o", 1_700_000_000.0 + draw.uniform(-50.0, 50.0))
-        for name in self.names:
-            world.start(name)
-            world.run(draw.choice([0.0, 0.0, 0.01, 0.2, 1.0]))
-        pace = draw.choice([0.2, 0.7, 2.0])
+        self._begin()
+        pace, patience = draw.choice([0.2, 1.0, 3.0]), draw.choice([0.0, 0.5, 0.9])
         while world.steps < _STEPS:
             world.run(draw.expovariate(1.0 / pace))
+            if draw.random() < patience:
+                self._wait_for_leader()
             draw.choice(self.faults)(*draw.sample(self.names, 2))
         self._calm()
         self._agree()
-        leader, steps = world.leaders(), max(_LEAST_STEPS, world.steps + 50)
-        moved = world.watch.moves
+        self._endure()
+        self._greet_newcomer()
+        return world
+
+    def _begin(self) -> None:
+        """All start. Where nothing is in their way they never elect two."""
+        world, draw = self.world, self.draw
+        for name in self.names:
+            world.start(name)
+            world.run(draw.choice([0.0, 0.0, 0.01, 0.2, 1.0]))
+        if draw.random() < 0.3 and world.network.loose is None and world.network.slowest() < 0.1:
+            world.run(2 * self.timing.lease)
+            if world.watch.elections > 1 and not world.originals:
+                raise Violation(
+                    "nothing but faults moves leadership", f"{world.watch.elections} elections at the start"
+                )
+
+    def _wait_for_leader(self) -> None:
+        """What befalls a leader, or who is about to follow it, matters most."""
+        end = self.world.now + 2 * self.timing.lease
+        while not self.world.leaders() and self.world.now < end:
+            self.world.run(0.3)
+
+    def _endure(self) -> None:
+        """Leadership stays where it is."""
+        world = self.world
+        leader, moves = world.leaders(), world.watch.moves
+        steps = max(_LEAST_STEPS, world.steps + 50)
         while world.steps < steps:
             world.run(1.0)
-            if world.leaders() != leader or world.watch.moves != moved:
-                raise Violation("leadership does not move", f"{leader} led, then {world.leaders() or 'nobody'} did")
-        return world
+            self._expect(leader, moves)
+
+    def _expect(self, leader: str, moves: int) -> None:
+        world = self.world
+        if world.leaders() != leader or world.watch.moves != moves:
+            why = f"{leader} led, then {world.leaders() or 'nobody'} did"
+            raise Violation("leadership does not move while the leader is fit and linked to a majority", why)
+
+    def _greet_newcomer(self) -> None:
+        """A node that does not lead restarts with its clock set back: nothing changes."""
+        world = self.world
+        leader, moves = world.leaders(), world.watch.moves
+        others = [name for name in self.names if name != leader]
+        one = self.draw.choice(others)
+        voters = world.electorate.voters if world.electorate is not None else ()
+        if not leader or (one in voters and len(voters) < 3):
+            return
+        world.kill(one)
+        world.run(0.3)
+        self._host(one).clock.wall_offset -= 5000.0
+        self._start(one, leader)
+        world.run(3.0)
+        self._expect(leader, moves)
 
     # -- what is drawn before ------------------------------------------------------------------------------------------
 
@@ -93,7 +139,7 @@ class Storm:
         draw = self.draw
         host.part = part
         host.clock.boottime = draw.choice([0.0, draw.uniform(0.0, 1e6)])
-        host.clock.rate = draw.choice([0.99, 1.0, 1.01, draw.uniform(0.99, 1.01)])
+        host.clock.rate = draw.choice(self.rates)
         error = draw.choice([0.0, draw.uniform(-1.0, 1.0), -1000.0, 5000.0])
         host.clock.wall_offset = error - host.clock.boottime
         host.demote_seconds = draw.choice([0.0, 0.01, 0.3, 2.0])
@@ -110,11 +156,13 @@ class Storm:
                 if draw.random() < 0.2:
                     network.delays[one, other] = draw.choice([0.0001, 0.01, 0.1])
         if draw.random() < 0.4:
+            self.world.watch.is_loose = True
             network.loose = Loose(
                 lost=draw.choice([0.0, 0.02, 0.2]),
                 doubled=draw.choice([0.0, 0.05, 0.3]),
                 reordered=draw.choice([0.0, 0.05, 0.5]),
                 late=draw.choice([0.2, 2.0, 8.0]),
+                stray=draw.choice([0.0, 0.3, 0.7]),
             )
 
     def _weigh(self) -> list[Callable[[str, str], None]]:
@@ -123,11 +171,13 @@ class Storm:
             self._kill, self._restart, self._start, self._lose, self._cut, self._cut_one_way, self._isolate,
             self._refuse, self._mend, self._mend_all, self._pause, self._nap, self._freeze, self._resume, self._leave,
             self._set_clock, self._set_disk, self._set_hooks, self._step_down, self._unfit, self._fit, self._transfer,
-            self._originals,
+            self._originals, self._depose, self._flap, self._waver, self._revive,
         ]  # fmt: skip
-        weighed = [kind for kind in kinds for _ in range(self.draw.choice([0, 0, 1, 1, 2, 5]))]
-        # What kills and cuts for ever would leave nothing to look at.
-        return [*weighed, self._start, self._mend_all, self._resume]
+        chosen = self.draw.sample(kinds, self.draw.choice([1, 2, 3, 5, 10]))
+        repairs = [self._start, self._mend_all, self._resume, self._fit]
+        # What gives leaders to a majority often, with others than before.
+        turns = [self._depose, self._flap, self._waver, self._step_down] if self.draw.random() < 0.5 else []
+        return [*chosen, *chosen, *repairs, *turns]
 
     # -- faults: each takes two names, and does nothing where it cannot ------------------------------------------------
 
@@ -135,9 +185,44 @@ class Storm:
         return self.world.hosts[Address(name)]
 
     def _leader_or(self, name: str) -> str:
-        """Half of the time a leader: what befalls it matters most."""
-        leaders = self.world.leaders()
-        return self.draw.choice(leaders) if leaders and self.draw.random() < 0.5 else name
+        """Half of the time a leader, or who stands: what befalls them matters most."""
+        if self.draw.random() < 0.5:
+            return name
+        running = self.world.running()
+        leading = [process.host.address for process in running if process.machine.role is Role.LEADER]
+        standing = [process.host.address for process in running if process.machine.role is Role.CANDIDATE]
+        return self.draw.choice(leading or standing or [name])
+
+    def _soon(self, action: Callable[[str, str], None], one: str, other: str) -> None:
+        """Do this later: around the moments at which members are lost and leases end."""
+        lease, failure = self.timing.lease, self.timing.failure
+        seconds = self.draw.choice([0.1, failure / 2, failure, lease, lease, 2 * lease]) * self.draw.uniform(0.8, 1.2)
+        self.world.at(self.world.now + seconds, action, one, other)
+
+    def _depose(self, one: str, other: str) -> None:
+        """A leader is cut off for a while, so that others follow it."""
+        self._isolate(one, other)
+        self._soon(self._mend_all, one, other)
+
+    def _flap(self, one: str, other: str) -> None:
+        """A link fails for a while."""
+        draw = self.draw
+        one = self._leader_or(one)
+        if one != other:
+            self.world.cut(one, other, both=draw.random() < 0.7)
+            self._soon(self._mend, one, other)
+
+    def _waver(self, one: str, other: str) -> None:
+        """A check fails for a while."""
+        one = self._leader_or(one)
+        self._unfit(one, other)
+        self._soon(self._fit, one, other)
+
+    def _revive(self, one: str, other: str) -> None:
+        """A process dies, and is started again soon."""
+        one = self._leader_or(one)
+        self.world.kill(one)
+        self._soon(self._start, one, other)
 
     def _kill(self, one: str, _: str) -> None:
         self.world.kill(self._leader_or(one))

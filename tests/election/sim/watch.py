@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from les_hooks.election.effects import Send
 from les_hooks.election.identity import Memory, Timing
-from les_hooks.election.messages import Electorate, Heard
+from les_hooks.election.messages import Electorate
 from les_hooks.election.roles import Role
-from les_hooks.events import Event, EventKind
+from les_hooks.events import Event, EventKind, Reason
 from les_hooks.members import Address, Boot, View
 from tests.election.sim.hosts import Host, Process
 from tests.election.sim.violation import Violation
+from tests.election.sim.votes import Votes
 
 __all__ = ["Watch"]
 
@@ -37,10 +37,12 @@ class Watch:
         self.highest = 0
         self.led_by: dict[Address, tuple[int, int]] = {}
         self.holders: dict[Process, None] = {}
+        self.votes = Votes(electorate) if electorate is not None else None
         self.stories: dict[Process, Told] = {}
-        self.calm_since: dict[frozenset[str], float] = {}
-        self.moves = 0
+        self.calm_since: dict[str, float] = {}
+        self.moves = self.elections = 0
         self.is_wiped = False
+        self.is_loose = False
 
     # -- authority -----------------------------------------------------------------------------------------------------
 
@@ -52,9 +54,16 @@ class Watch:
             if mandate.act_until <= boottime:
                 raise Violation("a leader has authority", f"{_name(process)}: {mandate}, it is {boottime}")
             if self.electorate is not None:
+                self._leaves_time(process)
                 self.holders[process] = None
                 if len(self.holders) > 1:
                     self._is_alone(process, now)
+
+    def _leaves_time(self, process: Process) -> None:
+        """A leader stops acting a third of a lease before its authority ends."""
+        mandate = process.machine.mandate
+        if mandate.release_by - mandate.act_until < self.timing.lease / 3 - _ROUNDING:
+            raise Violation("a leader leaves its demote hooks a third of a lease", f"{_name(process)}: {mandate}")
 
     def _is_alone(self, process: Process, now: float) -> None:
         for other in list(self.holders):
@@ -102,17 +111,13 @@ class Watch:
     def started(self, process: Process, memory: Memory) -> None:
         """A process begins."""
         self.stories[process] = Told()
+        if self.votes is not None:
+            self.votes.started(process, memory)
 
     def ticked(self, process: Process, boottime: float, deadline: float) -> None:
         """What a machine did at a tick is done."""
         if deadline <= boottime:
             raise Violation("a machine never asks for a tick twice", f"{_name(process)}: {deadline} at {boottime}")
-
-    def sent(self, process: Process, send: Send) -> None:
-        """A machine sends a frame."""
-
-    def heard(self, process: Process, heard: Heard) -> None:
-        """A machine is about to hear a frame."""
 
     # -- what hooks are told -------------------------------------------------------------------------------------------
 
@@ -159,6 +164,7 @@ class Watch:
         if story.leading or not story.demoted:
             raise Violation("elected and demoted alternate", f"{_name(process)}: {event}")
         story.leading = True
+        self.elections += 1
         if self.electorate is not None:
             other = self.terms.setdefault(event.term, process)
             if other is not process and not self.is_wiped:
@@ -190,12 +196,24 @@ class Watch:
 
     # -- stability -----------------------------------------------------------------------------------------------------
 
-    def disturbed(self, one: str, other: str, now: float) -> None:
-        """Something happened to the path between the two."""
-        self.calm_since[frozenset((one, other))] = now
+    def disturbed(self, now: float, *names: str) -> None:
+        """Something happened to these hosts, or on the paths between them."""
+        for name in names:
+            self.calm_since[name] = now
 
     def _moved(self, process: Process, event: Event, now: float) -> None:
+        """Only orders, sleep and broken links move leadership: voters that are well and linked to it keep it alive."""
         self.moves += 1
+        if self.electorate is None or event.reason is not Reason.NO_MAJORITY or self.is_loose:
+            return
+        calm = now - 3 * self.timing.lease
+        address = process.host.address
+        if self.calm_since.get(address, 0.0) > calm:
+            return
+        well = [name for name in self.electorate.voters if self.calm_since.get(name, 0.0) <= calm]
+        if len(well) >= self.electorate.majority:
+            why = f"{_name(process)} demotes, and the voters {well} were well since {calm:.3f}"
+            raise Violation("leadership does not move while the leader is fit and linked to a majority", why)
 
 
 def _name(process: Process) -> str:

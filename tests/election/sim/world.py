@@ -76,6 +76,7 @@ class World:
         self.log: list[str] | None = None
         self.views_of: dict[str, list[View]] = {name: [] for name in names}
         self.watch = Watch(self.timing, self.electorate)
+        self._votes = self.watch.votes
         self._machine = machine
         self._calendar: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = itertools.count()
@@ -112,6 +113,7 @@ class World:
         )
         process = host.process = Process(host, machine, now.boottime)
         self.note("start {} {}", name, identity.boot.counter)
+        self.watch.disturbed(self.now, name)
         self.watch.started(process, memory)
         chosen = [*self.hosts, *self.originals] if seeds is None else seeds.split()
         others = frozenset(Address(seed) for seed in chosen) - {host.address}
@@ -141,6 +143,7 @@ class World:
         if process is None:
             return
         self.note("kill {}", name)
+        self.watch.disturbed(self.now, name)
         self._end(process)
         if self.watch.holds(process, self.now) or process.demoting:
             host.cleaning = True
@@ -153,6 +156,7 @@ class World:
         """The host loses its power: silence, until it is started again."""
         host = self.hosts[Address(name)]
         self.note("power-loss {}", name)
+        self.watch.disturbed(self.now, name)
         self.watch.vanished(host)
         host.process, host.powered, host.paused, host.cleaning = None, False, False, False
         host.clock.reboot(self.now)
@@ -160,17 +164,20 @@ class World:
     def leave(self, name: str) -> None:
         """The node is told to stop."""
         self.note("leave {}", name)
+        self.watch.disturbed(self.now, name)
         self.give(name, Leave())
 
     def pause(self, name: str) -> None:
         """The process does not run, while its host accepts for it."""
         self.note("pause {}", name)
+        self.watch.disturbed(self.now, name)
         self.hosts[Address(name)].paused = True
 
     def freeze(self, name: str) -> None:
         """The whole host stands still, its clocks too."""
         host = self.hosts[Address(name)]
         self.note("freeze {}", name)
+        self.watch.disturbed(self.now, name)
         host.paused = True
         host.clock.freeze(self.now)
 
@@ -178,6 +185,7 @@ class World:
         """The process runs again, and finds what came meanwhile."""
         host = self.hosts[Address(name)]
         self.note("resume {}", name)
+        self.watch.disturbed(self.now, name)
         if host.clock.frozen:
             host.clock.thaw(self.now)
             host.clock.wall_offset += wall_jump
@@ -197,13 +205,13 @@ class World:
         self.network.cuts.add((one, other))
         if both:
             self.network.cuts.add((other, one))
-        self.watch.disturbed(one, other, self.now)
+        self.watch.disturbed(self.now, one, other)
 
     def refuse(self, one: str, other: str) -> None:
         """A firewall between the two breaks their link and refuses new ones."""
         self.note("refuse {}-{}", one, other)
         self.network.refusals |= {(one, other), (other, one)}
-        self.watch.disturbed(one, other, self.now)
+        self.watch.disturbed(self.now, one, other)
         for near, far in ((one, other), (other, one)):
             process = self.hosts[Address(near)].process if near in self.hosts else None
             if process is not None and process.links.pop(Address(far), None) is not None:
@@ -216,7 +224,7 @@ class World:
             self.note("mend {}-{}", one, other)
             self.network.cuts -= pair
             self.network.refusals -= pair
-            self.watch.disturbed(one, other, self.now)
+            self.watch.disturbed(self.now, one, other)
             self.network.release(self.now)
 
     def give(self, name: str, message: Message) -> None:
@@ -283,6 +291,8 @@ class World:
         self.steps += 1
         if self.log is not None:
             self.note("  {} <- {}", host.address, in_words(message))
+        if self._votes is not None:
+            self._votes.told(process, message)
         now = host.clock.instant(self.now)
         self._follow(process, process.machine.receive(message, now), now.boottime)
 
@@ -332,7 +342,8 @@ class World:
     # -- the shell: what machines want ---------------------------------------------------------------------------------
 
     def _do_send(self, process: Process, send: Send) -> None:
-        self.watch.sent(process, send)
+        if self._votes is not None:
+            self._votes.sent(process, send.address, send.frame, self.now)
         if self.log is not None:
             self.note("    {} -> {}: {}", process.host.address, send.address, in_words(send.frame))
         self.network.send(process, send.address, send.frame, self.now)
@@ -395,7 +406,9 @@ class World:
                 self.at(moment, self._undone, Address(voter), host.address, process.boot)
 
     def _undone(self, voter: Address, address: Address, boot: Boot) -> None:
-        self.give(voter, Undone(address=address, boot=boot))
+        process = self.hosts[voter].process
+        if process is not None:
+            self._tell(process, Undone(address=address, boot=boot))
 
     # -- the shell: the disk -------------------------------------------------------------------------------------------
 
@@ -506,17 +519,7 @@ class World:
             self.at(self.now + RETRY, self._try, process, address, token)
 
     def _hear(self, process: Process, sender: Address, frame: Frame) -> None:
-        host = process.host
-        message = Heard(sender=sender, frame=frame)  # type: ignore[arg-type]  # a hello is no frame of a link here
-        if host.paused:
-            process.waiting.append(message)
-            return
-        self.watch.heard(process, message)
-        self.steps += 1
-        if self.log is not None:
-            self.note("    {} <- {}: {}", host.address, sender, in_words(frame))
-        now = host.clock.instant(self.now)
-        self._follow(process, process.machine.receive(message, now), now.boottime)
+        self._tell(process, Heard(sender=sender, frame=frame))  # type: ignore[arg-type]  # no hello travels on a link
 
     def _broke(self, process: Process, address: Address) -> None:
         self._tell(process, LinkDown(address=address))
