@@ -55,7 +55,7 @@ class ConfigError(LesHooksError):
 class StartError(LesHooksError):
     """The node cannot start here: `what` it needs, `why` it cannot have it, and the `advice` that mends it.
 
-    `exit_code` is what the command line ends with: 1, or 77 where another user could.
+    `exit_code` is what the command line ends with: 1, 77 where another user could, 78 where it is the configuration.
     """
 
     def __init__(self, what: str, why: str, advice: str, exit_code: int = 1) -> None:

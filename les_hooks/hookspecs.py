@@ -5,7 +5,7 @@ Plugin authors import `hookimpl`, `Event` and `Context` from `les_hooks`. Every 
 each call has a deadline and is isolated from the others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -61,6 +61,12 @@ class Context(Protocol):
         `authority` is 0.0 meanwhile, though this node may well go on leading: a clock jumped, say.
         """
 
+    def time_left(self) -> float:
+        """Seconds that this call, and a program that it runs, have before they are ended; infinite outside of a call.
+
+        What a leader does has until its limit, or its authority if that is less; the latter is renewed while it leads.
+        """
+
     def audit(self, action: str, outcome: str, **fields: object) -> None:
         """Leave a record: `action` is written as `plugin.<name>.<action>`, `outcome` is one of `audit.Outcome`."""
 
@@ -112,6 +118,15 @@ class HookSpecs:
         """Work that lasts as long as the leadership: begun after `on_elected`, cancelled before `on_demoted`.
 
         It must be `async def`. When it returns or raises while this node leads, it is begun again with back-off.
+        """
+
+    @hookspec
+    async def check(self, ctx: Context, report: Callable[[str], None]) -> None:
+        """Watch whether this node is fit to lead, from its start to its end: call `report` whenever that changes.
+
+        `report("")` says that it is, `report(why)` that it is not. Until the first report the node is unfit, and also
+        when this returns or raises, which begins it again with back-off. It must be `async def`; `report` is to be
+        called in the loop.
         """
 
     @hookspec

@@ -48,13 +48,13 @@ class PluginState(StrEnum):
     AVAILABLE = "available"
     """Installed, but `les.toml` does not name it."""
     DISABLED = "disabled"
-    """Named with `enabled = false`."""
+    """Named with `enabled = false`, or on a witness."""
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginInfo:
-    """What `les plugins list` shows of a plugin; `why` says what failed, `hooks` what it implements."""
+    """What `les plugins list` shows of a plugin; `why` says why it is not loaded, `hooks` what it implements."""
 
     name: str
     distribution: str
@@ -95,16 +95,16 @@ class Registry:
             self._installed[point.name] = (*self._installed.get(point.name, ()), point)
         self._loaded: dict[str, _Loaded] = {}
         self._failed: dict[str, str] = {}
-        self._disabled: frozenset[str] = frozenset()
+        self._disabled: Mapping[str, str] = MappingProxyType({})
 
-    def load(self, names: Sequence[str], *, disabled: Iterable[str] = ()) -> None:
+    def load(self, names: Sequence[str], *, disabled: Mapping[str, str] = MappingProxyType({})) -> None:
         """Have exactly the named plugins loaded: those that are stay as they are, those that failed are tried again.
 
         Their hooks are called in the order of `names`. What fails is kept as failed with its reason and the rest is
-        loaded; nothing is raised.
+        loaded; nothing is raised. `disabled` are those that are not wanted, each with the reason.
         """
         before, self._loaded, self._failed = self._loaded, {}, {}
-        self._disabled = frozenset(disabled)
+        self._disabled = MappingProxyType(dict(disabled))
         for name in names:
             try:
                 self._loaded[name] = before.get(name) or self._load(name)
@@ -165,7 +165,7 @@ class Registry:
             distribution=", ".join(_distribution(point) for point in points),
             version=", ".join(point.dist.version for point in points if point.dist is not None),
             state=self._state(name),
-            why=self._failed.get(name, ""),
+            why=self._failed.get(name) or self._disabled.get(name, ""),
             hooks=tuple(sorted(loaded.hooks)) if loaded is not None else (),
         )
 
@@ -221,9 +221,9 @@ def _register(name: str, plugin: object) -> _Loaded:
 
 def _check_kind(name: str, hook: str, function: object) -> None:
     awaited = inspect.iscoroutinefunction(function)
-    if hook == "while_leader" and not awaited:
+    if hook in ("while_leader", "check") and not awaited:
         # A thread cannot be ended, and this one would have to be.
-        raise PluginError(name, "while_leader must be `async def`")
+        raise PluginError(name, f"{hook} must be `async def`")
     if hook in ("config_type", "commands") and awaited:
         raise PluginError(name, f"{hook} must be `def`: nobody can await it where it is called")
 

@@ -6,16 +6,34 @@ Backends import it, and tests. What an original sends and reads is in `wire_orig
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import get_args
 
 import msgspec
 
-from les_hooks.election.messages import Answer, Ask, Beat, Bye, Frame, Hello, Relayed, State, Tell
+from les_hooks.election.messages import (
+    Answer,
+    Ask,
+    Beat,
+    Bye,
+    Electorate,
+    Farewell,
+    Frame,
+    Grant,
+    Hello,
+    Offer,
+    Refusal,
+    Relayed,
+    Release,
+    Request,
+    State,
+    Tell,
+)
 from les_hooks.election.roles import Role
 from les_hooks.errors import PeerError
-from les_hooks.members import NAME, Boot, join_host_port, parse_address
+from les_hooks.members import NAME, Boot, Part, join_host_port, parse_address
 from les_hooks.text import printable
 
-__all__ = ["FRAME_LIMIT", "PROTOCOL", "check_hello", "decode", "encode", "excerpt", "is_address"]
+__all__ = ["FRAME_LIMIT", "PROTOCOL", "check_hello", "decode", "encode", "excerpt", "is_address", "is_boot", "phrase"]
 
 PROTOCOL = 1
 """The version of the frames; nodes of two versions refuse each other."""
@@ -23,11 +41,15 @@ PROTOCOL = 1
 FRAME_LIMIT = 256 * 1024
 """The largest frame in bytes: a tell of some 80 members, each relayed with all its links, fits."""
 
-_KINDS = frozenset({"hello", "tell", "beat", "ask", "answer", "bye"})
+_KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(Frame))
 _ROLES = frozenset(Role)
+_PARTS = frozenset(Part)
 _VERSION = re.compile(r"[A-Za-z0-9.+!_-]{0,64}")
 _MOST_STARTS = 2**53
 _REASON_LENGTH = 200
+_PHRASE_LENGTH = 256
+# As long as a duration can be in a configuration.
+_LONGEST_LEASE = 366 * 86400.0
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Frame] = msgspec.json.Decoder(Frame)
@@ -68,7 +90,7 @@ def decode(data: bytes, peer: str = "peer") -> Frame | None:
     return frame
 
 
-def check_hello(hello: Hello, cluster: str) -> None:
+def check_hello(hello: Hello | Farewell, cluster: str) -> None:
     """Raise PeerError where the other speaks another protocol or belongs to another cluster than `cluster`."""
     if hello.protocol != PROTOCOL:
         raise PeerError(hello.address, f"speaks protocol {hello.protocol}, this node speaks protocol {PROTOCOL}")
@@ -83,6 +105,17 @@ def is_address(text: str) -> bool:
         return join_host_port(*parse_address(text)) == text
     except ValueError:
         return False
+
+
+def is_boot(boot: Boot) -> bool:
+    """Whether a process could be called so."""
+    return 0 <= boot.counter <= _MOST_STARTS and NAME.fullmatch(boot.nonce) is not None
+
+
+def phrase(text: str) -> str:
+    """Return words of people as they may stand in a frame: on one line, harmless in a terminal, and not long."""
+    words = printable(text.strip())
+    return words if len(words) <= _PHRASE_LENGTH else f"{words[: _PHRASE_LENGTH - 3]}..."
 
 
 def excerpt(text: str) -> str:
@@ -104,8 +137,7 @@ def _faults(frame: Frame) -> Iterator[str]:
             yield from _address_faults((frame.address,))
             yield from _name_faults(frame.name, frame.version)
             yield from _boot_faults(frame.boot)
-            if not NAME.fullmatch(frame.cluster):
-                yield "a cluster's name that is none"
+            yield from _cluster_faults(frame.cluster)
         case Tell():
             yield from _state_faults(frame.state)
             yield from _name_faults(frame.state.name, frame.state.version)
@@ -114,8 +146,14 @@ def _faults(frame: Frame) -> Iterator[str]:
         case Ask() | Answer():
             yield from _address_faults((frame.address,))
             yield from _boot_faults(frame.boot)
-        case Bye():
+        case Bye() | Grant() | Refusal() | Release() | Offer():
             yield from _boot_faults(frame.boot)
+        case Request(term=0):
+            yield "a request for no term"
+        case Farewell():
+            yield from _address_faults((frame.address,))
+            yield from _boot_faults(frame.boot)
+            yield from _cluster_faults(frame.cluster)
 
 
 def _relayed_faults(relayed: Relayed) -> Iterator[str]:
@@ -126,6 +164,8 @@ def _relayed_faults(relayed: Relayed) -> Iterator[str]:
     # An original has no name of its own; the machine calls it by its address.
     elif state.version or state.name != state.address[: len(state.name)]:
         yield "an original with a name"
+    elif state.part != Part.MEMBER or state.unfit or state.electorate is not None:
+        yield "an original with words that it does not know"
 
 
 def _state_faults(state: State) -> Iterator[str]:
@@ -142,6 +182,21 @@ def _state_faults(state: State) -> Iterator[str]:
         yield from _boot_faults(leadership.boot)
     if state.role not in _ROLES:
         yield "a role that is none"
+    if state.part not in _PARTS:
+        yield f"a part that is none: {excerpt(state.part)}"
+    if not state.unfit.isprintable():
+        yield f"a reason that is not one printable line: {excerpt(state.unfit)}"
+    if state.electorate is not None:
+        yield from _electorate_faults(state.electorate)
+
+
+def _electorate_faults(electorate: Electorate) -> Iterator[str]:
+    voters = electorate.voters
+    yield from _address_faults(voters)
+    if not voters or list(voters) != sorted(set(voters)):
+        yield "voters that are not sorted, each of them once"
+    if not 0 < electorate.lease <= _LONGEST_LEASE:
+        yield f"a lease of {electorate.lease:g} s"
 
 
 def _address_faults(addresses: Iterable[str]) -> Iterator[str]:
@@ -158,5 +213,10 @@ def _name_faults(name: str, version: str) -> Iterator[str]:
 
 
 def _boot_faults(boot: Boot) -> Iterator[str]:
-    if not (0 <= boot.counter <= _MOST_STARTS and NAME.fullmatch(boot.nonce)):
+    if not is_boot(boot):
         yield "a boot that is none"
+
+
+def _cluster_faults(cluster: str) -> Iterator[str]:
+    if not NAME.fullmatch(cluster):
+        yield "a cluster's name that is none"

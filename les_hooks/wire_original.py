@@ -94,5 +94,12 @@ def _plain(state: State | OriginalAnswered) -> dict[str, Any]:
         "start_time": state.start_time,
     }
     if isinstance(state, State):
-        plain |= {"term": state.term, "boot": state.boot, "name": state.name, "version": state.version}
+        plain |= {
+            "term": state.term,
+            "boot": state.boot,
+            "name": state.name,
+            "version": state.version,
+            # Why somebody has no stamp: to an original, witnesses and observers are from the year 2100.
+            "part": state.part,
+        }
     return plain

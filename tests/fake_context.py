@@ -49,6 +49,10 @@ class FakeContext:
         """As it was set."""
         return 0.0 if self.confirming is not None and not self.confirming.is_set() else self.seconds
 
+    def time_left(self) -> float:
+        """As much as the authority that was set."""
+        return self.seconds
+
     async def confirmed(self) -> bool:
         """Once nobody is being asked any more."""
         if self.confirming is not None:

@@ -30,8 +30,8 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("hooks.d/*.md")]
 )
 
-# What a page shows of a plugin that is not installed here.
-PLUGIN_COMMANDS = frozenset({"hello"})
+# What a page shows of a plugin that is not loaded here.
+PLUGIN_COMMANDS = frozenset({"checks", "hello"})
 
 MISSING = {
     "node": '[node]\nbind = "127.0.0.1:4000"\nstate_dir = "state"\n',

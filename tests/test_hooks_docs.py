@@ -120,6 +120,13 @@ async def while_leader(event, ctx):
     await asyncio.Event().wait()
 
 @hookimpl
+async def check(ctx, report):
+    note("check")
+    import asyncio
+    report("")
+    await asyncio.Event().wait()
+
+@hookimpl
 def deadline(event, ctx):
     note("deadline")
     return 5.0

@@ -212,7 +212,7 @@ def test_a_loaded_plugin_can_be_given_up(make: Make) -> None:
 
 def test_infos_tell_distribution_version_state_and_hooks(make: Make) -> None:
     registry = Registry([make("hello", distribution="les-hooks-hello"), make("idle"), make("off")])
-    registry.load(["hello", "gone"], disabled=["off"])
+    registry.load(["hello", "gone"], disabled={"off": "les.toml turns it off"})
     assert registry.infos() == (
         PluginInfo(
             name="gone",
@@ -231,7 +231,9 @@ def test_infos_tell_distribution_version_state_and_hooks(make: Make) -> None:
             hooks=("on_demoted", "on_elected"),
         ),
         PluginInfo(name="idle", distribution="", version="", state=PluginState.AVAILABLE, why="", hooks=()),
-        PluginInfo(name="off", distribution="", version="", state=PluginState.DISABLED, why="", hooks=()),
+        PluginInfo(
+            name="off", distribution="", version="", state=PluginState.DISABLED, why="les.toml turns it off", hooks=()
+        ),
     )
 
 
@@ -303,7 +305,7 @@ def test_one_object_may_serve_under_two_names() -> None:
 
 def test_every_hook_of_the_specification_can_be_implemented_by_a_function_with_its_signature() -> None:
     hooks = {name: spec for name, spec in vars(HookSpecs).items() if hasattr(spec, "les_hooks_spec")}
-    assert len(hooks) == 17
+    assert len(hooks) == 18
     unbound = {name: hookimpl(spec.__get__(None, HookSpecs)) for name, spec in hooks.items() if name != "config_type"}
     plugin = type("Plugin", (), unbound)()
     registry = Registry([Offer("all", plugin)])

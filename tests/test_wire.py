@@ -9,10 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from les_hooks import wire
-from les_hooks.election.messages import Answer, Ask, Beat, Bye, Frame, Hello, Leadership, Relayed, State, Tell
+from les_hooks.election.messages import (
+    Answer,
+    Ask,
+    Beat,
+    Bye,
+    Electorate,
+    Farewell,
+    Frame,
+    Grant,
+    Hello,
+    Leadership,
+    Offer,
+    Refusal,
+    Relayed,
+    Release,
+    Request,
+    State,
+    Tell,
+)
 from les_hooks.election.roles import Role
 from les_hooks.errors import PeerError
-from les_hooks.members import Boot
+from les_hooks.members import Boot, Part
 
 BOOT = Boot(7, "n0nce")
 
@@ -34,6 +52,7 @@ STATE = State(
     links=("10.0.0.2:4000",),
     members=("10.0.0.1:4000", "10.0.0.2:4000"),
 )
+FAREWELL = Farewell(protocol=wire.PROTOCOL, cluster="web", address="10.0.0.1:4000", boot=BOOT)
 HELLO = Hello(protocol=wire.PROTOCOL, cluster="web", address="[::1]:4000", name="a", version="0.1.0", boot=BOOT)
 
 addresses = st.one_of(
@@ -66,6 +85,14 @@ states = st.builds(
     fit=st.booleans(),
     links=st.lists(addresses, max_size=3).map(tuple),
     members=st.lists(addresses, max_size=3).map(tuple),
+    part=st.sampled_from([part.value for part in Part]),
+    unfit=st.text(max_size=300).map(wire.phrase),
+    electorate=st.none()
+    | st.builds(
+        Electorate,
+        st.sets(addresses, min_size=1, max_size=4).map(lambda voters: tuple(sorted(voters))),
+        st.floats(0.001, 366 * 86400),
+    ),
 )
 frames = st.one_of(
     st.builds(
@@ -82,6 +109,12 @@ frames = st.one_of(
     st.builds(Ask, address=addresses, boot=boots),
     st.builds(Answer, address=addresses, boot=boots, age=st.none() | stamps),
     st.builds(Bye, boot=boots),
+    st.builds(Request, number=counts, term=st.integers(1, 2**53), sitting=st.booleans()),
+    st.builds(Grant, number=counts, boot=boots),
+    st.builds(Refusal, number=counts, boot=boots, term=counts),
+    st.builds(Release, number=counts, boot=boots),
+    st.builds(Offer, start_time=stamps, boot=boots),
+    st.builds(Farewell, protocol=st.integers(0, 99), cluster=names, address=addresses, boot=boots),
 )
 
 
@@ -140,6 +173,15 @@ def test_unknown_keys_of_a_known_kind_are_ignored() -> None:
     assert wire.decode(_changed(Beat(seq=1, ack=2), mood="good")) == Beat(seq=1, ack=2)
 
 
+def test_a_node_that_has_not_heard_of_roles_and_votes_is_a_fit_member_without_voters() -> None:
+    plain = json.loads(wire.encode(TELL))
+    for key in ("part", "unfit", "electorate"):
+        del plain["state"][key]
+    older = wire.decode(json.dumps(plain).encode())
+    assert isinstance(older, Tell)
+    assert (older.state.part, older.state.unfit, older.state.electorate) == (Part.MEMBER, "", None)
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -177,6 +219,35 @@ def test_unknown_keys_of_a_known_kind_are_ignored() -> None:
         _changed(TELL, boot=[1]),
         _changed(TELL, boot=[-1, "x"]),
         _changed(TELL, boot=[1, "x\n"]),
+        _changed(TELL, part="king"),
+        _changed(TELL, part=None),
+        _changed(TELL, unfit="two\nlines"),
+        _changed(TELL, unfit="\x1b[2J"),
+        _changed(TELL, unfit="x" * 257),
+        _changed(TELL, unfit=None),
+        _changed(TELL, electorate=[]),
+        _changed(TELL, electorate=[[], 4.0]),
+        _changed(TELL, electorate=[["b:1", "a:1"], 4.0]),
+        _changed(TELL, electorate=[["a:1", "a:1"], 4.0]),
+        _changed(TELL, electorate=[["a"], 4.0]),
+        _changed(TELL, electorate=[["a:1"], 0.0]),
+        _changed(TELL, electorate=[["a:1"], -4.0]),
+        _changed(TELL, electorate=[["a:1"], 2**33]),
+        _changed(TELL, electorate=[["a:1"], "4s"]),
+        _changed(TELL, electorate=[[f"10.1.{n // 250}.{n % 250}:4000" for n in range(257)], 4.0]),
+        _changed(Request(number=1, term=2, sitting=True), sitting=1),
+        _changed(Request(number=1, term=2, sitting=True), term=-1),
+        _changed(Request(number=1, term=2, sitting=True), term=0),
+        _changed(Grant(number=1, boot=BOOT), boot=[1, ""]),
+        _changed(Grant(number=1, boot=BOOT), number=2**53 + 1),
+        _changed(Refusal(number=1, boot=BOOT, term=3), boot=None),
+        _changed(Refusal(number=1, boot=BOOT, term=3), term=2**53 + 1),
+        _changed(Release(number=1, boot=BOOT), boot=[-1, "x"]),
+        _changed(Offer(start_time=1.6e9, boot=BOOT), start_time=2**33 + 1),
+        _changed(Offer(start_time=1.6e9, boot=BOOT), boot=[1, "x\n"]),
+        _changed(FAREWELL, address="10.0.0.1"),
+        _changed(FAREWELL, boot=[1, ""]),
+        _changed(FAREWELL, cluster="web\n"),
         _changed(HELLO, cluster="web\n"),
         _changed(HELLO, protocol=None),
     ],
@@ -197,7 +268,14 @@ def test_a_frame_past_the_limit_is_refused_unread() -> None:
 
 def test_a_tell_of_80_members_with_all_links_relayed_fits_in_a_frame() -> None:
     everybody = tuple(f"10.100.0.{n}:4000" for n in range(100, 180))
-    full = msgspec.structs.replace(STATE, members=everybody, links=everybody[:40])
+    full = msgspec.structs.replace(
+        STATE,
+        members=everybody,
+        links=everybody[:40],
+        part=Part.OBSERVER,
+        unfit="gateway 10.100.0.1 does not answer: 3 of 3 pings were lost",
+        electorate=Electorate(everybody[:15], 4.0),
+    )
     relayed = tuple(Relayed(state=full, age=0.1) for _ in everybody)
     assert len(wire.encode(Tell(seq=1, ack=1, state=full, relayed=relayed))) < wire.FRAME_LIMIT
 
@@ -206,9 +284,17 @@ def test_a_relayed_original_is_called_by_its_address_and_nothing_else() -> None:
     original = msgspec.structs.replace(STATE, name=STATE.address, version="", boot=Boot(0, repr(1.6e9)))
     tell = Tell(seq=1, ack=1, state=STATE, relayed=(Relayed(state=original, age=1, original=True),))
     assert wire.decode(wire.encode(tell)) == tell
-    liar = msgspec.structs.replace(original, name="\x1b[2J")
-    with pytest.raises(PeerError, match="original"):
-        wire.decode(wire.encode(msgspec.structs.replace(tell, relayed=(Relayed(state=liar, age=1, original=True),))))
+    for lie in (
+        {"name": "\x1b[2J"},
+        {"part": Part.WITNESS},
+        {"unfit": "ill"},
+        {"electorate": Electorate(("10.0.0.1:4000",), 4.0)},
+    ):
+        liar = msgspec.structs.replace(original, **lie)
+        with pytest.raises(PeerError, match="original"):
+            wire.decode(
+                wire.encode(msgspec.structs.replace(tell, relayed=(Relayed(state=liar, age=1, original=True),)))
+            )
 
 
 def test_another_cluster_is_refused_by_both_names() -> None:
@@ -224,3 +310,25 @@ def test_another_protocol_version_is_refused_by_both_numbers() -> None:
 
 def test_a_node_of_the_same_cluster_and_version_is_welcome() -> None:
     wire.check_hello(HELLO, "web")
+
+
+def test_who_speaks_for_a_dead_process_is_of_the_same_cluster_and_version_too() -> None:
+    wire.check_hello(FAREWELL, "web")
+    with pytest.raises(PeerError, match="belongs to cluster 'web'"):
+        wire.check_hello(FAREWELL, "db")
+    with pytest.raises(PeerError, match="speaks protocol 2"):
+        wire.check_hello(msgspec.structs.replace(FAREWELL, protocol=2), "web")
+
+
+@given(st.text(max_size=600))
+def test_any_words_of_people_can_be_made_to_travel(text: str) -> None:
+    state = msgspec.structs.replace(STATE, fit=False, unfit=wire.phrase(text))
+    tell = msgspec.structs.replace(TELL, state=state)
+    assert wire.decode(wire.encode(tell)) == tell
+
+
+def test_words_that_are_too_long_end_in_dots() -> None:
+    assert wire.phrase(" new kernel\n") == "new kernel"
+    assert wire.phrase("x" * 256) == "x" * 256
+    assert wire.phrase("x" * 257) == "x" * 253 + "..."
+    assert wire.phrase("two\nlines") == r"two\nlines"

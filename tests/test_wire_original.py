@@ -27,7 +27,7 @@ def test_an_original_finds_its_three_keys_in_our_state_as_it_writes_them() -> No
     assert plain["members"] == ["10.0.0.1:4000", "10.0.0.2:4000"]
     assert plain["leader"] == "10.0.0.2:4000"
     assert plain["start_time"] == 1.6e9
-    assert plain.keys() - {"members", "leader", "start_time"} == {"term", "boot", "name", "version"}
+    assert plain.keys() - {"members", "leader", "start_time"} == {"term", "boot", "name", "version", "part"}
 
 
 def test_no_leader_is_false_and_no_stamp_is_one_that_no_original_nominates() -> None:

@@ -9,11 +9,11 @@ import click
 
 from les_hooks.cli.flags import config_flags, read_config
 from les_hooks.cli.group import FAILED, exit_code
-from les_hooks.cli.inspection import Finding, address_findings, host_findings, plugin_findings
+from les_hooks.cli.inspection import Finding, address_findings, host_findings, limit_findings, plugin_findings
 from les_hooks.cli.output import emit_json, say
 from les_hooks.cli.target import Target, config_option, json_option
 from les_hooks.cli.workbench import workbench
-from les_hooks.config import Config
+from les_hooks.config import Config, advice
 from les_hooks.errors import ConfigError
 from les_hooks.plugins import Registry
 
@@ -56,7 +56,11 @@ def check(target: Target, /, as_json: bool, **given: Any) -> None:
 async def _inspect(config: Config, registry: Registry) -> Sequence[Finding]:
     async with workbench(config, registry, dry_run=True) as bench:
         found = await plugin_findings(config, bench)
-    return [*found, *address_findings(config), *host_findings(config)]
+    advised = [
+        Finding(area="configuration", what=one.where, message=f"{one.key}: {one.message}", problem=False)
+        for one in advice(config)
+    ]
+    return [*advised, *limit_findings(config), *found, *address_findings(config), *host_findings(config)]
 
 
 def _emit(found: Sequence[Finding], config: Config | None) -> None:

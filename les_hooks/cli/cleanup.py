@@ -1,6 +1,8 @@
 """`les cleanup`: what a daemon that died could not do itself."""
 
 import asyncio
+import math
+import os
 import signal
 from collections.abc import Coroutine
 from typing import Any
@@ -12,6 +14,7 @@ from les_hooks.cli.group import FAILED
 from les_hooks.cli.output import emit_json, say
 from les_hooks.cli.target import Target, config_option, json_option
 from les_hooks.daemon.cleanup import Cleaned, clean_up
+from les_hooks.guard.process import RELEASE_VARIABLE
 from les_hooks.log import make_log
 from les_hooks.plugins import Registry
 
@@ -37,13 +40,16 @@ def cleanup(target: Target, /, wait_seconds: float, force: bool, as_json: bool, 
 
     It runs the demote hooks, and undoes what plugins must undo. The guard and systemd (ExecStopPost) call it; by hand
     it does no harm. It does nothing while a daemon runs. SIGTERM and Ctrl-C end it with the scripts that it runs.
+
+    With quorum = "majority" it then gives back the votes that the daemon had, so that another node leads at once.
     """
     registry = Registry()
     config = read_config(target, given, registry)
     log = make_log(config.log.format, config.log.level)
-    done = asyncio.run(
-        _until_told(clean_up(config, log=log, registry=registry, lock_seconds=wait_seconds, force=force))
+    work = clean_up(
+        config, log=log, registry=registry, lock_seconds=wait_seconds, force=force, release_by=_release_by()
     )
+    done = asyncio.run(_until_told(work))
     if done is None:
         click.echo("les: told to end, so the cleanup is not complete; run it again", err=True)
         click.get_current_context().exit(FAILED)
@@ -58,6 +64,15 @@ def cleanup(target: Target, /, wait_seconds: float, force: bool, as_json: bool, 
     if done.failed:
         click.echo(f"les: could not clean up: {', '.join(done.failed)}; the log above says why", err=True)
         click.get_current_context().exit(FAILED)
+
+
+def _release_by() -> float:
+    """When others may lead, whatever is done here, as the guard of a daemon tells it that died."""
+    try:
+        moment = float(os.environ.get(RELEASE_VARIABLE, ""))
+    except ValueError:
+        return math.inf
+    return moment if moment >= 0.0 else math.inf
 
 
 async def _until_told(work: Coroutine[Any, Any, Cleaned]) -> Cleaned | None:

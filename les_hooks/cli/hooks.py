@@ -126,7 +126,7 @@ async def _ask_here(config: Config, registry: Registry, action: str, arguments: 
         result = await bench.dispatcher.ask(_SCRIPTS, "control", 30.0, action=action, arguments=arguments)
     why = next((info.why for info in registry.infos() if info.name == _SCRIPTS), "it is not installed")
     if result is None:
-        raise ControlError(f"the plugin {_SCRIPTS} does not run: {why or 'les.toml turns it off'}")
+        raise ControlError(f"the plugin {_SCRIPTS} does not run: {why}")
     if result.error:
         raise ControlError(result.error)
     return msgspec.to_builtins(result.value)

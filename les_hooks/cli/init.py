@@ -11,8 +11,9 @@ from les_hooks.cli.group import FAILED
 from les_hooks.cli.output import emit_json, note, say
 from les_hooks.cli.program import call_words, program
 from les_hooks.cli.target import json_option
-from les_hooks.config import load_config
+from les_hooks.config import Quorum, load_config
 from les_hooks.config.addresses import is_loopback, listen_address
+from les_hooks.members import Part
 from les_hooks.starter import NewFile, existing, hidden_by, hooks_folder, settings_file, unit_file, write_all
 
 __all__ = ["init"]
@@ -34,21 +35,26 @@ _INSECURE: Final = (
 @click.option("--bind", metavar="HOST:PORT", help="The address to listen on.  [default: 127.0.0.1:4000]")
 @click.option("--advertise", metavar="HOST:PORT", help="How the others reach this node.  [default: as --bind]")
 @click.option("--seeds", metavar="HOST:PORT,...", help="The nodes of the cluster, separated by commas.")
+@click.option(
+    "--voters", metavar="HOST:PORT,...", help="The nodes that vote: with these there is never a second leader."
+)
+@click.option("--witness", is_flag=True, help="This node votes, never leads, and runs no hooks.")
 @click.option("--root-scripts", is_flag=True, help="A relaxed unit, for scripts that manage the host as root.")
 @click.option("--force", is_flag=True, help="Replace the files that are there already.")
 @json_option
-def init(folder: Path, root_scripts: bool, force: bool, as_json: bool, **given: str | None) -> None:
+def init(folder: Path, witness: bool, root_scripts: bool, force: bool, as_json: bool, **given: str | None) -> None:
     """Write les.toml, hooks.d and les.service into FOLDER, by default this one.
 
-    Nothing is replaced without --force. The scripts in hooks.d do nothing until they are made executable.
+    Nothing is replaced without --force. The scripts in hooks.d do nothing until they are made executable; a witness has
+    none.
     """
     folder = folder.absolute()
-    values = _values(given, folder)
+    values = _values(given, folder, witness=witness)
     les = program()
     files = [
         NewFile(path=folder / "les.toml", text=settings_file(values, _remarks(values, root_scripts))),
         NewFile(path=folder / "les.service", text=unit_file(les, folder / "les.toml", root_scripts=root_scripts)),
-        *hooks_folder(folder / "hooks.d"),
+        *(() if witness else hooks_folder(folder / "hooks.d")),
     ]
     in_the_way = [] if force else existing(files)
     if in_the_way:
@@ -57,14 +63,19 @@ def init(folder: Path, root_scripts: bool, force: bool, as_json: bool, **given: 
     _tell(folder, files, _warnings(values, les, folder, root_scripts), as_json)
 
 
-def _values(given: Mapping[str, str | None], folder: Path) -> dict[str, object]:
+def _values(given: Mapping[str, str | None], folder: Path, *, witness: bool) -> dict[str, object]:
     """What the flags say, by the keys of les.toml. Raises ConfigError where that would be no configuration."""
     flags: dict[str, tuple[object, str]] = {}
     for key, flag in (("node.name", "name"), ("node.bind", "bind"), ("node.advertise", "advertise")):
         if given[flag] is not None:
             flags[key] = given[flag], f"--{flag}"
-    if given["seeds"] is not None:
-        flags["cluster.seeds"] = [seed.strip() for seed in given["seeds"].split(",") if seed.strip()], "--seeds"
+    for name in ("seeds", "voters"):
+        if (said := given[name]) is not None:
+            flags[f"cluster.{name}"] = [one.strip() for one in said.split(",") if one.strip()], f"--{name}"
+    if given["voters"] is not None:
+        flags["cluster.quorum"] = Quorum.MAJORITY.value, "--voters"
+    if witness:
+        flags["cluster.role"] = Part.WITNESS.value, "--witness"
     if given["bind"] is not None and _others_reach(given["bind"]):
         flags["security.insecure"] = True, "--bind"
     if folder.resolve() != _SYSTEM_FOLDER:
@@ -133,7 +144,8 @@ def _tell(folder: Path, files: list[NewFile], warnings: list[str], as_json: bool
         ("hooks.d", "a folder for each event, and sample scripts"),
         ("les.service", "a systemd unit"),
     ):
-        say(f"wrote {folder / name}: {what}")
+        if any(file.path.is_relative_to(folder / name) for file in files):
+            say(f"wrote {folder / name}: {what}")
     for warning in warnings:
         note(f"les: {warning}")
     say()

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from les_hooks.config import Config
+from les_hooks.config import NO_HOOKS, Config, Quorum
 from les_hooks.control.client import call
 from les_hooks.control.endpoint import check_place
+from les_hooks.daemon.electorate import check_change, electorate_of
 from les_hooks.daemon.hooks import Hooks
+from les_hooks.daemon.state import VOTERS_FILE
+from les_hooks.daemon.stored import load_voters
 from les_hooks.errors import ControlError, StartError
-from les_hooks.members import parse_address
+from les_hooks.members import Part, parse_address
+from les_hooks.plugins import PluginState
 
-__all__ = ["Finding", "address_findings", "host_findings", "plugin_findings"]
+__all__ = ["Finding", "address_findings", "host_findings", "limit_findings", "plugin_findings"]
 
 _ASK_SECONDS = 2.0
 
@@ -36,8 +40,10 @@ async def plugin_findings(config: Config, bench: Hooks) -> list[Finding]:
     found = [
         Finding(area="plugins", what=info.name, message=info.why)
         for info in bench.registry.infos()
-        if info.why and info.name in config.plugins
+        if info.state is PluginState.FAILED and info.name in config.plugins
     ]
+    if config.cluster.role is Part.WITNESS:
+        found.append(Finding(area="plugins", what="none is loaded", message=NO_HOOKS, problem=False))
     for name in bench.registry.loaded:
         result = await bench.dispatcher.ask(name, "validate", config.plugins[name].timeout)
         if result is None:
@@ -47,6 +53,24 @@ async def plugin_findings(config: Config, bench: Hooks) -> list[Finding]:
         elif isinstance(result.value, list | tuple):
             found += [Finding(area="plugins", what=name, message=str(line)) for line in result.value]
     return found
+
+
+def limit_findings(config: Config) -> Iterator[Finding]:
+    """Which limits of hooks are longer than a leader has, once too few voters answer it."""
+    if config.cluster.quorum is not Quorum.MAJORITY or config.cluster.role is not Part.MEMBER:
+        return
+    share = config.timing.lease / 3
+    keys = {
+        key if (key := f"plugins.{name}.timeout") in config.origins else "hooks.timeout": plugin.timeout
+        for name, plugin in config.plugins.items()
+        if plugin.enabled and plugin.timeout > share
+    }
+    for key, timeout in keys.items():
+        message = (
+            f"{key}: {timeout:g} s is more than a leader has that is cut off; its demote hooks are ended after "
+            f"{share:.3g} s, a third of timing.lease"
+        )
+        yield Finding(area="configuration", what=config.origins.get(key, "default"), message=message, problem=False)
 
 
 def address_findings(config: Config) -> Iterator[Finding]:
@@ -84,6 +108,7 @@ def host_findings(config: Config) -> Iterator[Finding]:
     except StartError as error:
         yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
     yield from _state_directory(config.node.state_dir)
+    yield from _voters(config)
     yield from _other_daemon(config)
 
 
@@ -100,6 +125,16 @@ def _state_directory(folder: Path) -> Iterator[Finding]:
         reason = f"can be written by anybody; run `chmod o-w {folder}`"
     if reason:
         yield Finding(area="files", what=f"state_dir {folder}", message=reason)
+
+
+def _voters(config: Config) -> Iterator[Finding]:
+    """Whether the voters are too many steps away from those that elected the last leader."""
+    electorate, file = electorate_of(config), config.node.state_dir / VOTERS_FILE
+    try:
+        if electorate is not None:
+            check_change(electorate, load_voters(file), str(file))
+    except StartError as error:
+        yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
 
 
 def _other_daemon(config: Config) -> Iterator[Finding]:

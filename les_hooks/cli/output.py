@@ -64,7 +64,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> None:
 
     On a terminal that is too narrow for a row its last cells stand below it, indented.
     """
-    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    limit = _limit()
     cells = [[_cell(value) for value in row] for row in rows]
     # One long cell must not push all others off the screen.
     widths = [
@@ -77,13 +77,20 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> None:
             click.echo(line)
 
 
-def fields(pairs: Iterable[tuple[str, str | Cell]], *, indent: str = "") -> None:
-    """Print names and values, the values aligned; pairs without a value are left out."""
+def fields(pairs: Iterable[tuple[str, str | Cell]], *, indent: str = "", wrap: bool = False) -> None:
+    """Print names and values, the values aligned; pairs without a value are left out.
+
+    With `wrap` a value that is too long for the terminal goes on in the next line, under itself; what is to be copied
+    from there should not.
+    """
     shown = [(name, _cell(value)) for name, value in pairs]
     shown = [(name, cell) for name, cell in shown if cell.text]
     width = max((len(name) for name, _ in shown), default=0)
+    room = _limit() - len(indent) - width - len(_GAP) if wrap else sys.maxsize
     for name, cell in shown:
-        click.echo(f"{indent}{paint(name.ljust(width), 'dim')}{_GAP}{paint(cell.text, cell.colour)}")
+        for i, text in enumerate(_lines(cell.text, room)):
+            label = paint((name if i == 0 else "").ljust(width), "dim")
+            click.echo(f"{indent}{label}{_GAP}{paint(text, cell.colour)}")
 
 
 def clock_time(unix: float | None, *, date: bool = True, exact: bool = True) -> str:
@@ -112,6 +119,11 @@ def ago(unix: float | None) -> str:
     return "-" if unix is None else f"{seconds(max(0.0, time.time() - unix))} ago"
 
 
+def _limit() -> int:
+    """How wide a line may be: what is no terminal takes any."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+
+
 def _cell(value: str | Cell) -> Cell:
     return Cell(printable(value)) if isinstance(value, str) else Cell(printable(value.text), value.colour)
 
@@ -121,7 +133,7 @@ def _fitting(row: Sequence[Cell], widths: Sequence[int], limit: int) -> list[str
     count = len(row)
     while count > 1 and _length(row[:count], widths) > limit:
         count -= 1
-    below = [line for cell in row[count:] for line in _wrapped(cell, limit)]
+    below = [line for cell in row[count:] if cell.text for line in _wrapped(cell, limit)]
     return [_line(row[:count], widths[:count]), *below]
 
 
@@ -130,8 +142,14 @@ def _length(row: Sequence[Cell], widths: Sequence[int]) -> int:
 
 
 def _wrapped(cell: Cell, limit: int) -> list[str]:
-    lines = textwrap.wrap(cell.text, max(limit - len(_BELOW), 20), break_long_words=False, break_on_hyphens=False)
-    return [_BELOW + paint(line, cell.colour) for line in lines]
+    return [_BELOW + paint(line, cell.colour) for line in _lines(cell.text, limit - len(_BELOW))]
+
+
+def _lines(text: str, room: int) -> list[str]:
+    """The text in lines of this length; a word that is longer than one stays whole."""
+    if len(text) <= room:
+        return [text]
+    return textwrap.wrap(text, max(room, 20), break_long_words=False, break_on_hyphens=False)
 
 
 def _line(cells: Sequence[Cell], widths: Sequence[int]) -> str:

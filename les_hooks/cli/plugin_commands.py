@@ -22,7 +22,7 @@ def add_plugin_commands(cli: click.Group, target: Target, reserved: Collection[s
     except ConfigError:
         return  # whatever command needs the file says what is wrong with it
     registry = Registry()
-    registry.load([name for name, plugin in config.plugins.items() if plugin.enabled])
+    registry.load(config.wanted)
     for found in registry.implementations("commands"):
         own = click.Group()
         try:

@@ -61,8 +61,7 @@ def _find(target: Target) -> tuple[Sequence[Mapping[str, Any]], bool]:
             raise
     config = target.config()
     registry = Registry()
-    wanted = {name: plugin.enabled for name, plugin in config.plugins.items()}
-    registry.load([name for name in wanted if wanted[name]], disabled=[name for name in wanted if not wanted[name]])
+    registry.load(config.wanted, disabled=config.unwanted)
     return [asdict(info) for info in registry.infos()], False
 
 

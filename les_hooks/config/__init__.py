@@ -4,8 +4,10 @@ Anybody above `config` may import what is named here; it imports only values. Pl
 their own config structs.
 """
 
+from les_hooks.config.advice import advice
 from les_hooks.config.load import PluginTypes, load_config, load_plugin_table
 from les_hooks.config.model import (
+    NO_HOOKS,
     ClusterConfig,
     Config,
     ControlConfig,
@@ -27,6 +29,7 @@ from les_hooks.config.written import Advertise, Duration, Interval, Listen, Name
 __all__ = [
     "DEFAULT_FILES",
     "LIVE",
+    "NO_HOOKS",
     "Advertise",
     "ClusterConfig",
     "Config",
@@ -50,6 +53,7 @@ __all__ = [
     "Setting",
     "TimingConfig",
     "Written",
+    "advice",
     "changes",
     "is_live",
     "key_help",

@@ -101,6 +101,11 @@ class Checker:
             self.refuse((*path, key), "is missing, and has no default")
         if missing or any(value is REFUSED for value in values.values()):
             return REFUSED
+        values |= {
+            field.encode_name: self.source.base / field.default
+            for field in _fields(kind)
+            if isinstance(field.default, Path) and field.encode_name not in table
+        }
         return self.converted(kind, values | ({tag: table[tag]} if tag and tag in table else {}), path)
 
     def value(self, hint: Any, raw: object, path: KeyPath) -> Any:

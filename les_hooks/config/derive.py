@@ -13,7 +13,7 @@ import msgspec
 
 from les_hooks.config.addresses import listen_address, parse_advertise, valid_name
 from les_hooks.config.check import Checker
-from les_hooks.config.model import SECTIONS
+from les_hooks.config.model import SECTIONS, Quorum
 from les_hooks.config.toml_text import excerpt, toml_string
 from les_hooks.members import Address, join_host_port
 
@@ -26,7 +26,7 @@ _STATE_DIRECTORY = "STATE_DIRECTORY"
 
 
 def derive(values: Values, checker: Checker, environ: Mapping[str, str]) -> dict[str, str]:
-    """Add every missing value; returns the origins of those that the environment gave."""
+    """Add every missing value; returns the origins of those that have one."""
     for section, kind in SECTIONS.items():
         for field in msgspec.structs.fields(kind):
             if not field.required:
@@ -36,9 +36,12 @@ def derive(values: Values, checker: Checker, environ: Mapping[str, str]) -> dict
     if "node.advertise" not in values:
         values["node.advertise"] = _advertise(values["node.bind"], checker)
     origins = {}
+    if values["cluster.quorum"] is Quorum.MAJORITY and values["cluster.seeds"] == () and values["cluster.voters"]:
+        values["cluster.seeds"] = values["cluster.voters"]
+        origins["cluster.seeds"] = "cluster.voters"
     if "node.state_dir" not in values:
         values["node.state_dir"], origin = _state_dir(values["node.name"], checker, environ)
-        origins = {"node.state_dir": origin} if origin else {}
+        origins |= {"node.state_dir": origin} if origin else {}
     state_dir: Path | None = values["node.state_dir"]
     for key, name in (("control.socket", "control.sock"), ("log.audit", "audit.jsonl")):
         values.setdefault(key, state_dir and state_dir / name)

@@ -15,6 +15,7 @@ from les_hooks.config.model import GIVEN, SECTIONS, Config, HooksConfig, PluginC
 from les_hooks.config.rules import check_rules
 from les_hooks.config.source import Flags, Source, find_source
 from les_hooks.config.toml_text import dotted, excerpt
+from les_hooks.members import Part
 
 __all__ = ["PluginTypes", "load_config", "load_plugin_table"]
 
@@ -44,7 +45,9 @@ def load_config(
     values = _read_sections(checker)
     derived = derive(values, checker, environ)
     check_rules(values, checker)
-    plugins = _read_plugins(checker, values["hooks.timeout"], plugin_types)
+    # A witness loads no plugin, not even to ask it for its keys.
+    types = None if values["cluster.role"] is Part.WITNESS else plugin_types
+    plugins = _read_plugins(checker, values["hooks.timeout"], types)
     checker.raise_problems()
     sections: dict[str, Any] = {
         section: msgspec.convert(_of_section(values, section), kind) for section, kind in SECTIONS.items()

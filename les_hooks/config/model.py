@@ -19,6 +19,7 @@ from les_hooks.members import Address, Part
 
 __all__ = [
     "GIVEN",
+    "NO_HOOKS",
     "SECTIONS",
     "ClusterConfig",
     "Config",
@@ -37,6 +38,8 @@ __all__ = [
 
 # As many as a frame can name members.
 _MOST_SEEDS = 256
+# Each frame repeats the list for every member that it tells of. Five voters survive the loss of two.
+_MOST_VOTERS = 15
 
 
 class Quorum(StrEnum):
@@ -105,6 +108,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     ] = "les"
     seeds: Annotated[
         tuple[Seed, ...],
+        Derived("`[]`, or `cluster.voters` where those are set"),
         Meta(
             max_length=_MOST_SEEDS,
             description="Nodes to try for ever, as `host:port` or `[v6]:port`; this node itself may be among them. "
@@ -121,9 +125,9 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     voters: Annotated[
         tuple[Seed, ...],
         Meta(
-            max_length=_MOST_SEEDS,
-            description='The nodes that vote with `quorum = "majority"`, by their advertise addresses; the same list '
-            "on every node.",
+            max_length=_MOST_VOTERS,
+            description='The nodes that vote with `quorum = "majority"`, each written as its `advertise`; the same on '
+            "every node. Change one at a time.",
         ),
     ] = ()
     role: Annotated[
@@ -240,6 +244,8 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
 GIVEN: Mapping[str, str] = MappingProxyType({"scripts.dir": "hooks"})
 """Keys of plugins that stand in another table: `[hooks] dir` is that of `scripts`."""
 
+NO_HOOKS = "this node is a witness, which loads no plugins and runs no hooks"
+
 SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
     {
         "node": NodeConfig,
@@ -273,3 +279,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     source: Path | None
     base: Path
     origins: Mapping[str, str]
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The plugins to load, in the order of their calls."""
+        return tuple(
+            sorted(self.plugins.keys() - self.unwanted.keys(), key=lambda name: (self.plugins[name].order, name))
+        )
+
+    @property
+    def unwanted(self) -> Mapping[str, str]:
+        """The plugins that are not to be loaded, each with the reason."""
+        if self.cluster.role is Part.WITNESS:
+            return dict.fromkeys(self.plugins, NO_HOOKS)
+        return {name: "les.toml turns it off" for name, plugin in self.plugins.items() if not plugin.enabled}

@@ -10,7 +10,7 @@ from pathlib import Path
 from les_hooks.config.addresses import is_loopback, listen_address
 from les_hooks.config.check import Checker
 from les_hooks.config.derive import Values
-from les_hooks.config.durations import format_duration
+from les_hooks.config.quorum import FRAMES_PER_FAILURE, check_quorum, in_words
 from les_hooks.config.toml_text import KeyPath, toml_string
 from les_hooks.members import Address
 
@@ -18,16 +18,17 @@ __all__ = ["check_rules"]
 
 # sun_path has 108 bytes, of which the last is 0.
 _LONGEST_SOCKET = 107
-# Two lost frames in a row must not look like a death.
-_FRAMES_PER_FAILURE = 3
 
 
 def check_rules(values: Values, checker: Checker) -> None:
     """Note every rule that the values break."""
     _protected(values["node.bind"], values["security.insecure"], checker)
-    _reachable(values["node.advertise"], values["cluster.seeds"], checker)
-    _each_once(values["cluster.seeds"], checker)
+    _reachable(values["node.advertise"], values["cluster.seeds"], values["cluster.voters"], checker)
+    _each_once(_VOTERS, values["cluster.voters"], checker)
+    if values["cluster.seeds"] != values["cluster.voters"]:  # otherwise it has been said
+        _each_once(_SEEDS, values["cluster.seeds"], checker)
     _often_enough(values["timing.heartbeat"], values["timing.failure"], checker)
+    check_quorum(values, checker)
     _short_enough(values["control.socket"], checker)
 
 
@@ -41,35 +42,42 @@ def _protected(bind: Address | None, insecure: bool | None, checker: Checker) ->
     )
 
 
-def _reachable(advertise: Address | None, seeds: tuple[Address, ...] | None, checker: Checker) -> None:
-    if advertise is None or seeds is None or not is_loopback(listen_address(advertise)[0]):
+def _reachable(
+    advertise: Address | None,
+    seeds: tuple[Address, ...] | None,
+    voters: tuple[Address, ...] | None,
+    checker: Checker,
+) -> None:
+    if advertise is None or not is_loopback(listen_address(advertise)[0]):
         return
     # What a host name stands for is not known here.
-    far = [seed for seed in seeds if _is_ip(seed) and not is_loopback(listen_address(seed)[0])]
-    if far:
-        checker.refuse(
-            ("node", "advertise"),
-            f"{toml_string(advertise)} means another host to the seed {toml_string(far[0])}; "
-            "set bind, or advertise, to the address that the seeds reach this node at",
-            place=checker.source.first_set(_ADVERTISE, _BIND, _SEEDS),
-        )
+    for what, key, others in (("voter", _VOTERS, voters), ("seed", _SEEDS, seeds)):
+        far = [other for other in others or () if _is_ip(other) and not is_loopback(listen_address(other)[0])]
+        if far:
+            checker.refuse(
+                ("node", "advertise"),
+                f"{toml_string(advertise)} means another host to the {what} {toml_string(far[0])}; "
+                f"set bind, or advertise, to the address that the {what}s reach this node at",
+                place=checker.source.first_set(_ADVERTISE, _BIND, key),
+            )
+            return
 
 
-def _each_once(seeds: tuple[Address, ...] | None, checker: Checker) -> None:
-    for index, seed in enumerate(seeds or ()):
-        if seed in (seeds or ())[:index]:
-            checker.refuse((*_SEEDS, index), f"{toml_string(seed)} is listed twice; is another node meant?")
+def _each_once(key: KeyPath, addresses: tuple[Address, ...] | None, checker: Checker) -> None:
+    for index, address in enumerate(addresses or ()):
+        if address in (addresses or ())[:index]:
+            checker.refuse((*key, index), f"{toml_string(address)} is listed twice; is another node meant?")
 
 
 def _often_enough(heartbeat: float | None, failure: float | None, checker: Checker) -> None:
     # The margin forgives what binary fractions lose: a third of 0.3 is less than 0.1.
-    if heartbeat is None or failure is None or heartbeat * _FRAMES_PER_FAILURE <= failure * (1 + 1e-9):
+    if heartbeat is None or failure is None or heartbeat * FRAMES_PER_FAILURE <= failure * (1 + 1e-9):
         return
-    said = toml_string(format_duration(heartbeat))
-    enough = toml_string(format_duration(round(heartbeat * _FRAMES_PER_FAILURE, 9)))
+    said = in_words(heartbeat)
+    enough = in_words(round(heartbeat * FRAMES_PER_FAILURE, 9))
     checker.refuse(
         ("timing", "heartbeat"),
-        f"{said} is more than a third of failure, {toml_string(format_duration(failure))}; "
+        f"{said} is more than a third of failure, {in_words(failure)}; "
         f"heartbeat = {said} and failure = {enough} would do",
         place=checker.source.first_set(("timing", "heartbeat"), ("timing", "failure")),
     )
@@ -97,3 +105,4 @@ def _is_ip(address: Address) -> bool:
 _ADVERTISE: KeyPath = ("node", "advertise")
 _BIND: KeyPath = ("node", "bind")
 _SEEDS: KeyPath = ("cluster", "seeds")
+_VOTERS: KeyPath = ("cluster", "voters")

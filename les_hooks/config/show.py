@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
@@ -58,7 +59,9 @@ def written(hint: Any, value: Any) -> Any:
     if note := find_written(hint):
         return None if value is None else note.write(value)
     base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    arguments = [argument for argument in get_args(base) if argument is not type(None)]
+    arguments = [argument for argument in get_args(base) if argument is not NoneType]
+    if get_origin(base) in (Union, UnionType) and len(arguments) == 1:
+        return written(arguments[0], value)
     match value:
         case msgspec.Struct():
             fields = msgspec.structs.fields(value)

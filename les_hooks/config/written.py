@@ -1,7 +1,7 @@
 """Values that are written as strings and read as something else, such as durations. Plugins use them too.
 
 A field `pause: Duration` of a plugin's `config_type` is written `pause = "30s"` and read as 30.0. Fields of the type
-`Path` are absolute once read, relative ones taken from the folder of the file.
+`Path` are absolute once read, relative ones taken from the folder of the file, defaults too.
 """
 
 from collections.abc import Callable

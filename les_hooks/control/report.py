@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -12,12 +12,14 @@ import msgspec
 from les_hooks import __version__
 from les_hooks.config import Config
 from les_hooks.config.addresses import is_loopback
+from les_hooks.control.succession import Place, line
+from les_hooks.control.warnings import warnings
 from les_hooks.daemon import Node
 from les_hooks.daemon.clock import boottime
 from les_hooks.dispatch import CallResult
 from les_hooks.members import UNSTAMPED, Member
 
-__all__ = ["leadership", "members", "plugins", "status", "successor"]
+__all__ = ["leadership", "maintenance", "members", "plugins", "status", "succession"]
 
 # A plugin's `status` must be quick; one that is not is left out of the answer.
 _STATUS_SECONDS: Final = 1.0
@@ -26,6 +28,8 @@ _STATUS_SECONDS: Final = 1.0
 async def status(node: Node) -> Mapping[str, Any]:
     """All of `les status`."""
     config, view = node.config, node.view
+    engine = dict(node.backend.status())
+    standing = view.members if view is not None else ()
     return {
         "node": {
             "name": config.node.name,
@@ -41,6 +45,9 @@ async def status(node: Node) -> Mapping[str, Any]:
         **leadership(node),
         "settled": view is not None and view.settled,
         "members": members(node),
+        "succession": succession(line(standing, config.cluster.quorum)),
+        "warnings": warnings(engine),
+        "maintenance": maintenance(node),
         "lanes": dict(node.dispatcher.waiting),
         "plugins": await _plugins_with_status(node),
         "audit": {
@@ -56,7 +63,7 @@ async def status(node: Node) -> Mapping[str, Any]:
             "loaded": node.configured_at,
         },
         "security": _security(config),
-        "backend": dict(node.backend.status()),
+        "backend": engine,
     }
 
 
@@ -83,8 +90,10 @@ def members(node: Node) -> list[Mapping[str, Any]]:
             "address": member.address,
             "name": member.name,
             "kind": member.kind,
+            "part": member.part,
             "role": member.role,
             "fit": member.fit,
+            "unfit": member.unfit,
             "direct": member.direct,
             "start_time": None if member.start_time == UNSTAMPED else member.start_time,
             "version": member.version,
@@ -93,11 +102,18 @@ def members(node: Node) -> list[Mapping[str, Any]]:
     ]
 
 
-def successor(node: Node) -> Member | None:
-    """Who leads if this node does not; None where nobody can."""
-    own = node.config.node.advertise
-    others = node.view.members if node.view is not None else ()
-    return next((m for m in others if m.address != own and m.fit and m.start_time != UNSTAMPED), None)
+def succession(places: Iterable[Place]) -> list[Mapping[str, Any]]:
+    """Who would lead after whom; `why` a member is passed over is empty for who could lead."""
+    return [{"address": each.member.address, "name": each.member.name, "why": each.why} for each in places]
+
+
+def maintenance(node: Node) -> Mapping[str, Any]:
+    """Whether this node is in maintenance, until when (Unix seconds) and so for how many seconds, why, and by whom."""
+    standing = node.maintenance
+    if standing is None:
+        return {"on": False, "until": None, "left": 0.0, "note": "", "uid": None}
+    left = round(max(0.0, standing.until - time.time()), 3)
+    return {"on": True, "until": standing.until, "left": left, "note": standing.note, "uid": standing.uid}
 
 
 def plugins(node: Node) -> list[dict[str, Any]]:

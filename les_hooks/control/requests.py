@@ -5,21 +5,19 @@ Requests that change something leave an `operator.request` in the audit, whether
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from les_hooks.audit import Action, Outcome
 from les_hooks.control import report
+from les_hooks.control.operator import Operator
 from les_hooks.control.server import Caller, Handler, Streamer
 from les_hooks.daemon import Node
 from les_hooks.errors import ControlError, LesHooksError
 from les_hooks.text import printable
 
-__all__ = ["NOT_LEADER", "Reload", "Requests"]
-
-NOT_LEADER: Final = 3
-"""The exit code of a ControlError where only a leader can do what was asked."""
+__all__ = ["Reload", "Requests"]
 
 Reload = Callable[[], Awaitable[tuple[str, ...]]]
 """Reads the configuration anew, and returns the keys that changed; raises ConfigError where it cannot be used."""
@@ -31,6 +29,7 @@ class Requests:
     def __init__(self, node: Node, reload: Reload) -> None:
         self._node = node
         self._reload_node = reload
+        operator = Operator(node)
         self._leaving: asyncio.Task[None] | None = None
         self.handlers: Mapping[str, Handler] = {
             "status": self._status,
@@ -40,12 +39,19 @@ class Requests:
             "hooks": self._hooks,
             "plugin": self._audited("plugin", self._plugin),
             "reload": self._audited("reload", self._reload),
-            "step-down": self._audited("step-down", self._step_down),
+            "plan": operator.plan,
+            "maintenance": operator.maintenance,
+            "step-down": self._audited("step-down", operator.step_down),
+            "maintain": self._audited("maintain", operator.maintain),
+            "end-maintenance": self._audited("end-maintenance", operator.end_maintenance),
+            "transfer": self._audited("transfer", operator.transfer, failed=operator.failed),
             "leave": self._audited("leave", self._leave),
         }
         self.streams: Mapping[str, Streamer] = {"watch": self._watch}
 
-    def _audited(self, command: str, handler: Handler) -> Handler:
+    def _audited(self, command: str, handler: Handler, *, failed: Callable[[Any], str] = lambda _answer: "") -> Handler:
+        """The handler, with its record; `failed` says of an answer why it is none that was hoped for."""
+
         async def handle(arguments: Mapping[str, Any], caller: Caller) -> object:
             asked: dict[str, Any] = {
                 "command": command,
@@ -62,7 +68,8 @@ class Requests:
             except Exception as error:
                 record(Action.OPERATOR_REQUEST, Outcome.FAILURE, reason=repr(error), **asked)
                 raise
-            record(Action.OPERATOR_REQUEST, Outcome.SUCCESS, **asked)
+            why = failed(answer)
+            record(Action.OPERATOR_REQUEST, Outcome.FAILURE if why else Outcome.SUCCESS, reason=why or None, **asked)
             return answer
 
         return handle
@@ -103,7 +110,8 @@ class Requests:
     async def _ask_plugin(self, plugin: str, action: str, arguments: Mapping[str, Any]) -> object:
         node, name = self._node, printable(plugin)
         if plugin not in node.registry.loaded:
-            raise ControlError(f"the plugin {name} is not loaded; `les plugins list` says why")
+            why = next((f": {info.why}" for info in node.registry.infos() if info.name == plugin and info.why), "")
+            raise ControlError(f"the plugin {name} is not loaded{why or '; `les plugins list` says why'}")
         timeout = node.plugins.settings[plugin].timeout
         result = await node.dispatcher.ask(plugin, "control", timeout, action=action, arguments=arguments)
         if result is None:
@@ -117,19 +125,6 @@ class Requests:
 
     async def _reload(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
         return {"changed": list(await self._reload_node())}
-
-    async def _step_down(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
-        node = self._node
-        if node.view is None or not node.view.leading:
-            there = f"{node.leader} does; run it there" if node.leader is not None else "nobody does at present"
-            raise ControlError(f"this node does not lead, {there}", NOT_LEADER)
-        following = report.successor(node)
-        node.step_down()
-        return {
-            "next": None if following is None else following.address,
-            "next_name": None if following is None else following.name,
-            "hold": node.config.timing.hold,
-        }
 
     async def _leave(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
         # The answer goes out first: it must not wait for hooks, and the socket is gone when they have ended.

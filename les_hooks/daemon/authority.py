@@ -31,6 +31,10 @@ class BackendAuthority:
             return 0.0
         return max(0.0, self._backend.mandate.act_until - self._clock())
 
+    def release_left(self) -> float:
+        """Seconds until others may lead, 0.0 once they may; infinite where this node need not fear that."""
+        return max(0.0, self._backend.mandate.release_by - self._clock())
+
     def changed(self) -> None:
         """The backend knows something new."""
         self._changed.set()

@@ -1,23 +1,31 @@
 """`les cleanup`: what a daemon that died could not do itself. Run by the guard, by systemd, or by hand."""
 
 import contextlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.audit import Action, Outcome
-from les_hooks.config import Config
+from les_hooks.backends.peers.farewell import say_farewell
+from les_hooks.config import Config, Quorum
 from les_hooks.daemon.folder import GUARD_LOCK, HeldError
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.daemon.parts import make_audit, make_narrator, open_store
-from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
+from les_hooks.daemon.records import make_audit, make_narrator, open_store
+from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, NoAuthority, recorder
 from les_hooks.daemon.state import StateStore
+from les_hooks.election.messages import Farewell
 from les_hooks.events import Event
 from les_hooks.guard import Guard
+from les_hooks.members import NO_MANDATE, Address, Boot, Mandate
 from les_hooks.plugins import Registry
+from les_hooks.wire import PROTOCOL
 
 __all__ = ["Cleaned", "clean_up"]
+
+# A voter that takes longer to answer is not waited for: what it granted runs out by itself.
+_FAREWELL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +40,19 @@ class Cleaned:
 
 
 async def clean_up(
-    config: Config, *, log: FilteringBoundLogger, registry: Registry, lock_seconds: float, force: bool = False
+    config: Config,
+    *,
+    log: FilteringBoundLogger,
+    registry: Registry,
+    lock_seconds: float,
+    force: bool = False,
+    release_by: float = math.inf,
 ) -> Cleaned:
     """Run the demote hooks (reason `crashed`) and every plugin's `cleanup`, if a daemon died without doing so.
+
+    Where that was done, the voters that had granted the dead daemon their votes are told, and may grant them anew: a
+    crash costs no lease. `release_by` is the boottime at which the grants run out, where it is known: what undoes is
+    gone by then.
 
     Holds the lock of the state directory meanwhile, so that a new daemon waits for it. Does nothing where another has
     it for longer than `lock_seconds`: a daemon demotes at its start. `force` does it without a crash as well, and
@@ -51,14 +69,16 @@ async def clean_up(
     with store:
         if not (store.crashed or force):
             return Cleaned(needed=False)
-        cleaned = await _clean_up(config, store, log, registry)
+        cleaned = await _clean_up(config, store, log, registry, release_by)
         if not cleaned.failed:
             store.mark_stopped()
         return cleaned
 
 
-async def _clean_up(config: Config, store: StateStore, log: FilteringBoundLogger, registry: Registry) -> Cleaned:
-    boot = store.next_boot()
+async def _clean_up(
+    config: Config, store: StateStore, log: FilteringBoundLogger, registry: Registry, release_by: float
+) -> Cleaned:
+    dead, boot = store.running, store.next_boot()
     async with contextlib.AsyncExitStack() as close:
         audit = make_audit(config, store, boot, log)
         close.callback(audit.close)
@@ -66,9 +86,17 @@ async def _clean_up(config: Config, store: StateStore, log: FilteringBoundLogger
         guard = Guard(log, lock=config.node.state_dir / GUARD_LOCK)
         guard.start()
         close.push_async_callback(guard.close)
+        guard.authority(Mandate(act_until=NO_MANDATE.act_until, release_by=release_by))
         demotion = Demotion(recorder(audit))
         released: list[Event] = []
-        hooks = Hooks(registry, log=log, record=demotion.record, guard=guard, on_released=released.append)
+        hooks = Hooks(
+            registry,
+            log=log,
+            record=demotion.record,
+            guard=guard,
+            authority=NoAuthority(release_by),
+            on_released=released.append,
+        )
         hooks.apply(config)
         hooks.dispatcher.start()
         close.push_async_callback(hooks.dispatcher.close)
@@ -76,6 +104,9 @@ async def _clean_up(config: Config, store: StateStore, log: FilteringBoundLogger
         await hooks.dispatcher.drained(LAST_RESORT_SECONDS)
         undone = demotion.failed if released else ("the demotion",)
         failed = list(dict.fromkeys([*undone, *await _cleaned(hooks, log)]))
+        if dead is not None and not failed:
+            # Before all that has time: others wait for it.
+            await _release(config, dead, log)
         audit.record(Action.CLEANUP_RUN, Outcome.FAILURE if failed else Outcome.SUCCESS, failed=failed)
     return Cleaned(needed=True, failed=tuple(failed))
 
@@ -89,3 +120,14 @@ async def _cleaned(hooks: Hooks, log: FilteringBoundLogger) -> Sequence[str]:
             failed.append(name)
             log.error("cleanup-failed", plugin=name, error=result.error)
     return failed
+
+
+async def _release(config: Config, dead: Boot, log: FilteringBoundLogger) -> None:
+    """Tell the voters that nothing of the dead process is left; who does not hear it waits for its lease to end."""
+    if config.cluster.quorum is not Quorum.MAJORITY:
+        return
+    me = Address(config.node.advertise)
+    farewell = Farewell(protocol=PROTOCOL, cluster=config.cluster.name, address=me, boot=dead)
+    others = frozenset(config.cluster.voters) - {me}
+    taken = await say_farewell(others, farewell, limit=_FAREWELL_SECONDS, log=log)
+    log.info("grants-released", boot=dead.counter, voters=sorted(taken))

@@ -3,7 +3,7 @@
 Imported by `daemon` and what is above.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from structlog.typing import FilteringBoundLogger
 
@@ -11,11 +11,11 @@ from les_hooks.audit import Action, Audit, Outcome
 from les_hooks.config import Config
 from les_hooks.daemon.clock import boottime
 from les_hooks.daemon.setup import NoAuthority, Plugins
-from les_hooks.dispatch import Authority, Dispatcher, Recorder
+from les_hooks.dispatch import Authority, Dispatcher, PluginContext, Recorder
 from les_hooks.events import Event
 from les_hooks.failures import report_failure
 from les_hooks.guard import Guard
-from les_hooks.plugins import Registry
+from les_hooks.plugins import PluginState, Registry
 from les_hooks.processes import Runner
 
 __all__ = ["Hooks"]
@@ -50,17 +50,18 @@ class Hooks:
     ) -> None:
         self.registry = registry
         self._log = log
+        leading = authority or NoAuthority()
         self.plugins = Plugins(
             registry=registry,
             log=log,
             record=record,
-            runner=Runner(guard, boottime),
-            authority=authority or NoAuthority(),
+            runner=Runner(guard, boottime, leading.release_left),
+            authority=leading,
             dry_run=dry_run,
         )
         self.dispatcher = Dispatcher(
             registry=registry,
-            authority=authority or NoAuthority(),
+            authority=leading,
             record=record,
             log=log,
             clock=boottime,
@@ -69,9 +70,15 @@ class Hooks:
             on_broken=on_broken,
         )
 
+    @property
+    def checks(self) -> Mapping[str, PluginContext]:
+        """The contexts of the plugins that check this node's fitness."""
+        found = self.registry.implementations("check")
+        return {each.plugin: self.plugins.contexts[each.plugin] for each in found}
+
     def retire(self, config: Config, demotion: Callable[[], Event]) -> None:
         """Demote the plugins that `apply` of this configuration will drop; whoever leads keeps nothing of theirs."""
-        gone = frozenset(self.plugins.contexts) - {name for name, plugin in config.plugins.items() if plugin.enabled}
+        gone = frozenset(self.plugins.contexts).difference(config.wanted)
         if gone:
             self.dispatcher.retire(gone, demotion())
 
@@ -87,6 +94,6 @@ class Hooks:
         for info in self.registry.infos():
             if info.name in self.registry.loaded and info.name not in before:
                 audit.record(Action.PLUGIN_LOADED, plugin=info.name, version=info.version)
-            elif info.why and info.name in config.plugins:
+            elif info.state is PluginState.FAILED and info.name in config.plugins:
                 self._log.error("plugin-failed", plugin=info.name, reason=info.why)
                 audit.record(Action.PLUGIN_FAILED, Outcome.FAILURE, plugin=info.name, reason=info.why)

@@ -5,7 +5,6 @@ The command line and library users make one; see `Node`. Imported by `control`, 
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Self
@@ -14,13 +13,16 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks import __version__
 from les_hooks.audit import Action, Outcome
-from les_hooks.config import Config
+from les_hooks.config import Config, advice
 from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
+from les_hooks.daemon.fitness import RELOAD_PATIENCE_SECONDS, Fitness
 from les_hooks.daemon.folder import GUARD_LOCK
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, make_narrator, open_memory
+from les_hooks.daemon.maintenance import Maintenance, Upkeep
+from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, open_memory
+from les_hooks.daemon.records import make_narrator
 from les_hooks.daemon.reload import live_changes
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
 from les_hooks.daemon.story import Story
@@ -29,7 +31,7 @@ from les_hooks.events import Event, Reason
 from les_hooks.failures import report_failure
 from les_hooks.guard import Guard
 from les_hooks.log import Threshold, make_log
-from les_hooks.members import Address, Mandate, View
+from les_hooks.members import Address, Mandate, Part, View
 from les_hooks.plugins import Registry
 
 __all__ = ["Node"]
@@ -123,6 +125,23 @@ class Node:
         """Give up leadership if this node has it, and stay unfit for `hold`; `note` tells people why."""
         self.backend.step_down(reason, note)
 
+    def transfer(self, target: Address) -> None:
+        """Give up leadership if this node has it, and have that member take it; the next in line does if it cannot."""
+        self.backend.transfer(target)
+
+    @property
+    def maintenance(self) -> Maintenance | None:
+        """Until when and why this node is in maintenance, None where it is not."""
+        return self.upkeep.current
+
+    def maintain(self, for_seconds: float, note: str, uid: int) -> None:
+        """Keep this node from leading for so long, restarts included; a leader is demoted. Raises ControlError."""
+        self.upkeep.begin(for_seconds, note, uid)
+
+    def end_maintenance(self) -> bool:
+        """End the maintenance before its time; returns whether there was one."""
+        return self.upkeep.end()
+
     def reload(self, config: Config) -> tuple[str, ...]:
         """Take a new configuration while running, and tell the hooks again; returns the keys that changed.
 
@@ -134,6 +153,7 @@ class Node:
         self.backend.set_seeds(tuple(config.cluster.seeds))
         self.hooks.retire(config, self.chronicle.narrator.retired)
         self.hooks.apply(config, self.audit)
+        self.fitness.watch(self.hooks.checks, RELOAD_PATIENCE_SECONDS)
         self.audit.record(Action.CONFIG_RELOADED, changed=changed)
         self.chronicle.repeat(Reason.RELOAD)
         return changed
@@ -155,6 +175,8 @@ class Node:
 
     async def _start(self) -> None:
         config, close = self.config, self._close
+        for one in advice(config):
+            self.log.warning("config-doubtful", where=one.where, key=one.key, advice=one.message)
         self.store, self.boot, self.audit = await open_memory(config, self.log, close)
         self.backend = make_backend(
             config,
@@ -172,10 +194,12 @@ class Node:
         self.audit.record(Action.NODE_STARTED, version=__version__, crashed_before=self.store.crashed)
         self.audit.record(Action.CONFIG_LOADED, source=None if config.source is None else str(config.source))
         self.guard = Guard(self.log, cleanup_limit=LAST_RESORT_SECONDS, lock=config.node.state_dir / GUARD_LOCK)
-        self.guard.start(self._cleanup)
+        if config.cluster.role is not Part.WITNESS:  # which starts nothing that somebody would have to end
+            self.guard.start(self._cleanup)
         close.push_async_callback(self._close_guard)
         self.authority = make_authority(self.backend, config)
         self._make_hooks()
+        self._make_fitness()
         self.started_at, self.started_boottime = time.time(), boottime()
         self.chronicle.tell(self.chronicle.narrator.startup())
         await self.dispatcher.drained(LAST_RESORT_SECONDS)
@@ -202,6 +226,27 @@ class Node:
         self._close.push_async_callback(self.dispatcher.close)
         narrator = make_narrator(self.config, self.store, self.boot)
         self._chronicle = Chronicle(narrator, hooks.dispatcher, self.audit, self.store, self.story, self.log)
+
+    def _make_fitness(self) -> None:
+        """Begin to look whether this node may lead; before it joins, so that nobody takes an unfit node for fit."""
+        self.fitness = Fitness(
+            self.dispatcher,
+            tell=self.backend.set_fitness,
+            audit=self.audit,
+            log=self.log,
+            on_broken=self._on_broken,
+        )
+        self._close.push_async_callback(self.fitness.close)
+        self.upkeep = Upkeep(
+            self.config.node.state_dir,
+            later=self.store.later,
+            on_change=self.fitness.maintained,
+            audit=self.audit,
+            log=self.log,
+        )
+        self._close.callback(self.upkeep.close)
+        self.upkeep.restore()
+        self.fitness.watch(self.hooks.checks)
 
     @property
     def chronicle(self) -> Chronicle:
@@ -269,11 +314,14 @@ class Node:
 
     def _on_view(self, view: View) -> None:
         self.chronicle.see(view)
+        if (
+            view.leader is not None
+        ):  # a majority accepts nobody whom other voters elected; there are none in members mode
+            self.store.remember_voters(self.config.cluster.voters)
         self._news.ring()
 
     def _on_authority(self, mandate: Mandate) -> None:
-        if mandate.act_until > -math.inf:
-            self.guard.authority(mandate.act_until)
+        self.guard.authority(mandate)
         self.authority.changed()
         self._news.ring()
 

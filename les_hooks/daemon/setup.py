@@ -1,5 +1,6 @@
 """From a configuration to loaded plugins with their contexts: what the daemon, `les check` and `les cleanup` share."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from les_hooks import config as configuration
 from les_hooks.audit import Action, Audit, Outcome
 from les_hooks.config import Config, Flags
+from les_hooks.daemon.clock import boottime
 from les_hooks.dispatch import Authority, PluginContext, PluginSettings, Recorder
 from les_hooks.dispatch.calls import CallOutcome
 from les_hooks.events import EventKind
@@ -24,7 +26,7 @@ LAST_RESORT_SECONDS = 3600.0
 """For a wait in which every hook has a limit of its own: it ends only what a bug of ours would make endless."""
 
 SCRIPTS = "scripts"
-"""The one plugin that is always loaded; `[hooks]` is its table."""
+"""The one plugin that is loaded unless it is turned off; `[hooks]` is its table."""
 
 
 def load_config(
@@ -80,11 +82,21 @@ class Demotion:
 
 
 class NoAuthority:
-    """The authority of a process that is no daemon: it never leads."""
+    """The authority of a process that is no daemon: it never leads.
+
+    `release_by` is the boottime from which others may lead, where such a process undoes what a leader did.
+    """
+
+    def __init__(self, release_by: float = math.inf) -> None:
+        self._release_by = release_by
 
     def left(self) -> float:
         """No seconds."""
         return 0.0
+
+    def release_left(self) -> float:
+        """Seconds until others may lead."""
+        return max(0.0, self._release_by - boottime())
 
     async def confirmed(self) -> bool:
         """Never."""
@@ -106,9 +118,7 @@ class Plugins:
 
     def load(self, config: Config) -> None:
         """Load what the configuration names, drop what it does not name any more, and make the contexts."""
-        wanted = sorted((p.order, name) for name, p in config.plugins.items() if p.enabled)
-        disabled = [name for name, plugin in config.plugins.items() if not plugin.enabled]
-        self.registry.load([name for _, name in wanted], disabled=disabled)
+        self.registry.load(config.wanted, disabled=config.unwanted)
         self.contexts = {name: self._context(name, config) for name in self.registry.loaded}
         self.settings = {
             name: PluginSettings(timeout=config.plugins[name].timeout, critical=config.plugins[name].critical)

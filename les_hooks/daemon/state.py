@@ -1,8 +1,11 @@
 """The state directory: what a node must not forget, and the lock that keeps it to one process.
 
-Imported by the daemon and by `les cleanup`. Two files, because they promise different things:
+Imported by the daemon and by `les cleanup`. Three files, because they promise different things:
 
-    state.json  synced before it counts: start counter, term, newest stamp, event numbers, the mark of a running daemon
+    state.json  synced before it counts: start counter, term, newest stamp, what was granted as a voter, event numbers,
+                the mark of a running daemon
+    voters.json synced as well: who elected the last leader. An operator who starts over with other voters removes it,
+                and must not lose terms by that
     told.json   written on the side and never synced: what hooks were told last. Were it part of state.json, its
                 unsynced replacement could lose a term in a power cut.
 """
@@ -13,7 +16,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -22,12 +25,14 @@ from typing import Final, Self
 import msgspec
 
 from les_hooks.daemon.folder import Lock, Patience, replace_file
-from les_hooks.daemon.stored import Running, State, Told, load_state, load_told
+from les_hooks.daemon.stored import Running, State, Told, Voters, load_state, load_told, load_voters
 from les_hooks.election.identity import Memory
 from les_hooks.errors import StartError
 from les_hooks.members import Boot
 
-__all__ = ["SEQ_BLOCK", "StateStore", "Told"]
+__all__ = ["SEQ_BLOCK", "VOTERS_FILE", "StateStore", "Told"]
+
+VOTERS_FILE: Final = "voters.json"
 
 SEQ_BLOCK: Final = 1000
 """How many event numbers are reserved at a time: a crash skips at most this many."""
@@ -37,6 +42,9 @@ _SAVE_SECONDS: Final = 5.0
 
 class StateStore:
     """The state of one node on disk. Made by `open`, to be closed; methods may be called from any thread.
+
+    `crashed`: the daemon before did not say that it stopped. `was_fresh`: there was nothing to remember at `open`: this
+    node is new, or its state directory did not survive.
 
     Fork the guard before: a forked process keeps the lock as long as it lives. A program that is exec'd does not.
     """
@@ -51,8 +59,10 @@ class StateStore:
         # One thread of our own: the loop's default ones may all be busy with hooks just when a term must be saved.
         self._writer = ThreadPoolExecutor(1, "les-state")
         self._fresh, self._state = load_state(path / "state.json")
-        self._was_fresh = self._fresh
+        self.was_fresh = self._fresh
         self._durable = self._state
+        self._voters: tuple[str, ...] | None = None
+        self._voters_pending = False
         self._told = load_told(path / "told.json")
         self._told_pending = False
         self._next_seq = self._state.reserved + 1
@@ -101,6 +111,11 @@ class StateStore:
         return self._state.newest
 
     @property
+    def running(self) -> Boot | None:
+        """The daemon that runs, or that died without saying that it stopped."""
+        return self._state.running.boot if self._state.running is not None else None
+
+    @property
     def memory(self) -> Memory:
         """What an election goes on from."""
         state = self._state
@@ -110,8 +125,16 @@ class StateStore:
             granted_term=state.granted_term,
             granted_boot=state.granted_boot,
             longest_lease=state.longest_lease,
-            kept=not self._was_fresh,
+            kept=not self.was_fresh,
         )
+
+    @property
+    def voters(self) -> tuple[str, ...]:
+        """Who elected the last leader that this node knows, sorted; empty where none is known. Raises StartError."""
+        # Read when it is asked for: rubbish in it keeps a daemon from starting, and is not to hinder `les cleanup`.
+        if self._voters is None:
+            self._voters = load_voters(self.path / VOTERS_FILE)
+        return self._voters
 
     @property
     def last_told(self) -> Told | None:
@@ -170,6 +193,16 @@ class StateStore:
         loop = asyncio.get_running_loop()
         await asyncio.wait_for(loop.run_in_executor(self._writer, self._commit, change), _SAVE_SECONDS)
 
+    def remember_voters(self, voters: Iterable[str]) -> None:
+        """Remember that a leader whom these voters elected was seen; does not block. Without any nothing is forgotten.
+
+        Where the disk fails, the next call tries again.
+        """
+        in_force = tuple(sorted(voters))
+        if in_force and in_force != self.voters and not self._voters_pending:
+            self._voters_pending = True
+            self._writer.submit(self._write_voters, in_force)
+
     def next_seq(self) -> int:
         """The next event number; does not block. Numbers are never used twice.
 
@@ -190,6 +223,10 @@ class StateStore:
         if not self._told_pending:
             self._told_pending = True
             self._writer.submit(self._write_told)
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Have something written by the thread that writes here, after all that waits; it must not raise."""
+        self._writer.submit(work)
 
     def close(self) -> None:
         """Finish what is being written, as far as the disk lets it within five seconds, and release the lock."""
@@ -238,3 +275,9 @@ class StateStore:
         self._told_pending = False
         with contextlib.suppress(OSError):  # it may be lost, and whoever saves a term reports the disk
             replace_file(self.path / "told.json", msgspec.json.encode(self._told), durable=False)
+
+    def _write_voters(self, voters: tuple[str, ...]) -> None:
+        self._voters_pending = False
+        with contextlib.suppress(OSError):  # whoever saves a term reports the disk
+            replace_file(self.path / VOTERS_FILE, msgspec.json.encode(Voters(voters=voters)), durable=True)
+            self._voters = voters

@@ -1,7 +1,7 @@
-"""What stands in the files of the state directory, and reading it back. Imported by `state` only."""
+"""What stands in the files of the state directory, and reading it back. Imported by `state`, and by `les check`."""
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -9,11 +9,13 @@ from msgspec import Meta
 from les_hooks.daemon.folder import read_bounded
 from les_hooks.errors import StartError
 from les_hooks.members import Boot
+from les_hooks.wire import is_address, is_boot
 
-__all__ = ["Running", "State", "Told", "load_state", "load_told"]
+__all__ = ["Running", "State", "Told", "Voters", "load_state", "load_told", "load_voters"]
 
 _VERSION: Final = 1
 _MOST_STATE_BYTES: Final = 64 * 1024
+_MOST_VOTERS_BYTES: Final = 64 * 1024
 _MOST_TOLD_BYTES: Final = 1024 * 1024
 
 _Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -45,6 +47,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     longest_lease: Annotated[float, Meta(ge=0, le=2**33)] = 0.0
 
 
+class Voters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The voters that elected the last leader that this node knows, sorted."""
+
+    version: Literal[1] = 1
+    voters: Annotated[tuple[str, ...], Meta(min_length=1, max_length=256)]
+
+
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What hooks were told last. It may be missing or old: it decides what is told again, never who leads.
 
@@ -59,16 +68,53 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_state(path: Path) -> tuple[bool, State]:
     """Whether nothing is stored yet, and the state. Raises StartError for what cannot be trusted."""
-    try:
-        data = read_bounded(path, _MOST_STATE_BYTES)
-    except FileNotFoundError:
+    advice = (
+        "move it away to start without it: the node then forgets its terms, its votes and its event numbers, which is "
+        "safe while all other nodes of the cluster run"
+    )
+    state = _load(path, State, _MOST_STATE_BYTES, advice)
+    if state is None:
         return True, State()
+    fault = _fault(state)
+    if fault:
+        raise StartError(str(path), f"is damaged ({fault})", advice)
+    return False, state
+
+
+def load_voters(path: Path) -> tuple[str, ...]:
+    """The voters that were in force, empty where none are known. Raises StartError for what cannot be trusted."""
+    advice = "where les.toml has the same voters on all nodes, and they have been elected from before, remove it"
+    stored = _load(path, Voters, _MOST_VOTERS_BYTES, advice)
+    if stored is None:
+        return ()
+    if not all(map(is_address, stored.voters)):
+        raise StartError(str(path), "is damaged (an address that is none)", advice)
+    return tuple(sorted(set(stored.voters)))
+
+
+def _fault(state: State) -> str:
+    """What cannot be, though each value by itself could."""
+    boots = (state.granted_boot, state.running.boot if state.running is not None else None)
+    if not all(boot is None or is_boot(boot) for boot in boots):
+        return "a boot that is none"
+    if state.granted_term and state.granted_boot is None:
+        return "a term that was granted to nobody"
+    if state.granted_term > state.term:
+        return f"the term {state.granted_term} was granted, and {state.term} is the highest known"
+    return ""
+
+
+_Stored = TypeVar("_Stored", bound=msgspec.Struct)
+
+
+def _load(path: Path, kind: type[_Stored], most_bytes: int, advice: str) -> _Stored | None:
+    """What is stored, None where there is nothing."""
+    try:
+        data = read_bounded(path, most_bytes)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise StartError(str(path), f"cannot be read ({error.strerror or error})", "make it readable") from error
-    advice = (
-        "move it away to start without it: the node then forgets its terms and event numbers, which is safe "
-        "while another member of the cluster runs"
-    )
     try:
         version = msgspec.json.decode(data, type=_Versioned).version
         if version > _VERSION:
@@ -77,7 +123,7 @@ def load_state(path: Path) -> tuple[bool, State]:
                 f"was written by a newer les-hooks (version {version})",
                 f"install that one again, or {advice}",
             )
-        return False, msgspec.json.decode(data, type=State)
+        return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StartError(str(path), f"is damaged ({error})", advice) from error
 

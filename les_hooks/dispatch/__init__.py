@@ -3,8 +3,8 @@
 `Dispatcher` is what the daemon uses. Imports `plugins`, `processes` and the values; imported by `daemon` and above.
 """
 
-from les_hooks.dispatch.calls import CallResult
+from les_hooks.dispatch.calls import CallResult, Overtaken
 from les_hooks.dispatch.context import Authority, PluginContext, Recorder
 from les_hooks.dispatch.dispatcher import Dispatcher, PluginSettings
 
-__all__ = ["Authority", "CallResult", "Dispatcher", "PluginContext", "PluginSettings", "Recorder"]
+__all__ = ["Authority", "CallResult", "Dispatcher", "Overtaken", "PluginContext", "PluginSettings", "Recorder"]

@@ -1,6 +1,8 @@
 """The context that a plugin gets with each call, as the daemon makes it. Imported by `dispatch` and what is above."""
 
 import asyncio
+import dataclasses
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,8 @@ from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
+from les_hooks.dispatch.present import present
+from les_hooks.guard import Tie
 from les_hooks.processes import Command, Finished
 
 __all__ = ["Authority", "PluginContext", "Recorder", "may_act"]
@@ -25,6 +29,9 @@ class Authority(Protocol):
 
     def left(self) -> float:
         """Seconds, 0.0 when it must not act."""
+
+    def release_left(self) -> float:
+        """Seconds until others may lead, 0.0 once they may; infinite where this node need not fear that."""
 
     async def confirmed(self) -> bool:
         """Wait, for a bounded time, until it is known whether this node may act; then say so."""
@@ -64,6 +71,11 @@ class PluginContext:
         """Seconds for which this node may still act as leader."""
         return self.leading.left()
 
+    def time_left(self) -> float:
+        """Seconds that the present call of a hook has before it is ended."""
+        call = present.get()
+        return call.time_left() if call is not None else math.inf
+
     async def confirmed(self) -> bool:
         """Wait, for a bounded time, until it is known whether this node may act as leader; then say so."""
         return await self.leading.confirmed()
@@ -73,5 +85,8 @@ class PluginContext:
         self.record(f"plugin.{self.name}.{action}", outcome, **fields)
 
     async def run(self, command: Command) -> Finished:
-        """Run a program."""
+        """Run a program; what a demotion runs is bound as the demotion is."""
+        call = present.get()
+        if call is not None and call.tie is Tie.RELEASE:
+            command = dataclasses.replace(command, releases=True)
         return await self.runner(command)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.dispatch.calls import Caller, CallOutcome, CallResult
+from les_hooks.dispatch.calls import Caller, CallOutcome, CallResult, Overtaken
 from les_hooks.dispatch.context import Authority, PluginContext, Recorder, may_act
 from les_hooks.dispatch.lanes import DROPPED, Lane, Turn
 from les_hooks.dispatch.tenure import Tenure
 from les_hooks.events import Event, EventKind
 from les_hooks.events import Lane as LaneName
+from les_hooks.guard import Tie
 from les_hooks.plugins import Implementation, Registry
 from les_hooks.text import error_words
 
@@ -23,6 +24,9 @@ _DEADLINE_SECONDS = 1.0
 
 # Longer than what ends in a lane takes to end: a hook that is left behind, then work that lasts.
 _CLOSE_SECONDS = 30.0
+
+# Of the time until others may lead, what saying so may take.
+_DEADLINE_SHARE = 1 / 16
 
 _NEEDS_AUTHORITY = frozenset({EventKind.ELECTED, EventKind.REASSERTED})
 
@@ -78,7 +82,7 @@ class Dispatcher:
         self._on_released = on_released
         self._on_critical = on_critical
         self._on_broken = on_broken
-        self._caller = Caller(clock)
+        self._caller = Caller(clock, authority)
         self._contexts: Mapping[str, PluginContext] = {}
         self._settings: Mapping[str, PluginSettings] = {}
         self._lanes = {name: Lane(self._handle, self._drop) for name in LaneName}
@@ -142,12 +146,18 @@ class Dispatcher:
         """How many plugins' `while_leader` run at this moment."""
         return self._tenure.running
 
-    async def ask(self, plugin: str, hook: str, timeout: float, **offered: object) -> CallResult | None:
-        """Call one hook of one plugin outside the lanes (`status`, `control`, `cleanup`); None where it has none."""
+    async def ask(
+        self, plugin: str, hook: str, timeout: float | None, overtaken: Overtaken | None = None, **offered: object
+    ) -> CallResult | None:
+        """Call one hook of one plugin outside the lanes (`status`, `control`, `check`); None where it has none.
+
+        `timeout` is in seconds, None for as long as it takes; when it is `overtaken` it is ended before that.
+        """
         found, context = self._registry.implementation(plugin, hook), self._contexts.get(plugin)
         if found is None or context is None:
             return None
-        return await self._caller.call(found, found.bind(ctx=context, **offered), timeout)
+        tie = Tie.RELEASE if hook == "cleanup" else Tie.DAEMON
+        return await self._caller.call(found, found.bind(ctx=context, **offered), timeout, overtaken, tie=tie)
 
     # -- one event -----------------------------------------------------------------------------------------------------
 
@@ -189,7 +199,8 @@ class Dispatcher:
             return CallResult(outcome=CallOutcome.SUPERSEDED, error="no authority to act as leader")
         if turn.over:
             return CallResult(outcome=CallOutcome.SUPERSEDED)
-        return await self._caller.call(step.found, step.arguments(turn.event), limit, turn.overtaken)
+        tie = _tie(turn.event.kind)
+        return await self._caller.call(step.found, step.arguments(turn.event), limit, turn.overtaken, tie=tie)
 
     async def _limit(self, turn: Turn, step: _Step) -> float:
         """Seconds that the plugin may take for the event."""
@@ -197,13 +208,17 @@ class Dispatcher:
         if found is None or turn.over:
             return step.settings.timeout
         arguments = found.bind(event=turn.event, ctx=step.context)
-        result = await self._caller.call(found, arguments, _DEADLINE_SECONDS, turn.overtaken)
+        result = await self._caller.call(found, arguments, self._patience(turn), turn.overtaken)
         if isinstance(result.value, int | float) and 0 < result.value < math.inf:
             return float(result.value)
         if not turn.over:
             why = result.error or f"returned {result.value!r:.100}, which is no number of seconds"
             self._log.warning("deadline-refused", plugin=found.plugin, error=why)
         return step.settings.timeout
+
+    def _patience(self, turn: Turn) -> float:
+        left = self._authority.release_left() if _tie(turn.event.kind) is Tie.RELEASE else 0.0
+        return min(_DEADLINE_SECONDS, left * _DEADLINE_SHARE) if left else _DEADLINE_SECONDS
 
     # -- what is written down ------------------------------------------------------------------------------------------
 
@@ -238,6 +253,13 @@ class Dispatcher:
             return
         self._log.critical("dispatch-broken", task=task.get_name(), error=error_words(error), exc_info=error)
         self._on_broken(error)
+
+
+def _tie(kind: EventKind) -> Tie:
+    """What a call for such an event ends with."""
+    if kind in _NEEDS_AUTHORITY:
+        return Tie.AUTHORITY
+    return Tie.RELEASE if kind is EventKind.DEMOTED else Tie.DAEMON
 
 
 def _begins(event: Event) -> bool:

@@ -9,6 +9,7 @@ from les_hooks.backoff import Backoff
 from les_hooks.dispatch.calls import Caller, CallOutcome, CallResult, Overtaken
 from les_hooks.dispatch.context import Authority, Recorder, may_act
 from les_hooks.events import Event, EventKind
+from les_hooks.guard import Tie
 from les_hooks.plugins import Implementation
 
 __all__ = ["Tenure"]
@@ -70,7 +71,7 @@ class Tenure:
                 attempt += 1
                 self.running += 1
                 try:
-                    result = await self._caller.call(found, arguments, None, over)
+                    result = await self._caller.call(found, arguments, None, over, tie=Tie.AUTHORITY)
                 finally:
                     self.running -= 1
                 self._finish(found, event, attempt, result)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from les_hooks.election.messages import Offer, State
 from les_hooks.election.roles import Role
+from les_hooks.election.seniority import MICROSECOND
 from les_hooks.members import UNSTAMPED, Address, Boot
 
-__all__ = ["Bequest", "may_take"]
+__all__ = ["Bequest", "bequeath", "may_take"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,13 @@ class Bequest:
         if heir is None or heir.boot != self.heir or now >= self.until:
             return True
         return heir.start_time == self.stamp and all(state.role != Role.CANDIDATE for state in states.values())
+
+
+def bequeath(giver: State, heir: State, others: Iterable[State]) -> Bequest:
+    """What a leader leaves to its heir: its own stamp, or one that is older by a hair where somebody shares it."""
+    shared = any(state.start_time == giver.start_time and state.address != heir.address for state in others)
+    stamp = giver.start_time - (MICROSECOND if shared else 0.0)
+    return Bequest(address=Address(heir.address), heir=heir.boot, stamp=stamp)
 
 
 def may_take(offer: Offer, own: State, giver: State | None) -> bool:

@@ -13,7 +13,6 @@ from les_hooks.election.messages import (
     Beat,
     Bye,
     DialFailed,
-    Heard,
     Instant,
     Introduced,
     LinkDown,
@@ -108,9 +107,8 @@ class Intake:
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
-    def hear(self, heard: Heard, now: Instant) -> bool:
+    def hear(self, sender: Address, frame: Tell | Beat | Ask | Answer | Bye, now: Instant) -> bool:
         """Take in a frame; returns whether anything changed that an election could hang on."""
-        sender, frame = heard.sender, heard.frame
         link = self.roster.links.get(sender)
         if link is None:
             return False  # a link that was replaced or closed meanwhile
@@ -124,10 +122,8 @@ class Intake:
                 return False
             case Answer():
                 return self._hear_answer(frame, now)
-            case Bye():
-                return frame.boot == link.boot and self._bury(sender, Reason.GOODBYE, now)
             case _:
-                return False  # the votes are counted elsewhere
+                return frame.boot == link.boot and self._bury(sender, Reason.GOODBYE, now)
 
     def _hear_beat(self, sender: Address, link: Link, frame: Beat, now: Instant) -> bool:
         if frame.prompt:

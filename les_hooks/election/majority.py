@@ -102,8 +102,12 @@ class Majority:
         ]
         return max(sitting, key=lambda state: state.led_term, default=None)
 
-    def obstacle(self) -> str:
-        """Say how many voters this node hears, where they are too few."""
+    def obstacle(self, role: Role) -> str:
+        """Say how many voters this node hears, where they are too few. Who leads is kept by its grants alone."""
+        if role is Role.LEADER:
+            return ""
+        if role is Role.JOINING:
+            return "has not seen enough of the cluster yet"
         heard = frozenset(self.electorate.voters) & {*self.roster.heard_directly(), self.identity.address}
         if len(heard) >= self.electorate.majority:
             return ""
@@ -162,19 +166,19 @@ class Majority:
             return
         release = Release(number=self.ballot.number, boot=self.identity.boot)
         self.ballot.void()
-        for voter in self.electorate.voters:
-            if voter != self.identity.address:
-                self.effects.append(Send(address=Address(voter), frame=release))
-            elif self.voter is not None:
-                self.voter.release(Address(voter), release.boot, release.number)
+        self._tell_voters(release)
+        if self.voter is not None:
+            self.voter.release(self.identity.address, release.boot, release.number)
 
     def _ask(self, term: int, now: float, *, sitting: bool) -> None:
         request = self.ballot.ask(term, now, sitting=sitting)
-        for voter in self.electorate.voters:
-            if voter != self.identity.address:
-                self.effects.append(Send(address=Address(voter), frame=request))
-            elif self.voter is not None:
-                self.voter.asked(Address(voter), self.identity.boot, request)
+        self._tell_voters(request)
+        if self.voter is not None:
+            self.voter.asked(self.identity.address, self.identity.boot, request)
+
+    def _tell_voters(self, frame: Request | Release) -> None:
+        others = (Address(voter) for voter in self.electorate.voters if voter != self.identity.address)
+        self.effects += [Send(address=voter, frame=frame) for voter in others]
 
     # -- votes ---------------------------------------------------------------------------------------------------------
 
@@ -191,7 +195,7 @@ class Majority:
             case Grant():
                 if frame.boot == self.identity.boot:
                     self.ballot.granted(sender, frame.number)
-            case Refusal():
+            case _:
                 if frame.boot == self.identity.boot and frame.number > self.ballot.floor:
                     self.standing.term = max(self.standing.term, frame.term)
 

@@ -71,7 +71,7 @@ class Peer:
 
 @dataclass(slots=True)
 class Roster:
-    """The members other than this node, the links, and the graves of those that were seen to die."""
+    """The members other than this node by address, the links, and the graves of those that were seen to die."""
 
     timing: Timing
     peers: dict[Address, Peer] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Roster:
 
     def states(self) -> list[State]:
         """What the others last said of themselves."""
-        return [peer.state for _, peer in sorted(self.peers.items())]
+        return [peer.state for _, peer in self.peers.items()]
 
     def originals(self) -> frozenset[Address]:
         """The members that speak the old protocol."""
@@ -88,7 +88,7 @@ class Roster:
 
     def heard_directly(self) -> tuple[Address, ...]:
         """The members whose frames reach this node without help, and which answer its own."""
-        return tuple(address for address, peer in sorted(self.peers.items()) if self.hears(address, peer))
+        return tuple(address for address, peer in self.peers.items() if self.hears(address, peer))
 
     def hears(self, address: Address, peer: Peer) -> bool:
         """Whether the frames of this member reach this node without help, and it answers ours."""
@@ -98,7 +98,7 @@ class Roster:
         """Our own kind that was heard directly until now, even if it has just fallen silent or its link has broken."""
         return [
             address
-            for address, peer in sorted(self.peers.items())
+            for address, peer in self.peers.items()
             if not peer.original and (not peer.suspected or now < peer.directly + self.timing.failure)
         ]
 
@@ -168,7 +168,7 @@ class Roster:
 
     def _add(self, address: Address, peer: Peer) -> None:
         if len(self.peers) < _MOST_PEERS:
-            self.peers[address] = peer
+            self.peers = dict(sorted([*self.peers.items(), (address, peer)]))
 
     def bury(self, address: Address, now: float) -> Peer:
         """Remove a member that is known to be gone; what others still tell of it does not bring it back."""
@@ -211,7 +211,7 @@ class Roster:
         Looked at once a heartbeat: half of `failure` and one heartbeat still leave time for an answer. They are asked
         about at every heartbeat, because an answer is as old as a heartbeat itself.
         """
-        return [a for a, peer in sorted(self.peers.items()) if now >= peer.sign + self.horizon(peer.original) / 2]
+        return [a for a, peer in self.peers.items() if now >= peer.sign + self.horizon(peer.original) / 2]
 
     def hung(self, now: float) -> list[Address]:
         """The ends of links over which nothing came for all of their time.
@@ -235,7 +235,7 @@ class Roster:
 
     def lost(self, now: float) -> list[Address]:
         """The members whose time is up."""
-        return [a for a, peer in sorted(self.peers.items()) if now >= peer.sign + self.horizon(peer.original)]
+        return [a for a, peer in self.peers.items() if now >= peer.sign + self.horizon(peer.original)]
 
     def next_loss(self) -> float:
         """When the next suspected member is lost if nothing is heard of it; infinite where none is suspected."""

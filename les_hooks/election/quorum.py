@@ -40,8 +40,8 @@ class Quorum(Protocol):
     def in_doubt(self) -> bool:
         """Whether this node must hear the others before it acts as a leader, or becomes one."""
 
-    def obstacle(self) -> str:
-        """What keeps this node from standing, in words; empty where nothing does."""
+    def obstacle(self, role: Role) -> str:
+        """What keeps this node, which is of this `role`, from standing, in words; empty where nothing does."""
 
     def may_lead(self, state: State) -> bool:
         """Whether that node may lead, as far as this one can tell."""

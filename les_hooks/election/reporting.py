@@ -70,7 +70,7 @@ def warnings(electorate: Electorate | None, roster: Roster, standing: Standing) 
 
 def _disagreements(electorate: Electorate | None, roster: Roster) -> list[str]:
     said = []
-    for address, peer in sorted(roster.peers.items()):
+    for address, peer in roster.peers.items():
         if peer.original:
             if electorate is not None:
                 said.append(f"{address} is a node of the original LES, which cannot take part in a majority; stop it")

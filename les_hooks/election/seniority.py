@@ -6,10 +6,20 @@ from les_hooks.election.messages import Leadership, State
 from les_hooks.election.roles import Role
 from les_hooks.members import UNSTAMPED, Address
 
-__all__ = ["believable", "fresh_stamp", "is_eligible", "leadership", "most_senior", "seniority", "sitting_leaders"]
+__all__ = [
+    "MICROSECOND",
+    "believable",
+    "fresh_stamp",
+    "is_eligible",
+    "leadership",
+    "most_senior",
+    "seniority",
+    "sitting_leaders",
+]
 
 _DAY = 86400.0
-_MICROSECOND = 1e-6
+MICROSECOND = 1e-6
+"""The least by which one stamp is older than another: four steps of a double at this time of the century."""
 _NOT_STANDING = frozenset({Role.DEMOTING, Role.STOPPING, Role.GONE})
 
 
@@ -25,7 +35,7 @@ def believable(stamp: float, wall: float) -> bool:
 
 def fresh_stamp(wall: float, newest: float) -> float:
     """The stamp of who joins now: junior to all that are known, whatever this host's clock says."""
-    return max(wall, newest + _MICROSECOND)
+    return max(wall, newest + MICROSECOND)
 
 
 def is_eligible(state: State) -> bool:

@@ -59,7 +59,7 @@ class Unanimity:
         """Whether this node awaits answers after a jump of the wall clock."""
         return bool(self.pulse.awaited)
 
-    def obstacle(self) -> str:
+    def obstacle(self, role: Role) -> str:
         """Nothing."""
         return ""
 

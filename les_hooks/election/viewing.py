@@ -14,7 +14,7 @@ from les_hooks.election.seniority import seniority
 from les_hooks.events import Reason
 from les_hooks.members import Address, Departure, Member, MemberKind, Part, View
 
-__all__ = ["Viewer", "first_view"]
+__all__ = ["Viewer"]
 
 
 # What a leader that is accepted no more does instead; all else is a resignation.
@@ -31,11 +31,24 @@ class Viewer:
 
     me: Address
     grace: float
-    view: View
+    view: View = field(init=False)
     vacancy: Reason = Reason.FIRST
     reason: Reason = Reason.STARTUP
     leaderless_at: float = math.inf
     departed: list[Departure] = field(default_factory=list)
+
+    def begin(self, own: State) -> None:
+        """Start from the view of a node that has seen nobody."""
+        self.view = View(
+            leading=False,
+            leader=None,
+            leaderless=False,
+            term=own.term,
+            members=_members(own, Roster(Timing())),
+            departed=(),
+            settled=False,
+            reason=Reason.STARTUP,
+        )
 
     def depart(self, state: State, reason: Reason) -> None:
         """A member is gone."""
@@ -69,9 +82,9 @@ class Viewer:
         self.view = view
         return [Changed(view=view)]
 
-    def next_news(self) -> float:
+    def next_news(self, now: float) -> float:
         """The boottime at which the absence of a leader has to be told; infinite where there is no such moment."""
-        return math.inf if self.view.leaderless else self.leaderless_at
+        return math.inf if self.view.leaderless or self.leaderless_at <= now else self.leaderless_at
 
     def _turn(self, leader: Address | None, roster: Roster, now: float) -> None:
         """The accepted leader changes."""
@@ -91,20 +104,6 @@ class Viewer:
         still = roster.peers.get(leader)
         role = still.state.role if still is not None else ""
         return _ENDINGS.get(role, Reason.LEADER_RESIGNED)
-
-
-def first_view(own: State) -> View:
-    """The view of a node that has seen nobody."""
-    return View(
-        leading=False,
-        leader=None,
-        leaderless=False,
-        term=own.term,
-        members=_members(own, Roster(Timing())),
-        departed=(),
-        settled=False,
-        reason=Reason.STARTUP,
-    )
 
 
 def _members(own: State, roster: Roster) -> tuple[Member, ...]:

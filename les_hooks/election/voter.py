@@ -52,12 +52,15 @@ class Voter:
     quiet_until: float
     is_saved: bool = True
     is_writing: bool = False
+    has_failed: bool = False
     vote: Vote | None = None
     wishes: dict[Address, Wish] = field(default_factory=dict)
     released: dict[Address, tuple[Boot, int]] = field(default_factory=dict)
 
     def asked(self, sender: Address, boot: Boot, request: Request) -> None:
         """Note what the process `boot` wishes for, unless it has taken that back."""
+        if self.has_failed:
+            self.has_failed = self.is_writing = False
         gone, number = self.released.get(sender, (None, 0))
         if gone == boot and request.number <= number:
             return
@@ -110,8 +113,8 @@ class Voter:
             self.is_saved, self.is_writing = True, False
 
     def unpledged(self) -> None:
-        """The disk failed: the next request has it tried again."""
-        self.is_writing = False
+        """The disk failed: the next request has it tried again, and not before, because a full disk fails at once."""
+        self.has_failed = True
 
     def release(self, sender: Address, boot: Boot, number: int) -> None:
         """Take the vote back, and forget the wish, if they are for requests up to this number."""

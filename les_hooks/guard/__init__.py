@@ -6,6 +6,6 @@
 The daemon starts it and the runner of programs tells it the groups.
 """
 
-from les_hooks.guard.client import Guard
+from les_hooks.guard.client import Guard, Tie
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "Tie"]

@@ -3,18 +3,22 @@
 import asyncio
 import contextlib
 import fcntl
+import math
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from les_hooks.members import NO_MANDATE, Mandate
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "Tie"]
 
 _PROGRAM = Path(__file__).with_name("process.py")
 
@@ -28,7 +32,20 @@ _GOODBYE_SECONDS = 2.0
 # It sleeps in poll(), so KILL takes it at once; the limit is for a machine in trouble.
 _KILLED_SECONDS = 1.0
 
-_KINDS = {True: "authority", False: "daemon"}
+# A daemon that lives ends its work itself when its authority is over. This part of what is left until others may lead
+# it has for that, or each program would get TERM twice, and many a program takes the second one for "at once".
+_HEADWAY = 1 / 8
+
+
+class Tie(StrEnum):
+    """What a program ends with, beside its own limit; the words of the guard's protocol."""
+
+    AUTHORITY = "authority"
+    """The right to lead: what a leader does."""
+    RELEASE = "release"
+    """The moment from which others may lead: what undoes that."""
+    DAEMON = "daemon"
+    """The daemon alone."""
 
 
 class Guard:
@@ -54,9 +71,9 @@ class Guard:
         self._lock = lock
         self._times = (str(grace), str(cleanup_limit))
         self._cleanup: tuple[str, ...] = ()
-        self._groups: dict[int, bool] = {}
-        self._intents: dict[str, bool] = {}
-        self._until: float | None = None
+        self._groups: dict[int, Tie] = {}
+        self._intents: dict[str, Tie] = {}
+        self._mandate = NO_MANDATE
         self._running: _Running | None = None
         self._closing = False
         self._delay = 0.0
@@ -75,23 +92,25 @@ class Guard:
         self._cleanup = tuple(cleanup)
         self._spawn()
 
-    def authority(self, until: float | None) -> None:
-        """Tell until when (CLOCK_BOOTTIME) work that ends with authority may run.
+    def authority(self, mandate: Mandate) -> None:
+        """Tell how long this node may lead; to be renewed well before that passes: what was ended stays ended.
 
-        None: no end is set, as when nothing of that kind runs. To be renewed well before it passes: what was ended
-        stays ended. Nothing is sent while no such work runs, so a leader without any costs nothing.
+        A mandate of who leads no more (`act_until` -inf) leaves what a leader does as doomed as it was. A leader that
+        nobody can replace meanwhile costs nothing as long as it runs no such work: nothing is sent then.
         """
-        self._until = until
-        if any(self._groups.values()) or any(self._intents.values()):
+        moved = mandate.release_by != self._mandate.release_by
+        until = self._mandate.act_until if mandate.act_until == -math.inf else mandate.act_until
+        self._mandate = Mandate(act_until=until, release_by=mandate.release_by)
+        if moved or {Tie.AUTHORITY, Tie.RELEASE} & {*self._groups.values(), *self._intents.values()}:
             self._send(self._authority_line())
 
-    def intend(self, run: str, ends_with_authority: bool) -> None:
+    def intend(self, run: str, tie: Tie) -> None:
         """Tell that a program with `LES_RUN=run` in its environment is about to be started; `run` is used once.
 
         To be followed by `add` or `unstarted`. Should this process die or freeze before that, the guard finds the
         program by its environment: so there is no moment in which it runs unguarded.
         """
-        self._intents[run] = ends_with_authority
+        self._intents[run] = tie
         self._tell_intent(run)
 
     def unstarted(self, run: str) -> None:
@@ -99,11 +118,18 @@ class Guard:
         if self._intents.pop(run, None) is not None:
             self._send(f"unstarted {run}\n")
 
-    def add(self, group: int, ends_with_authority: bool, run: str = "") -> None:
+    def add(self, group: int, tie: Tie, run: str = "") -> None:
         """Tell of a process group that runs from now on; `run` is the intent that it came of."""
         told = self._intents.pop(run, None)
-        self._groups[group] = ends_with_authority
+        self._groups[group] = tie
         self._tell_group(group, run, authority=told is None)
+
+    def ending(self, group: int, kill_at: float) -> None:
+        """Tell that the group has had TERM from this process, and will get KILL then (CLOCK_BOOTTIME).
+
+        The guard does not send TERM once more, and sends KILL itself should this process be frozen by that time.
+        """
+        self._send(f"ending {group} {kill_at:.6f}\n")
 
     def remove(self, group: int) -> None:
         """Tell that the group is gone; to be called at once, before its number can be used again."""
@@ -141,6 +167,8 @@ class Guard:
     def _spawn(self) -> None:
         self._running = _Running(self._times, self._lock, self._cleanup)
         self._running.ended.add_done_callback(self._on_death)
+        if self._mandate.release_by < math.inf:
+            self._send(self._authority_line())
         for run in self._intents:
             self._tell_intent(run)
         for group in sorted(self._groups):
@@ -170,15 +198,19 @@ class Guard:
     # Authority goes with the first that needs it, and before: the guard may know an older end, long past.
 
     def _tell_intent(self, run: str) -> None:
-        bound = self._intents[run]
-        self._send((self._authority_line() if bound else "") + f"intent {run} {_KINDS[bound]}\n")
+        tie = self._intents[run]
+        self._send((self._authority_line() if tie is Tie.AUTHORITY else "") + f"intent {run} {tie}\n")
 
     def _tell_group(self, group: int, run: str = "", *, authority: bool = True) -> None:
-        bound = self._groups[group]
-        self._send((self._authority_line() if bound and authority else "") + f"group {group} {_KINDS[bound]} {run}\n")
+        tie = self._groups[group]
+        before = self._authority_line() if tie is Tie.AUTHORITY and authority else ""
+        self._send(f"{before}group {group} {tie} {run}\n")
 
     def _authority_line(self) -> str:
-        return "authority none\n" if self._until is None else f"authority {self._until:.6f}\n"
+        until, release_by = self._mandate.act_until, self._mandate.release_by
+        if -math.inf < until < release_by < math.inf:
+            until += (release_by - until) * _HEADWAY
+        return f"authority {_moment(until)} {_moment(release_by)}\n"
 
     def _send(self, lines: str) -> None:
         """Write these lines. Where that fails nothing is lost: the next guard is told everything."""
@@ -193,6 +225,10 @@ class Guard:
                 self._running.kill()
         except OSError:
             pass  # it died, and `_on_death` is on its way
+
+
+def _moment(seconds: float) -> str:
+    return f"{seconds:.6f}" if math.isfinite(seconds) else "none"
 
 
 class _Running:

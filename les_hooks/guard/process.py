@@ -9,16 +9,20 @@ because it stays as long as the daemon.
 
 Commands come as lines on stdin, RUN being the value of LES_RUN in the environment of the program:
 
-    authority SECONDS|none     until when (CLOCK_BOOTTIME) the daemon may act as leader
-    intent RUN authority       a program is about to be started: end its group when the daemon dies, or authority passes
-    intent RUN daemon          the same, but end it when the daemon dies
-    group PGID authority [RUN] this is the group, of that intent; to be ended in the same cases
-    group PGID daemon [RUN]
-    unstarted RUN              nothing came of the intent
-    ended PGID                 the group is gone
-    bye                        the daemon is done: go, and touch nothing
+    authority TERM END     until when the daemon may act as leader, and when others may (CLOCK_BOOTTIME, or `none`)
+    intent RUN KIND        a program of this kind is about to be started
+    group PGID KIND [RUN]  this is its group, of that intent
+    unstarted RUN          nothing came of the intent
+    ending PGID KILL       the daemon itself has sent the group TERM, and sends KILL at that time
+    ended PGID             the group is gone
+    bye                    the daemon is done: go, and touch nothing
+
+All kinds are ended when the daemon dies; beyond that, `authority` is ended from TERM on, `release`, which undoes what a
+leader did, gets KILL right before END, and `daemon` nothing. Between TERM and KILL lie GRACE seconds, or a quarter of
+what is left until END, whichever is less: so the rest is for what must be undone before others may lead.
 
 End of file without `bye`, or the death of PARENT (somebody may have inherited the pipe), means that the daemon died.
+The cleanup command then finds END as LES_RELEASE_BY in its environment, where there is one.
 What is malformed is ignored. A group that is once being ended is ended to the end, whatever is renewed meanwhile.
 
 The intent is there because a daemon may be killed or frozen after a program began and before it could tell the group.
@@ -43,6 +47,10 @@ import sys
 import time
 
 RUN_VARIABLE = "LES_RUN"
+RELEASE_VARIABLE = "LES_RELEASE_BY"
+
+AUTHORITY, RELEASE, DAEMON = KINDS = (b"authority", b"release", b"daemon")
+NEVER = float("inf")
 
 MOST_GROUPS = 1024
 LINE_BYTES = 256
@@ -53,6 +61,9 @@ LONGEST_WAIT_SECONDS = 0.5
 
 # While groups are being ended, their end is looked for this often.
 POLL_SECONDS = 0.02
+
+# A program that got KILL needs a moment to be gone.
+KILLED_SECONDS = 0.05
 
 # What was intended and not told is searched this often, for this long. From vfork to exec it is a millisecond; the rest
 # is for a machine that is busy. It delays the cleanup after a daemon that died between its intent and the vfork.
@@ -69,15 +80,20 @@ def now() -> float:
 
 
 class Group:
-    """A group that is known: `bound` to authority or not, when its leader started, and how far its end has come."""
+    """A group that is known: its kind, when its leader started, and how far its end has come."""
 
-    __slots__ = ("bound", "kill_at", "leader", "seen")
+    __slots__ = ("kill_at", "kind", "leader", "seen")
 
-    def __init__(self, number: int, bound: bool) -> None:
-        self.bound = bound
+    def __init__(self, number: int, kind: bytes) -> None:
+        self.kind = kind
         self.leader = started(number)
         self.kill_at: float | None = None
         self.seen: list[int] = []
+
+    @property
+    def overdue(self) -> bool:
+        """Whether its grace is over."""
+        return self.kill_at is not None and now() >= self.kill_at
 
 
 class Groups:
@@ -85,9 +101,9 @@ class Groups:
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
-        self.until: float | None = None
+        self.until = self.release_by = NEVER
         self.known: dict[int, Group] = {}
-        self.intents: dict[bytes, bool] = {}
+        self.intents: dict[bytes, bytes] = {}
         self.search_until: dict[bytes, float] = {}
 
     def obey(self, line: bytes) -> bool:
@@ -95,27 +111,29 @@ class Groups:
         match line.split():
             case [b"bye"]:
                 return True
-            case [b"authority", b"none"]:
-                self.until = None
-            case [b"authority", until]:
-                self.until = as_seconds(until, self.until)
-            case [b"intent", run, (b"authority" | b"daemon") as work]:
+            case [b"authority", until, release_by]:
+                if (first := as_seconds(until)) is not None and (second := as_seconds(release_by)) is not None:
+                    self.until, self.release_by = first, second
+            case [b"intent", run, kind] if kind in KINDS:
                 if len(self.intents) < MOST_GROUPS:
-                    self.intents[run] = work == b"authority"
-            case [b"group", number, (b"authority" | b"daemon") as work, *run] if is_group(number) and len(run) < 2:
+                    self.intents[run] = kind
+            case [b"group", number, kind, *run] if kind in KINDS and is_group(number) and len(run) < 2:
                 self.settle(*run)
                 if len(self.known) < MOST_GROUPS:
-                    self.add(int(number), work == b"authority")
+                    self.add(int(number), kind)
             case [b"unstarted", run]:
                 self.settle(run)
+            case [b"ending", number, kill_at] if is_group(number) and int(number) in self.known:
+                group = self.known[int(number)]
+                group.kill_at = as_seconds(kill_at) if group.kill_at is None else group.kill_at
             case [b"ended", number] if is_group(number):
                 self.known.pop(int(number), None)
         return False
 
-    def add(self, number: int, bound: bool) -> None:
+    def add(self, number: int, kind: bytes) -> None:
         """Know this group from now on."""
         if number not in self.known or not self.is_ours(number):
-            self.known[number] = Group(number, bound)
+            self.known[number] = Group(number, kind)
 
     def settle(self, run: bytes = b"") -> None:
         """Have done with an intent."""
@@ -124,30 +142,50 @@ class Groups:
 
     def end(self, groups: list[int]) -> None:
         """Send TERM to these groups, unless they have had it; KILL follows."""
+        kill_at = now() + min(self.grace, max(self.release_by - now(), 0.0) / 4)
         for number in groups:
             group = self.known[number]
-            if group.kill_at is None:
-                group.kill_at = now() + self.grace
-                if self.is_ours(number):
-                    send(number, signal.SIGTERM)
-                    send(number, signal.SIGCONT)
+            if group.kill_at is None and self.is_ours(number):
+                send(number, signal.SIGTERM)
+                send(number, signal.SIGCONT)
+            group.kill_at = kill_at if group.kill_at is None else min(kill_at, group.kill_at)
 
     def end_without_authority(self) -> None:
         """End what may run only under an authority that has passed."""
-        if self.until is not None and now() >= self.until:
-            overdue = [number for number, group in self.known.items() if group.bound and group.kill_at is None]
+        if now() >= self.until:
+            overdue = [number for number in self.of(AUTHORITY) if self.known[number].kill_at is None]
             if overdue:
                 say("guard-ends-groups", "authority-passed", len(overdue))
                 self.end(overdue)
-            for run, bound in self.intents.items():
-                if bound:
-                    self.search_until.setdefault(run, now() + SEARCH_SECONDS)
+            self.search_for(AUTHORITY)
+        if now() >= self.last_moment:
+            late = [number for number in self.of(AUTHORITY, RELEASE) if not self.known[number].overdue]
+            if late:
+                say("guard-ends-groups", "release-due", len(late))
+            for number in late:
+                self.known[number].kill_at = 0.0
+            self.search_for(RELEASE)
+
+    @property
+    def last_moment(self) -> float:
+        """When nothing of this leadership may run on, whatever was granted to it before."""
+        return self.release_by - KILLED_SECONDS
+
+    def of(self, *kinds: bytes) -> list[int]:
+        """The groups of these kinds."""
+        return [number for number, group in self.known.items() if group.kind in kinds]
+
+    def search_for(self, kind: bytes) -> None:
+        """Begin to look for what was intended, and never told, of this kind."""
+        for run in self.intents:
+            if self.intents[run] == kind:
+                self.search_until.setdefault(run, now() + SEARCH_SECONDS)
 
     def end_all(self) -> None:
         """End all groups, those that need authority first; returns when they are gone or killed."""
         if self.known:
             say("guard-ends-groups", "daemon-died", len(self.known))
-        self.end(sorted(self.known, key=lambda number: not self.known[number].bound))
+        self.end(sorted(self.known, key=lambda number: self.known[number].kind != AUTHORITY))
         self.search_until = dict.fromkeys(self.intents, now() + SEARCH_SECONDS)
         while self.known or self.sought():
             self.work()
@@ -177,7 +215,7 @@ class Groups:
             if group.kill_at is None:
                 continue
             group.seen = living(number, group.seen) if self.is_ours(number) else []
-            if group.seen and now() >= group.kill_at:
+            if group.seen and group.overdue:
                 send(number, signal.SIGKILL)
                 group.seen = []
             if not group.seen:
@@ -196,21 +234,24 @@ class Groups:
         if self.sought() or any(group.kill_at is not None for group in self.known.values()):
             return self.pause_seconds()
         # What was searched in vain is not waited for again: a daemon frozen before its vfork would keep this one busy.
-        bound = any(group.bound for group in self.known.values()) or any(
-            bound for run, bound in self.intents.items() if run not in self.search_until
+        kinds = {group.kind for group in self.known.values()}
+        kinds.update(kind for run, kind in self.intents.items() if run not in self.search_until)
+        due = min(
+            self.until if AUTHORITY in kinds else NEVER,
+            self.last_moment if kinds - {DAEMON} else NEVER,
         )
-        if self.until is None or not bound:
-            return None
-        return min(max(self.until - now(), 0.0), LONGEST_WAIT_SECONDS)
+        return None if due == NEVER else min(max(due - now(), 0.0), LONGEST_WAIT_SECONDS)
 
 
-def as_seconds(text: bytes, otherwise: float | None) -> float | None:
-    """Read a number of seconds; what is none changes nothing."""
+def as_seconds(text: bytes) -> float | None:
+    """Read a moment; None for what is none."""
+    if text == b"none":
+        return NEVER
     try:
         seconds = float(text)
     except ValueError:
-        return otherwise
-    return seconds if 0.0 <= seconds < float("inf") else otherwise
+        return None
+    return seconds if 0.0 <= seconds < NEVER else None
 
 
 def is_group(text: bytes) -> bool:
@@ -328,12 +369,15 @@ def watch(groups: Groups, parent: int) -> bool:
         groups.work()
 
 
-def clean_up(command: list[str], limit: float) -> None:
-    """Run the cleanup command in a group of its own, within the limit."""
+def clean_up(command: list[str], limit: float, release_by: float) -> None:
+    """Run the cleanup command in a group of its own, within the limit, and tell it when others may lead."""
+    environ = {name: value for name, value in os.environ.items() if name != RELEASE_VARIABLE}
+    if release_by < NEVER:
+        environ[RELEASE_VARIABLE] = f"{release_by:.6f}"
     default = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE]
     quiet = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
     try:
-        pid = os.posix_spawn(command[0], command, os.environ, file_actions=quiet, setpgroup=0, setsigdef=default)
+        pid = os.posix_spawn(command[0], command, environ, file_actions=quiet, setpgroup=0, setsigdef=default)
     except OSError as error:
         say("guard-cleanup-unstarted", str(error.strerror), 0)
         return
@@ -358,7 +402,7 @@ def main(parent: str, grace: str, limit: str, lock: str, *cleanup: str) -> None:
     if int(lock) >= 0:
         os.close(int(lock))
     if cleanup:
-        clean_up(list(cleanup), float(limit))
+        clean_up(list(cleanup), float(limit), groups.release_by)
 
 
 if __name__ == "__main__":

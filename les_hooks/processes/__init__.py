@@ -9,6 +9,6 @@ Anybody above the backends may import it; plugins reach the runner through `ctx.
 """
 
 from les_hooks.processes.command import Command, Ending, Finished
-from les_hooks.processes.runner import Runner
+from les_hooks.processes.runner import Runner, time_to_run
 
-__all__ = ["Command", "Ending", "Finished", "Runner"]
+__all__ = ["Command", "Ending", "Finished", "Runner", "time_to_run"]

@@ -44,8 +44,10 @@ class Command:
 
     `argv[0]` is a path. To `env` comes `LES_RUN`, another value for each run, by which the guard knows it.
 
-    `timeout` in seconds, None for work that lasts (`while-leader`); `grace` seconds lie between TERM and KILL.
-    `ends_with_authority`: the guard ends its group when the daemon dies or lets its authority run out.
+    `timeout` in seconds, None for work that lasts (`while-leader`); `grace` seconds lie between TERM and KILL, at most.
+    `ends_with_authority`: the guard ends its group when the daemon dies or lets its authority run out, and a demotion
+    gives it a quarter of what is left until others may lead. `releases`: it undoes what a leader did, and is gone by
+    the time that others may lead; set for all that `on_demoted` and `cleanup` run.
 
     `on_line` is called with the stream's name (`stdout`, `stderr`) and each line of output, decoded, without control
     characters, cut to a bound. `on_end` is called once with how it ended: also where the caller is cancelled and so
@@ -59,5 +61,6 @@ class Command:
     timeout: float | None = 30.0
     grace: float = 5.0
     ends_with_authority: bool = False
+    releases: bool = False
     on_line: Callable[[str, str], None] | None = None
     on_end: Callable[[Finished], None] | None = None

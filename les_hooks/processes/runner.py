@@ -1,17 +1,18 @@
 """From the start of a program to the end of its whole group. Imported through `les_hooks.processes`."""
 
 import asyncio
+import math
 import secrets
 import signal
 import time
 from collections.abc import Callable
 
-from les_hooks.guard import Guard
+from les_hooks.guard import Guard, Tie
 from les_hooks.guard.process import RUN_VARIABLE
 from les_hooks.processes.child import Child, why_unstarted
 from les_hooks.processes.command import Command, Ending, Finished
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "time_to_run"]
 
 # What is left in the group when the program has ended gets this long to finish by itself: the `logger` at the end of
 # a pipe still writes its last lines. Then it is ended as the program would have been.
@@ -24,20 +25,46 @@ _KILL_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 
 
+# What must be gone when others may lead gets TERM this long before, or with a quarter of its time left, whichever is
+# later; and KILL with a fifth of that left, for the kernel to take it away.
+_RELEASE_SECONDS = 5.0
+_QUARTER = 1 / 4
+_KILLED = 1 / 5
+
+# What lingers has no more of what is left than this.
+_LINGER = 1 / 8
+
+
 def boottime() -> float:
     """Seconds since the machine started, its sleep included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def time_to_run(left: float) -> float:
+    """Seconds that a program has before it gets TERM, where it must be gone in `left` seconds."""
+    return left - _reserve(left)
+
+
+def _reserve(left: float) -> float:
+    return min(_RELEASE_SECONDS, left * _QUARTER)
+
+
 class Runner:
     """Runs programs for one node. No threads, and nothing is left of a program when `run` has ended.
 
-    `guard` ends the groups when this process dies; None where nobody must (the command line, tests).
+    `guard` ends the groups when this process dies; None where nobody must (the command line, tests). `release_left`
+    tells in how many seconds others may lead, infinite where that is not to be expected, 0.0 once they may.
     """
 
-    def __init__(self, guard: Guard | None, clock: Callable[[], float] = boottime) -> None:
+    def __init__(
+        self,
+        guard: Guard | None,
+        clock: Callable[[], float] = boottime,
+        release_left: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         self._guard = guard
         self._clock = clock
+        self._release_left = release_left
 
     async def run(self, command: Command) -> Finished:
         """Run the program to the end of its group.
@@ -47,10 +74,10 @@ class Runner:
         way. A cancelled call ends the group too and is raised only when it is gone: `command.on_end` learns how.
         """
         started = self._clock()
-        run = secrets.token_hex(8)
+        run, tie = secrets.token_hex(8), self._tie(command)
         # Told before: a daemon that is killed in the moment between start and `add` leaves nothing unguarded.
         if self._guard is not None:
-            self._guard.intend(run, command.ends_with_authority)
+            self._guard.intend(run, tie)
         try:
             child = Child(command, _environment(command, run), self._clock)
         except (OSError, ValueError) as error:
@@ -61,11 +88,12 @@ class Runner:
                 Finished(ending=Ending.UNSTARTED, seconds=self._clock() - started, error=why_unstarted(command, error)),
             )
         if self._guard is not None:
-            self._guard.add(child.group, command.ends_with_authority, run)
+            self._guard.add(child.group, tie, run)
         watch = _Watch(child)
-        await watch.program(command.timeout)
+        await watch.program(command.timeout, self._release_left if tie is Tie.RELEASE else None)
         forced = None if child.exited.done() else Ending.SUPERSEDED if watch.cancelled else Ending.TIMEOUT
-        gone = (forced is None and await watch.group(_LINGER_SECONDS)) or await watch.end(command.grace)
+        lingering = min(_LINGER_SECONDS, self._share(tie, _LINGER))
+        gone = (forced is None and await watch.group(lingering)) or await self._end(child, watch, command.grace, tie)
         if self._guard is not None:
             # Where it is not gone, KILL is on its way, and a guard that kept the number would one day hit a stranger.
             self._guard.remove(child.group)
@@ -85,6 +113,22 @@ class Runner:
         if watch.cancelled:
             raise asyncio.CancelledError
         return finished
+
+    def _tie(self, command: Command) -> Tie:
+        if command.ends_with_authority:
+            return Tie.AUTHORITY
+        # Once others may lead it is too late to be in time, and what was done is still to be undone.
+        return Tie.RELEASE if command.releases and self._release_left() > 0.0 else Tie.DAEMON
+
+    def _share(self, tie: Tie, part: float) -> float:
+        """This part of the time in which what is tied like that must be gone."""
+        return math.inf if tie is Tie.DAEMON else self._release_left() * part
+
+    async def _end(self, child: Child, watch: "_Watch", grace: float, tie: Tie) -> bool:
+        grace = min(grace, self._share(tie, 1 - _KILLED if tie is Tie.RELEASE else _QUARTER))
+        if self._guard is not None:
+            self._guard.ending(child.group, self._clock() + grace)
+        return await watch.end(grace)
 
     def _tell(self, command: Command, finished: Finished) -> Finished:
         if command.on_end is not None:
@@ -111,10 +155,22 @@ class _Watch:
         self._child = child
         self._loop = asyncio.get_running_loop()
 
-    async def program(self, seconds: float | None) -> None:
-        """Wait until the program has exited, its time is up, or this call is cancelled."""
+    async def program(self, seconds: float | None, release_left: Callable[[], float] | None) -> None:
+        """Wait until the program has exited, its time is up, or this call is cancelled.
+
+        Its time is `seconds`, and what `release_left` tells less what its end takes. That may become more meanwhile:
+        a leader that goes on leading undoes what a plugin did that is switched off.
+        """
+        until = math.inf if seconds is None else self._loop.time() + seconds
+        left = math.inf if release_left is None else release_left()
+        reserve = _reserve(left)
         try:
-            await asyncio.wait((self._child.exited,), timeout=seconds)
+            while not self._child.exited.done():
+                left = math.inf if release_left is None else release_left() - reserve
+                wait = min(until - self._loop.time(), left)
+                if wait <= 0.0:
+                    return
+                await asyncio.wait((self._child.exited,), timeout=None if wait == math.inf else wait)
         except asyncio.CancelledError:
             self.cancelled = True
 

@@ -1,5 +1,6 @@
 """The cluster that a plugin under test seems to be in: this node and another one. Private to the package."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -83,6 +84,10 @@ class HarnessAuthority:
     def left(self) -> float:
         """Seconds."""
         return max(0.0, self.until - self.stage.ahead)
+
+    def release_left(self) -> float:
+        """Nobody else wants to lead."""
+        return math.inf
 
     async def confirmed(self) -> bool:
         """Nobody else has to be asked."""

@@ -3,6 +3,7 @@
 Imported through `les_hooks.testing`.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,8 @@ class Harness:
         """The programs that it ran."""
         self.answer: Callable[[Command], Finished] | None = lambda _: Finished(ending=Ending.SUCCESS, seconds=0.0)
         """How a program seems to end that is not run for real."""
+        self.unfit: str | None = None
+        """What its `check` said last: empty for a fit node, None as long as it has not spoken; see `watch`."""
         self.steps_down = 0
         """How often the node would have stepped down, because the plugin is `critical` and failed on `elected`."""
         self._folder = folder
@@ -74,6 +77,7 @@ class Harness:
         self._dispatcher: Dispatcher | None = None
         self._name = ""
         self._timeout = 0.0
+        self._watching: asyncio.Task[None] | None = None
 
     # -- the plugin ----------------------------------------------------------------------------------------------------
 
@@ -173,6 +177,16 @@ class Harness:
             )
         self._stage.rounds()
 
+    def watch(self) -> None:
+        """Begin its `check`, as a node does at its start; `unfit` is what it says. To be called once.
+
+        A node would begin it again when it ends: here `unfit` says that it has ended, and so it stays.
+        """
+        if self._watching is not None:
+            raise PluginError(self._name, "is watched already")
+        self._watching = self._stage.call(lambda: asyncio.ensure_future(self._watch()))
+        self._stage.rounds()
+
     # -- what it says --------------------------------------------------------------------------------------------------
 
     @property
@@ -205,7 +219,15 @@ class Harness:
         """Run something asynchronous of the test's own, in the plugin's loop."""
         return self._stage.run(work)
 
-    def _ask(self, hook: str, **offered: object) -> Any:
+    async def _watch(self) -> None:
+        result = await self._loaded.ask(self._name, "check", None, report=self._hear)
+        why = "it has none" if result is None else result.error or "it has ended by itself"
+        self.unfit = f"its check is broken: {why}"
+
+    def _hear(self, unfit: str) -> None:
+        self.unfit = unfit
+
+    def _ask(self, hook: str, **offered: Any) -> Any:
         """Call a hook that is no event; PluginError where it raises."""
         result = self._stage.run(self._loaded.ask(self._name, hook, self._timeout, **offered))
         if result is None:
@@ -218,6 +240,9 @@ class Harness:
 
     def close(self) -> None:
         """End what still runs."""
+        if self._watching is not None:
+            self._watching.cancel()
+            self._stage.run(_over(self._watching))
         if self._dispatcher is not None:
             self._stage.run(self._dispatcher.close())
         self._stage.close()
@@ -266,3 +291,8 @@ class Harness:
         if command.on_end is not None:
             command.on_end(finished)
         return finished
+
+
+async def _over(task: "asyncio.Task[None]") -> None:
+    """Wait for its end, which the dispatcher bounds."""
+    await asyncio.wait({task})

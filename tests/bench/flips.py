@@ -1,5 +1,6 @@
 """Many role changes with a real script: is every one told, in order, and what is left behind?"""
 
+import math
 import os
 import tempfile
 import time
@@ -28,6 +29,9 @@ class _Always:
 
     def left(self) -> float:
         return 60.0
+
+    def release_left(self) -> float:
+        return math.inf
 
     async def confirmed(self) -> bool:
         return True

@@ -76,15 +76,29 @@ def test_a_node_that_waits_for_the_others_has_no_leader(tmp_path: Path) -> None:
 def test_a_follower_cannot_step_down_and_says_who_could(leader: Daemon, follower: Daemon) -> None:
     result = Les(follower.config)("step-down")
     assert result.exit_code == 3
-    assert f"{leader.address} does; run it there" in result.stderr
+    assert f"{leader.name} ({leader.address}) does; run it there" in result.stderr
 
 
-COMMANDS = ["status", "members", "leader", "watch", "reload", "step-down", "leave"]
+COMMANDS = [
+    "status",
+    "members",
+    "leader",
+    "watch",
+    "reload",
+    "step-down",
+    "step-down --dry-run",
+    "transfer b",
+    "transfer b --dry-run",
+    "maintenance",
+    "maintenance on",
+    "maintenance off",
+    "leave",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_without_a_daemon_commands_exit_with_69_and_say_how_to_start_one(command: str, config_file: Path) -> None:
-    result = Les(config_file)(command)
+    result = Les(config_file)(*command.split())
     assert result.exit_code == 69
     assert result.stdout == ""
     assert "les run" in result.stderr
@@ -94,7 +108,7 @@ def test_without_a_daemon_commands_exit_with_69_and_say_how_to_start_one(command
 def test_with_a_broken_configuration_commands_exit_with_78_and_tell_every_mistake(command: str, tmp_path: Path) -> None:
     broken = tmp_path / "les.toml"
     broken.write_text('[node]\nnam = "x"\n[timing]\nheartbeat = "1s"\n')
-    result = Les(broken)(command)
+    result = Les(broken)(*command.split())
     assert result.exit_code == 78
     assert f"{broken}:2:1: node.nam: unknown key; did you mean 'name'?" in result.stderr
     assert f"{broken}:4:1: timing.heartbeat" in result.stderr

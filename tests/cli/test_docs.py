@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 import pytest
 
 from les_hooks.cli import cli
+from les_hooks.election.reporting import QuorumReport, VoterReport
 from les_hooks.events import Event
 from tests.cli.conftest import Les
 from tests.cluster import Cluster, Daemon
@@ -30,6 +32,9 @@ def _commands(group: click.Group, path: tuple[str, ...] = ()) -> dict[str, click
     return found
 
 
+MOVES_EXAMPLE = json.loads(
+    re.findall(r"^## Moving leadership\n.*?```json\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL)[0]
+)
 COMMANDS = _commands(cli)
 # Asked of no node, or written elsewhere.
 _WITHOUT_FILE = {"demo", "init", "config schema"}
@@ -73,11 +78,17 @@ def test_the_keys_on_the_page_are_those_that_are_printed(command: str, leader: D
 def test_the_keys_of_status_are_those_that_are_printed(leader: Daemon) -> None:
     printed, shown = Les(leader.config).json("status"), _example("status")
     assert printed.keys() == shown.keys()
-    for part in ("node", "lanes", "audit", "config"):
+    for part in ("node", "lanes", "audit", "config", "maintenance"):
         assert printed[part].keys() == shown[part].keys()
     assert printed["backend"].keys() >= shown["backend"].keys()
     loaded = next(plugin for plugin in printed["plugins"] if plugin["state"] == "loaded")
     assert loaded.keys() == shown["plugins"][0].keys()
+
+
+def test_the_keys_of_votes_are_those_that_the_election_tells() -> None:
+    shown = _example("status", 1)
+    assert shown.keys() == {"mode", *(field.name for field in fields(QuorumReport))}
+    assert shown["voters"][0].keys() == {field.name for field in fields(VoterReport)}
 
 
 def test_the_keys_of_hooks_are_those_that_are_printed(leader: Daemon) -> None:
@@ -100,7 +111,11 @@ def test_the_keys_of_changes_are_those_that_are_printed(tmp_path: Path) -> None:
         daemon.wait_settled()
         les = Les(daemon.config)
         assert _keys(les.json("reload")) == {"changed": None} == _keys(_example("reload"))
+        assert les.json("maintenance", "on", "--dry-run").keys() == MOVES_EXAMPLE.keys()
         assert les.json("step-down").keys() == _example("step-down").keys()
+        assert les.json("maintenance").keys() == _example("maintenance").keys()
+        assert les.json("maintenance", "on").keys() == _example("maintenance", 1).keys()
+        assert les.json("maintenance", "off").keys() == {*_example("maintenance"), "changed"}
         assert les.json("leave").keys() == _example("leave").keys()
         daemon.ended()
         assert les.json("cleanup").keys() == _example("cleanup").keys()

@@ -39,6 +39,21 @@ def test_check_finds_nothing_wrong_and_changes_nothing(node: Daemon) -> None:
     assert Les(node.config).json("check") == {"ok": True, "source": str(node.config), "findings": []}
 
 
+def test_check_tells_how_long_hooks_of_a_leader_may_take_that_is_cut_off(node: Daemon) -> None:
+    """Nothing is wrong with a longer limit: a leader that is not cut off has all of it."""
+    voters = f'[cluster]\nquorum = "majority"\nvoters = ["{node.address}", "127.0.0.1:1", "127.0.0.1:2"]'
+    text = node.config.read_text().replace("[cluster]", voters).replace("[timing]", '[timing]\nlease = "6s"')
+    node.config.write_text(f'{text}\n[plugins.scripts]\ntimeout = "2100ms"\n')
+    [finding] = Les(node.config).json("check")["findings"]
+    assert finding["message"] == (
+        "plugins.scripts.timeout: 2.1 s is more than a leader has that is cut off; its demote hooks are ended after "
+        "2 s, a third of timing.lease"
+    )
+    assert not finding["problem"]
+    node.config.write_text(node.config.read_text().replace("2100ms", "2s"))
+    assert Les(node.config).json("check")["findings"] == []
+
+
 def test_check_complains_of_scripts_that_would_be_skipped(node: Daemon) -> None:
     node.script("elected", "20-off", "true").chmod(0o644)
     result = Les(node.config)("check")
@@ -58,6 +73,42 @@ def test_check_complains_of_plugins_seeds_ports_and_folders(node: Daemon) -> Non
     assert "cannot be looked up" in found["seed nowhere.invalid:1"]
     assert found[f"bind {node.address}"] == "Address already in use"
     assert found[f"audit {node.config}"] == f"{node.config} is no folder"
+
+
+def test_what_is_advised_is_told_and_is_no_problem(node: Daemon) -> None:
+    text = node.config.read_text().replace("[cluster]\n", '[cluster]\nquorum = "majority"\nvoters = ["127.0.0.1:1"]\n')
+    node.config.write_text(text)
+    result = Les(node.config)("check")
+    assert result.exit_code == 0
+    assert f"{node.config}:7:1: cluster.voters: nobody leads when the only voter is lost" in result.stdout
+    found = Les(node.config).json("check")["findings"]
+    assert [(finding["area"], finding["problem"]) for finding in found] == [("configuration", False)] * 2
+
+
+def test_check_says_that_a_node_would_not_start_with_two_voters_changed(node: Daemon) -> None:
+    text = node.config.read_text().replace(
+        "[cluster]\n", f'[cluster]\nquorum = "majority"\nvoters = ["{node.address}"]\n'
+    )
+    node.config.write_text(text)
+    (node.folder / "state").mkdir()
+    (node.folder / "state" / "voters.json").write_text('{"version": 1, "voters": ["127.0.0.1:1"]}')
+    result = Les(node.config)("check")
+    assert result.exit_code == 1
+    assert f"by +{node.address}, -127.0.0.1:1, and only one voter may change at a time" in result.stdout
+
+
+def test_on_a_witness_everybody_says_why_nothing_is_loaded(node: Daemon) -> None:
+    node.config.write_text(node.config.read_text().replace("[cluster]\n", '[cluster]\nrole = "witness"\n'))
+    les, why = Les(node.config), "this node is a witness, which loads no plugins and runs no hooks"
+    checked = les("check")
+    assert (checked.exit_code, f"none is loaded: {why}" in checked.stdout) == (0, True)
+    assert {plugin["why"] for plugin in les.json("plugins", "list")["plugins"] if plugin["state"] == "disabled"} == {
+        why
+    }
+    for words in (("hooks", "list"), ("hooks", "run", "elected")):
+        refused = les(*words)
+        assert refused.exit_code == 1
+        assert f"the plugin scripts does not run: {why}" in refused.stderr
 
 
 def test_check_complains_of_a_state_directory_that_the_daemon_would_refuse(node: Daemon) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from les_hooks.config import Config, Duration, Interval, Seed, load_plugin_table, show
+from les_hooks.config import Config, Duration, Interval, Seed, Written, load_plugin_table, show
 from les_hooks.errors import ConfigError
 from tests.config.conftest import Load, Problems
 
@@ -253,3 +253,31 @@ def test_the_table_of_one_plugin_can_be_checked_by_itself(tmp_path: Path) -> Non
         "table: plugins.vip.addresses: is missing, and has no default",
         "table: plugins.vip.adresses: unknown key; did you mean 'addresses'?",
     ]
+
+
+def _read_range(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    return int(low), int(high)
+
+
+Range = Annotated[
+    tuple[int, int],
+    Written(what="a range", example="1-2", pattern=".", parse=_read_range, write=lambda two: f"{two[0]}-{two[1]}"),
+]
+
+
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    folder: Path = Path("here.d")
+    other: Path = Path("/there.d")
+    range: Range | None = None
+
+
+def test_a_default_path_of_a_plugin_starts_from_the_folder_of_the_file_as_a_written_one_does(tmp_path: Path) -> None:
+    assert load_plugin_table("p", {}, Places, base=tmp_path).config == Places(folder=tmp_path / "here.d")
+    given = load_plugin_table("p", {"folder": "x"}, Places, base=tmp_path).config
+    assert given == Places(folder=tmp_path / "x")
+
+
+def test_an_optional_list_that_is_written_as_a_string_is_shown_as_one(load: Load) -> None:
+    config = load('[plugins.p]\nrange = "1-2"\n', plugin_types=lambda _: {"p": Places})
+    assert {setting.key: setting.value for setting in show(config)}["plugins.p.range"] == '"1-2"'

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,9 +130,35 @@ async def test_status_does_not_wait_for_a_plugin_that_hangs(node: Node) -> None:
 
 
 async def test_questions_are_not_audited(node: Node) -> None:
-    for action in ("leader", "members", "plugins"):
+    for action in ("leader", "members", "plugins", "maintenance"):
         await _ask(node, action)
+    await _ask(node, "plan", move="step-down")
+    await _ask(node, "plan", move="maintenance", seconds=60.0)
+    assert node.is_leader
     assert await _requests(node) == []
+
+
+async def test_maintenance_is_audited_with_who_asked_and_why(node: Node) -> None:
+    await _ask(node, "maintain", seconds=60.0, note="new disk")
+    assert node.maintenance is not None
+    assert node.maintenance.uid == os.getuid()
+    await _ask(node, "end-maintenance")
+    begun, ended = await _requests(node)
+    assert (begun["command"], begun["uid"], begun["outcome"]) == ("maintain", os.getuid(), "success")
+    assert begun["arguments"] == {"seconds": 60.0, "note": "new disk"}
+    assert (ended["command"], ended["uid"]) == ("end-maintenance", os.getuid())
+
+
+async def test_a_move_that_cannot_be_made_is_audited_as_a_failure(node: Node) -> None:
+    for command, arguments in (("step-down", {"note": "a\nb"}), ("transfer", {"target": "b"}), ("maintain", {})):
+        with pytest.raises(ControlError):
+            await _ask(node, command, **arguments)
+    assert [(asked["command"], asked["outcome"]) for asked in await _requests(node)] == [
+        ("step-down", "failure"),
+        ("transfer", "failure"),
+        ("maintain", "failure"),
+    ]
+    assert node.is_leader
 
 
 async def test_hooks_need_the_plugin_that_has_them(node: Node) -> None:

@@ -41,6 +41,15 @@ def test_authority_counts_down_to_nothing() -> None:
     assert authority(Engine(mandate=until(101.5), confirming=True)).left() == 0.0
 
 
+def test_others_may_lead_when_the_mandate_says_so_and_not_before() -> None:
+    def left(mandate: Mandate) -> float:
+        return authority(Engine(mandate=mandate)).release_left()
+
+    assert left(Mandate(act_until=100.5, release_by=101.5)) == 1.5
+    assert left(Mandate(act_until=-math.inf, release_by=99.0)) == 0.0
+    assert left(until(101.0)) == left(NO_MANDATE) == math.inf
+
+
 @virtual()
 async def test_who_leads_and_is_confirmed_gets_the_answer_at_once() -> None:
     assert await authority(Engine(mandate=until(101.0))).confirmed()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -58,12 +58,15 @@ class Watcher:
 
 
 @asynccontextmanager
-async def running(folder: Path, watcher: Watcher, more: str = "", cleanup: Sequence[str] = ()) -> AsyncIterator[Node]:
+async def running(
+    folder: Path, watcher: Watcher, more: str = "", cleanup: Sequence[str] = (), part: str = "member"
+) -> AsyncIterator[Node]:
     registry = Registry([Offer("watcher", watcher.hooks()), Offer("scripts", plugin())])
     port = free_port()
     (folder / "les.toml").write_text(
         f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "state"\n[cluster]\nseeds = ["127.0.0.1:{port}"]\n'
-        f'[timing]\nheartbeat = "50ms"\nfailure = "200ms"\nsettle = "50ms"\nhold = "200ms"\n[plugins.watcher]\n{more}'
+        f'role = "{part}"\n[timing]\nheartbeat = "50ms"\nfailure = "200ms"\nsettle = "50ms"\nhold = "200ms"\n'
+        f"[plugins.watcher]\n{more}"
     )
     config = load_config(folder / "les.toml", registry=registry)
     log = structlog.wrap_logger(structlog.PrintLogger(), [LogCapture()])
@@ -243,3 +246,86 @@ async def test_of_two_reloads_at_once_the_later_one_wins(tmp_path: Path) -> None
         assert await first == ()
         assert await second == ("log.level",)
         assert node.config.log.level == "debug"
+
+
+# -- fitness -----------------------------------------------------------------------------------------------------------
+
+
+class Checked(Watcher):
+    """A watcher whose check says what the test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.says: asyncio.Queue[str] = asyncio.Queue()
+
+    async def check(self, report: Callable[[str], None]) -> None:
+        self.lines.append("check begins")
+        try:
+            while True:
+                report(await self.says.get())
+        finally:
+            self.lines.append("check ends")
+
+    def hooks(self) -> object:
+        return plugin(on_elected=self.note, on_demoted=self.note, check=self.check)
+
+
+async def test_a_check_begins_before_the_node_joins_and_ends_after_the_node_has_left(tmp_path: Path) -> None:
+    watcher = Checked()
+    async with running(tmp_path, watcher) as node:
+        assert sorted(watcher.lines) == ["check begins", "demoted startup"]
+        assert node.fitness.unfit == "plugin watcher has not said yet"
+        watcher.says.put_nowait("")
+        async with asyncio.timeout(5):
+            while node.fitness.unfit:
+                await asyncio.sleep(0.01)
+        await asyncio.wait_for(node.wait_elected(), 10)
+    assert watcher.lines[-2:] == ["demoted leaving", "check ends"]
+    story = [r["action"] for r in trail(tmp_path)]
+    assert story.index("node.started") < story.index("node.unfit") < story.index("node.settled")
+    assert "node.fit" in story
+
+
+async def test_a_reload_that_drops_the_plugin_drops_what_its_check_said(tmp_path: Path) -> None:
+    watcher = Checked()
+    async with running(tmp_path, watcher) as node:
+        watcher.says.put_nowait("down")
+        async with asyncio.timeout(5):
+            while node.fitness.unfit != "watcher: down":
+                await asyncio.sleep(0.01)
+            with (tmp_path / "les.toml").open("a") as file:
+                file.write("enabled = false\n")
+            node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
+            while node.fitness.unfit:
+                await asyncio.sleep(0.01)
+        assert "check ends" in watcher.lines
+
+
+async def test_maintenance_outlives_the_process_and_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    async with running(tmp_path, Watcher()) as node:
+        assert node.maintenance is None
+        assert not node.end_maintenance()
+        node.maintain(600.0, "new disk", 1000)
+    async with running(tmp_path, Watcher()) as node:
+        assert node.maintenance is not None
+        assert (node.maintenance.note, node.maintenance.uid) == ("new disk", 1000)
+        assert node.fitness.unfit == node.maintenance.words
+        assert node.end_maintenance()
+        async with asyncio.timeout(5):
+            while node.fitness.unfit:
+                await asyncio.sleep(0.01)
+    assert not (tmp_path / "state" / "maintenance.json").exists()
+    assert [(r["uid"], r["reason"]) for r in trail(tmp_path) if r["action"] == "maintenance.begun"] == [
+        (1000, "new disk")
+    ]
+
+
+async def test_a_witness_runs_no_checks(tmp_path: Path) -> None:
+    watcher = Checked()
+    async with running(tmp_path, watcher, part="witness") as node:
+        await asyncio.sleep(0.2)
+        assert node.fitness.unfit == ""
+        node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
+        await asyncio.sleep(0.2)
+        assert node.fitness.unfit == ""
+    assert watcher.lines == []

@@ -15,6 +15,7 @@ import pytest
 from les_hooks.daemon import folder
 from les_hooks.daemon.folder import HeldError
 from les_hooks.daemon.state import SEQ_BLOCK, StateStore, Told
+from les_hooks.election.identity import Memory
 from les_hooks.errors import StartError
 from les_hooks.members import Boot
 from tests.disk import fill, tiny_disk
@@ -147,6 +148,110 @@ class TestTerm:
         finally:
             free.set()
             await asyncio.gather(*busy)
+
+
+class TestVotes:
+    async def test_a_vote_is_there_after_a_restart_and_the_longest_lease_of_all(self, path: Path) -> None:
+        with open_store(path) as store:
+            await store.pledge(7, Boot(3, "n9"), 10.0)
+            await store.pledge(8, Boot(4, "n8"), 4.0)
+            await store.save(9, NOON)
+        with open_store(path) as store:
+            assert store.memory == Memory(
+                term=9, newest=NOON, granted_term=8, granted_boot=Boot(4, "n8"), longest_lease=10.0, kept=True
+            )
+
+    async def test_a_term_that_is_granted_is_the_highest_known_from_then_on(self, path: Path) -> None:
+        with open_store(path) as store:
+            await store.save(5, NOON)
+            await store.pledge(7, Boot(3, "n9"), 4.0)
+        with open_store(path) as store:
+            assert (store.term, store.newest) == (7, NOON)
+
+    async def test_a_full_disk_fails_the_pledge_and_keeps_the_old_one(self, disk: Path) -> None:
+        with open_store(disk / "state") as store:
+            await store.pledge(7, Boot(3, "n9"), 4.0)
+            fill(disk / "ballast")
+            with pytest.raises(OSError, match="No space left"):
+                await store.pledge(8, Boot(4, "n8"), 4.0)
+        assert stored(disk / "state")["granted_term"] == 7
+
+    def test_what_was_stored_before_there_were_votes_is_read(self, path: Path) -> None:
+        path.mkdir(parents=True)
+        (path / "state.json").write_bytes(
+            b'{"version":1,"counter":5,"term":7,"newest":1.5,"reserved":9,"running":null}'
+        )
+        with open_store(path) as store:
+            assert store.memory == Memory(term=7, newest=1.5, kept=True)
+
+    def test_a_directory_that_did_not_survive_is_noticed(self, path: Path) -> None:
+        with open_store(path) as store:
+            store.next_boot()
+            assert store.was_fresh
+            assert not store.memory.kept
+        with open_store(path) as store:
+            assert not store.was_fresh
+
+
+class TestVoters:
+    def test_who_elected_the_last_leader_is_there_after_a_restart(self, path: Path) -> None:
+        with open_store(path) as store:
+            assert not store.voters
+            store.remember_voters(["b:1", "a:1"])
+        with open_store(path) as store:
+            assert store.voters == ("a:1", "b:1")
+
+    def test_what_is_known_is_not_written_again_and_nobody_is_nothing_new(self, path: Path) -> None:
+        with open_store(path) as store:
+            store.remember_voters(["a:1", "b:1"])
+        before = (path / "voters.json").stat().st_ino
+        with open_store(path) as store:
+            store.remember_voters(["b:1", "a:1"])
+            store.remember_voters([])
+        assert (path / "voters.json").stat().st_ino == before
+
+    async def test_a_disk_that_failed_is_tried_again(self, disk: Path) -> None:
+        with open_store(disk / "state") as store:
+            fill(disk / "ballast")
+            store.remember_voters(["a:1"])
+            with pytest.raises(OSError, match="No space left"):
+                await store.save(1, 0.0)  # one writer: the voters have had their turn
+            assert not store.voters
+            (disk / "ballast").unlink()
+            store.remember_voters(["a:1"])
+        with open_store(disk / "state") as store:
+            assert store.voters == ("a:1",)
+
+    async def test_to_start_over_with_others_its_file_is_removed_and_the_terms_stay(self, path: Path) -> None:
+        with open_store(path) as store:
+            await store.save(7, NOON)
+            store.remember_voters(["a:1"])
+        (path / "voters.json").unlink()
+        with open_store(path) as store:
+            assert (store.voters, store.term) == ((), 7)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"[]",
+            b'{"version": 1}',
+            b'{"version": 1, "voters": []}',
+            b'{"version": 1, "voters": "a:1"}',
+            b'{"version": 1, "voters": ["a"]}',
+            b'{"version": 1, "voters": ["A:1"]}',
+            b'{"version": 1, "voters": ["a:1\\n"]}',
+            b'{"version": 1, "voters": ["a:1"], "more": 1}',
+            b'{"version": 2, "voters": ["a:1"]}',
+            b'{"version": 1, "voters": ["a:1"]}' + b" " * (64 << 10),
+        ],
+    )
+    def test_rubbish_is_refused_by_who_needs_it_and_by_nobody_else(self, path: Path, content: bytes) -> None:
+        path.mkdir(parents=True)
+        (path / "voters.json").write_bytes(content)
+        with open_store(path) as store, pytest.raises(StartError) as caught:
+            assert store.voters
+        assert caught.value.what == str(path / "voters.json")
 
 
 class TestEventNumbers:
@@ -309,6 +414,21 @@ class TestContent:
             b'{"version": 1, "votes": []}',
             b'{"term": 7}',
             b'{"version": 1, "term": 7}' + b" " * (64 << 10),
+            b'{"version": 1, "longest_lease": -1}',
+            b'{"version": 1, "longest_lease": NaN}',
+            b'{"version": 1, "longest_lease": 1e999}',
+            b'{"version": 1, "longest_lease": 8589934593}',
+            b'{"version": 1, "longest_lease": "4s"}',
+            b'{"version": 1, "term": 9007199254740993}',
+            b'{"version": 1, "term": 7, "granted_term": -1, "granted_boot": [1, "n1"]}',
+            b'{"version": 1, "term": 7, "granted_term": 7.5, "granted_boot": [1, "n1"]}',
+            b'{"version": 1, "term": 7, "granted_term": 7}',
+            b'{"version": 1, "term": 6, "granted_term": 7, "granted_boot": [1, "n1"]}',
+            b'{"version": 1, "term": 7, "granted_term": 7, "granted_boot": [-1, "n1"]}',
+            b'{"version": 1, "term": 7, "granted_term": 7, "granted_boot": [1, "n1\\n"]}',
+            b'{"version": 1, "term": 7, "granted_term": 7, "granted_boot": [1]}',
+            b'{"version": 1, "term": 7, "granted_term": 7, "granted_boot": "n1"}',
+            b'{"version": 1, "running": {"boot": [1, ""], "pid": 1}}',
         ],
     )
     def test_rubbish_stops_the_start_and_names_the_file(self, path: Path, content: bytes) -> None:
@@ -324,7 +444,9 @@ class TestContent:
     def test_damage_says_what_to_do_and_what_that_costs(self, path: Path) -> None:
         path.mkdir(parents=True)
         (path / "state.json").write_bytes(b"{")
-        with pytest.raises(StartError, match=r"is damaged .*; move it away .* forgets its terms and event numbers"):
+        with pytest.raises(
+            StartError, match=r"is damaged .*; move it away .* forgets its terms, its votes and its event"
+        ):
             open_store(path)
 
     def test_a_newer_version_is_not_guessed_at(self, path: Path) -> None:

@@ -1,6 +1,7 @@
 """A dispatcher with plugins made of plain objects, an authority that the test sets, and all that is recorded."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -48,11 +49,15 @@ class Leading:
 
     def __init__(self) -> None:
         self.seconds = 5.0
+        self.release_by = math.inf
         self.asked = 0
         self.confirming: asyncio.Future[None] | None = None
 
     def left(self) -> float:
         return self.seconds
+
+    def release_left(self) -> float:
+        return max(0.0, self.release_by - asyncio.get_running_loop().time())
 
     async def confirmed(self) -> bool:
         self.asked += 1

@@ -4,23 +4,23 @@ from typing import Any
 
 import msgspec
 
-from les_hooks.election.effects import Dial, Drop, Effect, Save, Send
+from les_hooks.election.effects import Dial, Drop, Effect, Pledge, Save, Send
 from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import (
-    Answer,
-    Ask,
     Beat,
-    Bye,
+    Electorate,
     Heard,
     Hello,
     Instant,
     LinkUp,
     Message,
     OriginalAnswered,
+    Pledged,
     Relayed,
     Saved,
     SeedsKnown,
+    Spoken,
     State,
     Tell,
 )
@@ -54,13 +54,18 @@ def state_of(address: str, **changes: Any) -> State:
     return msgspec.structs.replace(plain, **changes)
 
 
+def electorate_of(*voters: str) -> Electorate:
+    """These voters, with the default lease."""
+    return Electorate(tuple(sorted(voters)), Timing().lease)
+
+
 class Lone:
     """A machine at ME; `effects` are those of the last call, `history` those of all.
 
     Terms are saved at once unless `disk` is off.
     """
 
-    def __init__(self, *, timing: Timing | None = None, disk: bool = True, term: int = 0) -> None:
+    def __init__(self, *, timing: Timing | None = None, disk: bool = True, term: int = 0, voters: str = "") -> None:
         self.now = 100.0
         self.wall = WALL
         self.disk = disk
@@ -69,7 +74,11 @@ class Lone:
         self.history: list[Effect] = []
         identity = Identity(address=ME, name="m", version="1", boot=Boot(1, "m"))
         self.machine = Machine(
-            identity=identity, timing=timing or Timing(), memory=Memory(term=term), now=Instant(self.now, self.wall)
+            identity=identity,
+            timing=timing or Timing(),
+            memory=Memory(term=term),
+            electorate=electorate_of(*voters.split()) if voters else None,
+            now=Instant(self.now, self.wall),
         )
 
     def give(self, message: Message) -> list[Effect]:
@@ -122,7 +131,7 @@ class Lone:
         """The member gives a sign of life; it answers all unless told otherwise."""
         return self.frame(address, Beat(seq=1, ack=self.sent(address) if ack is None else ack, prompt=prompt))
 
-    def frame(self, address: str, frame: Tell | Beat | Ask | Answer | Bye) -> list[Effect]:
+    def frame(self, address: str, frame: Spoken) -> list[Effect]:
         """A frame comes from the member."""
         return self.give(Heard(sender=Address(address), frame=frame))
 
@@ -162,12 +171,23 @@ class Lone:
         return sorted(member.address for member in self.machine.view.members if member.address != ME)
 
     def _settle(self, effects: list[Effect]) -> list[Effect]:
-        self.effects = effects
-        self.history += effects
-        if self.disk:
-            for save in [effect for effect in effects if isinstance(effect, Save)]:
-                self.effects = [*self.effects, *self.machine.receive(Saved(term=save.term), self._instant())]
+        """Write what is to be written, and have it told so, until nothing is left."""
+        self.effects = list(effects)
+        for effect in self.effects:  # which grows meanwhile
+            written = self._written(effect) if self.disk else None
+            if written is not None:
+                self.effects += self.machine.receive(written, self._instant())
+        self.history += self.effects
         return self.effects
+
+    def _written(self, effect: Effect) -> Message | None:
+        match effect:
+            case Save(term=term):
+                return Saved(term=term)
+            case Pledge(term=term, boot=boot):
+                return Pledged(term=term, boot=boot)
+            case _:
+                return None
 
     def _instant(self) -> Instant:
         return Instant(self.now, self.wall)

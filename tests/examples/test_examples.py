@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from les_hooks import load_config
+from les_hooks.config import advice
 from tests.backends.peers.fakes import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -64,3 +66,14 @@ def test_the_three_nodes_differ_in_what_is_their_own_and_find_each_other() -> No
     texts = [file.read_text().splitlines() for file in files]
     different = [first for first, *others in zip(*texts, strict=True) if any(other != first for other in others)]
     assert len(different) == 3  # name, bind, and the comment that names the host
+
+
+def test_two_nodes_and_a_witness_have_the_same_voters_and_nothing_to_advise() -> None:
+    a, b, witness = (
+        load_config(EXAMPLES / "two-nodes-and-a-witness" / f"{name}.toml") for name in ("a", "b", "witness")
+    )
+    assert [config.cluster.role for config in (a, b, witness)] == ["member", "member", "witness"]
+    assert a.cluster == b.cluster == replace(witness.cluster, role=a.cluster.role)
+    assert a.cluster.seeds == a.cluster.voters == (a.node.advertise, b.node.advertise, witness.node.advertise)
+    assert {config.timing for config in (a, b, witness)} == {a.timing}
+    assert [advice(config) for config in (a, b, witness)] == [()] * 3

@@ -74,11 +74,19 @@ def daemon() -> Iterator[Daemon]:
     """Start the stand-in; it has been killed and reaped when the test ends."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*, cleanup: str = "", authority: float = 60.0, elected: str = "", plain: str = "") -> object:
+    def start(
+        *,
+        cleanup: str = "",
+        authority: float = 60.0,
+        release: float = 0.0,
+        elected: str = "",
+        plain: str = "",
+        demoted: str = "",
+    ) -> object:
         program = str(Path(__file__).with_name("daemon.py"))
         started.append(
             subprocess.Popen(
-                [sys.executable, program, cleanup, str(authority), elected, plain],
+                [sys.executable, program, cleanup, str(authority), str(release), elected, plain, demoted],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )

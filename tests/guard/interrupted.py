@@ -8,6 +8,7 @@ the guard was not told its group). Struck by SIGSTOP it goes on when it is conti
 """
 
 import asyncio
+import math
 import os
 import sys
 import time
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import structlog
 
-from les_hooks.guard import Guard
+from les_hooks.guard import Guard, Tie
+from les_hooks.members import Mandate
 from les_hooks.processes import Command, Runner
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
@@ -29,9 +31,9 @@ class Interrupted(Guard):
     number = 0
     script = ""
 
-    def intend(self, run: str, ends_with_authority: bool) -> None:
+    def intend(self, run: str, tie: Tie) -> None:
         """Tell, and then be struck where it is time."""
-        super().intend(run, ends_with_authority)
+        super().intend(run, tie)
         if self.moment == "before-exec":
             # A vfork child that takes long: the parent of a real one could not be struck so exactly.
             if os.fork() == 0:
@@ -44,13 +46,13 @@ class Interrupted(Guard):
         elif self.moment == "before-start":
             os.kill(os.getpid(), self.number)
 
-    def add(self, group: int, ends_with_authority: bool, run: str = "") -> None:
+    def add(self, group: int, tie: Tie, run: str = "") -> None:
         """Be struck where it is time, and then tell."""
         if self.moment == "before-add":
             # Until the script is where it wants to be, so that the test knows its number.
             time.sleep(0.2)
             os.kill(os.getpid(), self.number)
-        super().add(group, ends_with_authority, run)
+        super().add(group, tie, run)
 
 
 async def main(moment: str, number: str, cleanup: str, seconds: str, script: str) -> None:
@@ -59,7 +61,8 @@ async def main(moment: str, number: str, cleanup: str, seconds: str, script: str
     guard = Interrupted(structlog.get_logger(), grace=0.5)
     guard.moment, guard.number, guard.script = moment, int(number), script
     guard.start([cleanup])
-    guard.authority(time.clock_gettime(time.CLOCK_BOOTTIME) + float(seconds))
+    end = time.clock_gettime(time.CLOCK_BOOTTIME) + float(seconds)
+    guard.authority(Mandate(act_until=end, release_by=math.inf))
     command = Command(argv=(script,), env=ENVIRONMENT, timeout=None, ends_with_authority=True)
     await Runner(guard).run(command)
     await guard.close()

@@ -109,22 +109,96 @@ def test_authority_that_passes_ends_what_needs_it_and_nothing_else(start: Start,
     bound, free = groups.start(), groups.start()
     guard = start()
     until = now() + 0.3
-    tell(guard, f"authority {until}", f"group {bound} authority", f"group {free} daemon")
+    tell(guard, f"authority {until} none", f"group {bound} authority", f"group {free} daemon")
     within(15, lambda: not lives(bound))
     assert 0 <= now() - until < 0.25
     assert lives(free)
     assert guard.poll() is None
 
 
+def stubborn_one(groups: Groups, tmp_path: Path, name: str = "ready") -> int:
+    """A group that ignores TERM."""
+    group = groups.start("sh", "-c", f"trap '' TERM; touch {tmp_path}/{name}; sleep 1000; sleep 1000")
+    within(15, (tmp_path / name).exists)
+    return group
+
+
+def test_the_grace_is_a_quarter_of_what_is_left_until_others_may_lead(
+    start: Start, groups: Groups, tmp_path: Path
+) -> None:
+    bound = stubborn_one(groups, tmp_path)
+    guard = start(grace=5.0)
+    until = now() + 0.3
+    tell(guard, f"authority {until} {until + 1.2}", f"group {bound} authority")
+    within(15, lambda: not lives(bound))
+    assert 0.29 <= now() - until < 0.6
+
+
+def test_a_demotions_program_is_killed_right_before_others_may_lead(
+    start: Start, groups: Groups, tmp_path: Path
+) -> None:
+    """Not with the end of authority, as it runs because of that."""
+    undoing, free = stubborn_one(groups, tmp_path), groups.start()
+    guard = start(grace=5.0)
+    release_by = now() + 0.6
+    tell(guard, f"authority {now() - 0.1} {release_by}", f"group {undoing} release", f"group {free} daemon")
+    within(15, lambda: not lives(undoing))
+    assert 0 <= release_by - now() <= program.KILLED_SECONDS
+    assert lives(free)
+    tell(guard, "authority none none", f"ended {free}", "bye")
+    assert b"release-due" in hang_up(guard)
+
+
+def test_what_the_daemon_is_ending_gets_no_second_term_and_is_killed_in_its_place(
+    start: Start, groups: Groups, tmp_path: Path
+) -> None:
+    counting = f"trap 'echo >> {tmp_path}/terms' TERM; touch {tmp_path}/ready; while :; do sleep 0.01; done"
+    bound = groups.start("sh", "-c", counting)
+    within(15, (tmp_path / "ready").exists)
+    guard = start(grace=5.0)
+    kill_at = now() + 0.5
+    tell(guard, f"authority {now() + 0.1} none", f"group {bound} authority", f"ending {bound} {kill_at}")
+    within(15, lambda: not lives(bound))
+    assert 0 <= now() - kill_at < 0.25
+    assert not (tmp_path / "terms").exists()
+
+
+def test_the_end_of_a_dead_daemons_groups_leaves_three_quarters_to_the_cleanup(
+    start: Start, groups: Groups, script: Script, tmp_path: Path
+) -> None:
+    """Also of those that the daemon was ending, and of what is not a leader's: the cleanup waits for them."""
+    one, two = stubborn_one(groups, tmp_path, "one"), stubborn_one(groups, tmp_path, "two")
+    cleanup = script("cleanup", f'echo "$LES_RELEASE_BY" > {tmp_path}/told; cat /proc/uptime > {tmp_path}/cleaned')
+    guard = start(cleanup, grace=5.0)
+    release_by = round(now() + 1.2, 6)
+    tell(guard, f"authority {now() + 0.9} {release_by}", f"group {one} release", f"group {two} daemon")
+    tell(guard, f"ending {one} {release_by - 0.1}")
+    hang_up(guard)
+    assert not lives(one)
+    assert not lives(two)
+    assert float((tmp_path / "told").read_text(encoding="utf-8")) == release_by
+    assert 0.4 < release_by - float((tmp_path / "cleaned").read_text(encoding="utf-8").split()[0]) < 0.95
+
+
+def test_a_cleanup_is_told_of_no_end_where_there_is_none(
+    start: Start, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LES_RELEASE_BY", "17")
+    guard = start(script("cleanup", f'echo "[$LES_RELEASE_BY]" > {tmp_path}/told'))
+    tell(guard, f"authority {now() + 60} none")
+    hang_up(guard)
+    assert (tmp_path / "told").read_text(encoding="utf-8") == "[]\n"
+
+
 def test_renewed_authority_ends_nothing(start: Start, groups: Groups) -> None:
     bound = groups.start()
     guard = start()
-    tell(guard, f"authority {now() + 0.1}", f"group {bound} authority")
+    tell(guard, f"authority {now() + 0.1} none", f"group {bound} authority")
     for _ in range(10):
-        tell(guard, f"authority {now() + 0.3}")
+        tell(guard, f"authority {now() + 0.3} none")
         time.sleep(0.05)
     assert lives(bound)
-    tell(guard, "authority none")
+    tell(guard, "authority none none")
     time.sleep(0.4)
     assert lives(bound)
 
@@ -134,10 +208,10 @@ def test_authority_renewed_too_late_revives_nothing(start: Start, groups: Groups
     bound = groups.start("sh", "-c", f"trap '' TERM; touch {tmp_path}/ready; sleep 1000; sleep 1000")
     within(15, (tmp_path / "ready").exists)
     guard = start(grace=0.4)
-    tell(guard, f"authority {now() - 1}", f"group {bound} authority")
+    tell(guard, f"authority {now() - 1} none", f"group {bound} authority")
     time.sleep(0.1)
     assert lives(bound)
-    tell(guard, f"authority {now() + 60}")
+    tell(guard, f"authority {now() + 60} none")
     within(15, lambda: not lives(bound))
 
 
@@ -145,7 +219,7 @@ def test_a_group_that_has_ended_is_forgotten(start: Start, groups: Groups) -> No
     """Its number may be somebody else's by now."""
     group = groups.start()
     guard = start()
-    tell(guard, f"authority {now() + 0.1}", f"group {group} authority", f"ended {group}")
+    tell(guard, f"authority {now() + 0.1} none", f"group {group} authority", f"ended {group}")
     time.sleep(0.3)
     hang_up(guard)
     assert lives(group)
@@ -155,7 +229,7 @@ def test_a_group_that_has_ended_is_forgotten(start: Start, groups: Groups) -> No
 def test_signals_meant_for_everybody_are_ignored(start: Start, groups: Groups, number: int) -> None:
     group = groups.start()
     guard = start()
-    tell(guard, f"authority {now() + 0.2}", f"group {group} authority")
+    tell(guard, f"authority {now() + 0.2} none", f"group {group} authority")
     within(15, lambda: not lives(group))  # so it has begun, and ignores them by now
     guard.send_signal(number)
     time.sleep(0.05)
@@ -169,8 +243,9 @@ def test_malformed_lines_are_ignored(start: Start, groups: Groups) -> None:
         guard,
         *("", "group", "group x daemon", f"group {group} someday", f"group -{group} daemon", "group 0 daemon"),
         *("group 1 daemon", f"group {guard.pid} daemon", f"group {10**30} daemon", "ended", "ended x", "bye bye"),
-        *("authority", "authority soon", "authority nan", "authority inf", "authority -1", "authority 1 2", "\0\xff"),
+        *("authority", "authority 1", "authority 1 soon", "authority nan 1", "authority 1 inf", "authority -1 2"),
         *("intent", "intent one", "intent one someday", "unstarted", "group 2 daemon one two", "unstarted a b"),
+        *("ending", "ending 2", "ending 2 1", "ending x 1", f"ending {group} nan", "\0\xff"),
         "x" * 1_000_000,
         f"group {group} daemon",
     )
@@ -248,7 +323,7 @@ def memory(pid: int, key: str, file: str = "status") -> str:
 def test_the_guard_is_small(start: Start, groups: Groups) -> None:
     guard = start()
     group = groups.start()
-    tell(guard, f"authority {now() + 0.1}", f"group {group} authority")
+    tell(guard, f"authority {now() + 0.1} none", f"group {group} authority")
     within(15, lambda: not lives(group))
     assert int(memory(guard.pid, "Pss", "smaps_rollup")) <= 10 * 1024
     assert int(memory(guard.pid, "Threads")) == 1
@@ -288,7 +363,7 @@ def test_what_was_intended_and_never_told_is_found_and_ended(start: Start, group
 def test_the_end_of_authority_ends_of_the_intended_what_needs_it(start: Start, groups: Groups) -> None:
     bound, free = run_as(groups, "bound"), run_as(groups, "free")
     guard = start()
-    tell(guard, f"authority {now() + 0.2}", "intent bound authority", "intent free daemon")
+    tell(guard, f"authority {now() + 0.2} none", "intent bound authority", "intent free daemon")
     within(15, lambda: not lives(bound))
     assert lives(free)
     # The daemon thaws.
@@ -300,7 +375,9 @@ def test_the_end_of_authority_ends_of_the_intended_what_needs_it(start: Start, g
 def test_an_intent_that_was_told_is_searched_no_more(start: Start, groups: Groups) -> None:
     first = run_as(groups, "run")
     guard = start()
-    tell(guard, f"authority {now() + 60}", "intent run authority", f"group {first} authority run", f"ended {first}")
+    tell(
+        guard, f"authority {now() + 60} none", "intent run authority", f"group {first} authority run", f"ended {first}"
+    )
     started = time.monotonic()
     hang_up(guard)
     assert time.monotonic() - started < program.SEARCH_SECONDS / 2
@@ -309,7 +386,7 @@ def test_an_intent_that_was_told_is_searched_no_more(start: Start, groups: Group
 
 def test_a_search_in_vain_ends_and_then_costs_nothing(start: Start, groups: Groups) -> None:
     guard = start()
-    tell(guard, f"authority {now() - 1}", "intent run authority")
+    tell(guard, f"authority {now() - 1} none", "intent run authority")
     within(15, lambda: is_idle(guard.pid))
     late = run_as(groups, "run")
     tell(guard, f"group {late} authority run")

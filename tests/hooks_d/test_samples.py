@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from les_hooks.events import EventKind, Reason
+from les_plugins.programs import Verdict
 from les_plugins.scripts import ScriptsConfig
 from les_plugins.scripts.calling import call
-from les_plugins.scripts.folders import Verdict, discover
+from les_plugins.scripts.folders import discover
 from tests.fake_context import an_event
 
 SAMPLES = Path(__file__).parents[2] / "hooks.d"
@@ -48,7 +49,7 @@ class Sample:
 
     def on(self, kind: EventKind, **fields: object) -> "subprocess.CompletedProcess[str]":
         """Run it as the plugin would."""
-        called = call(self.script, an_event(kind, **fields), f"{self._bin}:{ScriptsConfig().path}")
+        called = call(self.script, an_event(kind, **fields), f"{self._bin}:{ScriptsConfig().path}", 30.0)
         return subprocess.run(
             called.argv, env=called.env, input=called.stdin, cwd="/", text=True, capture_output=True, timeout=10
         )

@@ -84,6 +84,17 @@ def test_flags_are_written_down(tmp_path: Path) -> None:
     assert config.cluster.seeds == ("10.0.0.1:4000", "b.example.org:4000")
 
 
+def test_voters_and_a_witness_are_written_down(tmp_path: Path) -> None:
+    voters = "10.0.0.1:4000,10.0.0.2:4000,10.0.0.3:4000"
+    result = init(str(tmp_path), "--bind", "10.0.0.3:4000", "--voters", voters, "--witness")
+    assert result.exit_code == 0, result.output
+    assert "hooks.d" not in result.stdout
+    assert not (tmp_path / "hooks.d").exists()
+    cluster = load_config(tmp_path / "les.toml").cluster
+    assert (cluster.quorum, cluster.role) == ("majority", "witness")
+    assert cluster.voters == cluster.seeds == tuple(voters.split(","))
+
+
 def test_an_address_that_others_reach_is_allowed_with_a_warning(tmp_path: Path) -> None:
     result = init(str(tmp_path), "--bind", "10.0.0.1:4000")
     assert load_config(tmp_path / "les.toml").security.insecure
@@ -98,6 +109,7 @@ def test_an_address_that_others_reach_is_allowed_with_a_warning(tmp_path: Path) 
         (("--bind", "nowhere"), "--bind: node.bind:"),
         (("--name", "a b"), "--name: node.name:"),
         (("--seeds", "x"), "--seeds: cluster.seeds"),
+        (("--voters", "127.0.0.1:4001", "--witness"), "--witness: cluster.role: a witness does nothing but vote"),
     ],
 )
 def test_flags_that_would_be_no_configuration_write_nothing(

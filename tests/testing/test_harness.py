@@ -5,7 +5,8 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import msgspec
@@ -252,3 +253,48 @@ def test_it_leaves_no_thread_no_task_and_no_log_handler(les_harness: Harness) ->
         other.fire("elected")
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("hook-")]
     assert logging.getLogger().handlers == handlers
+
+
+class Checked:
+    """A plugin whose check is unfit for a minute, says so, and then breaks."""
+
+    ended = False
+
+    @hookimpl
+    async def check(self, report: Callable[[str], None]) -> None:
+        try:
+            await asyncio.sleep(1)
+            report("warming up")
+            await asyncio.sleep(60)
+            report("")
+            await asyncio.sleep(60)
+            raise OSError("gone")
+        finally:
+            self.ended = True
+
+
+def test_a_check_says_in_its_own_time_whether_the_node_is_fit(les_harness: Harness) -> None:
+    les_harness.load(Checked(), name="checked")
+    les_harness.watch()
+    said = []
+    for seconds in (0.5, 1.0, 60.0, 60.0):
+        les_harness.advance(seconds)
+        said.append(les_harness.unfit)
+    assert said == [None, "warming up", "", "its check is broken: OSError: gone"]
+    with pytest.raises(PluginError, match="is watched already"):
+        les_harness.watch()
+
+
+def test_a_check_ends_with_the_harness(tmp_path: Path) -> None:
+    plugin = Checked()
+    with Harness(tmp_path) as harness:
+        harness.load(plugin, name="checked")
+        harness.watch()
+        assert not plugin.ended
+    assert plugin.ended
+
+
+def test_a_plugin_without_a_check_is_told_so(les_harness: Harness) -> None:
+    les_harness.load(Vip(), {"interface": "eth0"}, name="vip")
+    les_harness.watch()
+    assert les_harness.unfit == "its check is broken: it has none"

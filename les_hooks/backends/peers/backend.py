@@ -10,6 +10,7 @@ import structlog
 from aiohttp.web import WebSocketResponse
 from structlog.typing import FilteringBoundLogger
 
+from les_hooks import wire
 from les_hooks.backends import Disk, OnAuthority, OnView
 from les_hooks.backends.peers.dialer import Dialer
 from les_hooks.backends.peers.driver import Driver, Elector
@@ -120,9 +121,16 @@ class PeersBackend:
         """Answer, look for the seeds, and take part; raises StartError."""
         self._dialer.open()
         await self._server.listen()
-        me, timing = self._settings.identity, self._settings.timing
+        settings = self._settings
+        machine = self._elector(
+            identity=settings.identity,
+            timing=settings.timing,
+            electorate=settings.electorate,
+            memory=self._memory,
+            now=self._clock(),
+        )
         self._driver = Driver(
-            self._elector(identity=me, timing=timing, now=self._clock(), memory=self._memory),
+            machine,
             clock=self._clock,
             carry_out=self._carry_out,
             on_authority=self._on_authority,
@@ -141,7 +149,7 @@ class PeersBackend:
 
     def step_down(self, reason: Reason, note: str = "") -> None:
         """Give up leadership, and stay unfit for a while; nothing happens on a node that does not lead."""
-        self._tell(StepDown(reason=reason, note=note))
+        self._tell(StepDown(reason=reason, note=wire.phrase(note)))
 
     def transfer(self, target: Address) -> None:
         """Give up leadership, and have that member take it; nothing happens on a node that does not lead."""
@@ -149,7 +157,7 @@ class PeersBackend:
 
     def set_fitness(self, unfit: str, reason: Reason) -> None:
         """Say why this node may not lead from now on; an empty `unfit` means that it may. A leader is demoted."""
-        self._tell(Fitness(unfit=unfit, reason=reason))
+        self._tell(Fitness(unfit=wire.phrase(unfit), reason=reason))
 
     async def leave(self, limit: float) -> None:
         """Say goodbye and close; a leader is demoted first, by a view, and this waits for `released`."""

@@ -13,16 +13,13 @@ from les_hooks import wire
 from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, Socket, check_peer, close_socket, receive_hello
 from les_hooks.backends.peers.links import Links
 from les_hooks.backends.peers.originals import is_refusal, poll_original
-from les_hooks.backends.peers.settings import Settings
+from les_hooks.backends.peers.settings import LINK_PATH, Settings
 from les_hooks.backends.peers.tasks import Tasks
 from les_hooks.election.messages import DialFailed, Hello, Message, SeedIsSelf
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 
-__all__ = ["LINK_PATH", "MOST_DIALED", "Dialer"]
-
-LINK_PATH = "/les/link"
-"""Where our nodes accept links; an original answers 404 there."""
+__all__ = ["MOST_DIALED", "Dialer"]
 
 MOST_DIALED = 512
 """How many addresses are dialed at most; the machine asks for fewer on its own account."""

@@ -10,11 +10,11 @@ from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
 from aiohttp.web import WebSocketResponse
 
 from les_hooks import wire
-from les_hooks.election.messages import Frame, Hello
+from les_hooks.election.messages import Farewell, Frame, Hello
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 
-__all__ = ["CLOSE_SECONDS", "Link", "Socket", "check_peer", "close_socket", "receive_hello"]
+__all__ = ["CLOSE_SECONDS", "Link", "Socket", "check_peer", "close_socket", "receive_first", "receive_hello"]
 
 Socket = ClientWebSocketResponse[Any] | WebSocketResponse[Any]
 
@@ -94,8 +94,16 @@ class Link:
 
 async def receive_hello(ws: Socket, peer: str) -> Hello:
     """Return the first frame of the other end; raises PeerError where it is no hello. The caller limits the time."""
+    first = await receive_first(ws, peer)
+    if isinstance(first, Farewell):
+        raise PeerError(peer, "answered with a farewell")
+    return first
+
+
+async def receive_first(ws: Socket, peer: str) -> Hello | Farewell:
+    """Return the first frame of who made this connection; raises PeerError where it can be none."""
     frame = _decoded(await ws.receive(), peer)
-    if not isinstance(frame, Hello):
+    if not isinstance(frame, Hello | Farewell):
         raise PeerError(peer, "did not begin with a hello")
     return frame
 

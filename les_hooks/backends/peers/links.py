@@ -9,8 +9,8 @@ from aiohttp.web import WebSocketResponse
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
-from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, check_peer, close_socket, receive_hello
-from les_hooks.election.messages import Farewell, Frame, Heard, Hello, LinkDown, LinkUp, Message
+from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, check_peer, close_socket, receive_first
+from les_hooks.election.messages import Farewell, Frame, Heard, Hello, LinkDown, LinkUp, Message, Undone
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 
@@ -65,10 +65,27 @@ class Links:
         """Serve a connection that another node made from the host `remote`; its hello must come in `limit` seconds."""
         try:
             async with asyncio.timeout(limit):
-                hello = await receive_hello(ws, remote)
+                first = await receive_first(ws, remote)
+            if isinstance(first, Farewell):
+                self._take_farewell(first)
         except (PeerError, TimeoutError) as error:
             await self._refuse(ws, remote, error.why if isinstance(error, PeerError) else "said no hello in time")
             return
+        if isinstance(first, Hello):
+            await self._greet(ws, first, remote)
+        else:
+            # An end without a reason: so it was taken.
+            await close_socket(ws, "")
+
+    def _take_farewell(self, farewell: Farewell) -> None:
+        """Have the machine know that a process which died was undone; raises PeerError where that cannot be."""
+        wire.check_hello(farewell, self._own.cluster)
+        if farewell.boot == self._own.boot:
+            raise PeerError(farewell.address, "takes leave of this very process")
+        self._log.info("farewell-taken", peer=farewell.address, boot=farewell.boot.counter)
+        self._report(Undone(address=Address(farewell.address), boot=farewell.boot))
+
+    async def _greet(self, ws: WebSocketResponse[Any], hello: Hello, remote: str) -> None:
         # An admitted link is admitted here before it is at the end that dialed, so that both agree on which one of
         # crossing links they keep. The hello goes to who is refused too: it tells why.
         try:

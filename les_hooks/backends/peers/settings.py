@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 
 from les_hooks.election.identity import Identity, Timing
-from les_hooks.election.messages import Hello
+from les_hooks.election.messages import Electorate, Hello
 from les_hooks.wire import PROTOCOL
 
-__all__ = ["Settings"]
+__all__ = ["LINK_PATH", "Settings"]
+
+LINK_PATH = "/les/link"
+"""Where our nodes accept links; an original answers 404 there."""
 
 # A host that needs longer to answer would not be a useful member either.
 _MOST_ATTEMPT = 3.0
@@ -16,7 +19,8 @@ _MOST_ATTEMPT = 3.0
 class Settings:
     """Who this node is, where it listens and whom it looks for.
 
-    `seeds` are `host:port`, names allowed; `retry` is the seconds between two attempts to reach one.
+    `seeds` are `host:port`, names allowed; `retry` is the seconds between two attempts to reach one. `electorate` is
+    whose votes it takes to lead, None in members mode.
     """
 
     identity: Identity
@@ -26,6 +30,7 @@ class Settings:
     seeds: tuple[str, ...]
     retry: float = 1.0
     timing: Timing = field(default_factory=Timing)
+    electorate: Electorate | None = None
 
     @property
     def attempt(self) -> float:

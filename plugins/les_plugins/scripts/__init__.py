@@ -1,7 +1,6 @@
 """The bundled plugin `scripts`: runs what is in `hooks.d`. Loaded through its entry point; nothing imports it.
 
-    folders   which files run on which event, and why others do not
-    trust     whether others could change what root runs
+    folders   which programs run on which event
     calling   arguments, variables and input of a script
     running   one after another for an event; again and again while leading
     record    what became of them
@@ -23,9 +22,10 @@ from les_hooks.errors import PluginError
 from les_hooks.events import Event, EventKind
 from les_hooks.hookspecs import Context, hookimpl
 from les_hooks.text import plain, printable
+from les_plugins.programs import Verdict, missing_interpreter
 from les_plugins.scripts import running
 from les_plugins.scripts.calling import call
-from les_plugins.scripts.folders import Entry, Verdict, discover, missing_interpreter, scripts_for
+from les_plugins.scripts.folders import Entry, discover, scripts_for
 from les_plugins.scripts.record import Record
 
 __all__ = ["ScriptsConfig"]
@@ -177,7 +177,7 @@ def control(action: str, arguments: Mapping[str, object], ctx: Context) -> objec
             event = _event(arguments, ctx)
             entries = scripts_for(event.kind, running.folder_of(ctx), os.geteuid())
             return [
-                msgspec.to_builtins(call(entry.path, event, ctx.config.path))
+                msgspec.to_builtins(call(entry.path, event, ctx.config.path, running.limit(event.kind, ctx)))
                 for entry in entries
                 if entry.verdict is Verdict.RUNS
             ]

@@ -1,5 +1,6 @@
 """How a script is called: its arguments, variables and input, all made of one event. Pure. Private to `scripts`."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     stdin: str
 
 
-def call(path: Path, event: Event, search_path: str) -> Call:
-    """Return how the script at `path` is called for the event; `search_path` is the PATH that it gets."""
+def call(path: Path, event: Event, search_path: str, deadline: float) -> Call:
+    """Return how the script at `path` is called for the event; `search_path` is the PATH that it gets.
+
+    `deadline` is how many seconds it has.
+    """
     event = harmless(event)
     return Call(
         argv=(str(path), event.kind.value),
-        env=_environment(event, search_path),
+        env=_environment(event, search_path, deadline),
         stdin=msgspec.json.encode(event).decode() + "\n",
     )
 
@@ -49,7 +53,7 @@ def harmless(event: Event) -> Event:
     return msgspec.structs.replace(event, **texts)
 
 
-def _environment(event: Event, search_path: str) -> dict[str, str]:
+def _environment(event: Event, search_path: str, deadline: float) -> dict[str, str]:
     environment = {
         "PATH": search_path,
         "LANG": "C.UTF-8",
@@ -69,6 +73,7 @@ def _environment(event: Event, search_path: str) -> dict[str, str]:
         "LES_MEMBER": event.member or "",
         "LES_REASON": event.reason.value,
         "LES_REPLAY": "1" if event.replay else "0",
+        "LES_DEADLINE": f"{deadline:.3f}" if deadline < math.inf else "",
     }
     members = " ".join(event.members)
     if len(members.encode()) <= _LONGEST_LIST_BYTES:

@@ -1,6 +1,7 @@
 """Running scripts: in order for an event, side by side and again and again while leading. Private to `scripts`."""
 
 import asyncio
+import math
 import os
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -11,11 +12,12 @@ from les_hooks.events import Event, EventKind
 from les_hooks.hookspecs import Context
 from les_hooks.processes import Command, Ending, Finished
 from les_hooks.text import plain
+from les_plugins.programs import Verdict
 from les_plugins.scripts.calling import ENDS_WITH_AUTHORITY, call
-from les_plugins.scripts.folders import Entry, Verdict, judge, scripts_for
+from les_plugins.scripts.folders import Entry, judge, scripts_for
 from les_plugins.scripts.record import FAILURES, Record
 
-__all__ = ["folder_of", "keep_all", "longest", "tell"]
+__all__ = ["folder_of", "keep_all", "limit", "longest", "tell"]
 
 # A script that ends at once is started again at this pace; one that ran well for a while has earned a fresh start.
 _FIRST_DELAY_SECONDS = 1.0
@@ -39,6 +41,11 @@ def longest(kind: EventKind, ctx: Context) -> float:
     return scripts * float(ctx.config.timeout + ctx.config.grace + _REAPING_SECONDS)
 
 
+def limit(kind: EventKind, ctx: Context) -> float:
+    """Seconds that one script of the event may take by itself."""
+    return math.inf if kind is EventKind.WHILE_LEADER else float(ctx.config.timeout)
+
+
 async def tell(event: Event, ctx: Context, record: Record) -> None:
     """Run all scripts of the event, in order. Raises PluginError at the end, naming those that failed."""
     failed = []
@@ -46,7 +53,7 @@ async def tell(event: Event, ctx: Context, record: Record) -> None:
         if event.kind in ENDS_WITH_AUTHORITY and not await ctx.confirmed():
             _end(entry.path, event, ctx, record, Finished(ending=Ending.SUPERSEDED, seconds=0.0, error="no-authority"))
             continue
-        finished = await _run(entry, event, ctx, record, timeout=ctx.config.timeout)
+        finished = await _run(entry, event, ctx, record)
         if finished is not None and finished.ending is not Ending.SUCCESS:
             failed.append(f"{entry.path} {_how(entry.path, finished, ctx.config.timeout)}")
     if failed:
@@ -66,7 +73,7 @@ async def _keep(entry: Entry, event: Event, ctx: Context, record: Record, sleep:
     delay = _FIRST_DELAY_SECONDS
     while True:
         if await ctx.confirmed():
-            finished = await _run(entry, event, ctx, record, timeout=None)
+            finished = await _run(entry, event, ctx, record)
             if finished is not None and finished.seconds >= _STEADY_SECONDS:
                 delay = _FIRST_DELAY_SECONDS
         await sleep(delay)
@@ -82,9 +89,11 @@ def _runnable(kind: EventKind, ctx: Context, record: Record) -> list[Entry]:
     return [entry for entry in entries if entry.verdict is Verdict.RUNS]
 
 
-async def _run(entry: Entry, event: Event, ctx: Context, record: Record, *, timeout: float | None) -> Finished | None:
+async def _run(entry: Entry, event: Event, ctx: Context, record: Record) -> Finished | None:
     """Run one script, if it still may; None where nothing is to be changed."""
-    called = call(entry.path, event, ctx.config.path)
+    timeout = limit(event.kind, ctx)
+    # What a leader does is not ended when this is over: its authority is renewed meanwhile.
+    called = call(entry.path, event, ctx.config.path, min(timeout, ctx.time_left()))
     if ctx.dry_run:
         ctx.log.info("script-would-run", argv=called.argv)
         return None
@@ -97,7 +106,7 @@ async def _run(entry: Entry, event: Event, ctx: Context, record: Record, *, time
             argv=called.argv,
             env=called.env,
             stdin=called.stdin.encode(),
-            timeout=timeout,
+            timeout=None if timeout == math.inf else timeout,
             grace=ctx.config.grace,
             ends_with_authority=event.kind in ENDS_WITH_AUTHORITY,
             on_line=lambda stream, line: ctx.log.info(
@@ -154,7 +163,7 @@ def _error(path: Path, finished: Finished) -> str:
 def _how(path: Path, finished: Finished, timeout: float) -> str:
     match finished.ending:
         case Ending.TIMEOUT:
-            return f"did not end within {timeout:g} s"
+            return f"did not end within {min(timeout, round(finished.seconds, 2)):g} s"
         case Ending.FAILURE if finished.signal is not None:
             return f"was ended by signal {finished.signal}"
         case Ending.FAILURE:

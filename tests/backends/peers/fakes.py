@@ -16,7 +16,7 @@ from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.election.effects import Effect, Left
 from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
-from les_hooks.election.messages import Frame, Hello, Instant, Leave, Message, State
+from les_hooks.election.messages import Electorate, Frame, Hello, Instant, Leave, Message, State
 from les_hooks.election.reporting import QuorumReport
 from les_hooks.members import NO_MANDATE, UNSTAMPED, Address, Boot, Mandate, View
 
@@ -67,6 +67,7 @@ class NotingMachine:
     timing: Timing
     memory: Memory
     now: Instant
+    electorate: Electorate | None = None
     told: list[Message] = field(default_factory=list)
     script: Callable[[Message], list[Effect]] = lambda _message: []
     ticks: list[Instant] = field(default_factory=list)

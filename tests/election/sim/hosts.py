@@ -1,7 +1,7 @@
 """A host and what lives on it: clocks, a disk that outlives processes, and at most one process."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from les_hooks.daemon.narrator import Narrator, Origin, Past
@@ -21,46 +21,36 @@ __all__ = ["Disk", "Host", "Process"]
 class Disk:
     """What is written there is there for ever, unless the disk is wiped.
 
-    `seconds` is what a write takes. A `broken` one fails, and what it was to write may be there all the same.
+    `counter` counts starts. `seconds` is what a write takes. A `broken` one fails, and what it was to write may be
+    there all the same.
     """
 
     counter: int = 0
-    term: int = 0
-    newest: float = 0.0
-    granted_term: int = 0
-    granted_boot: Boot | None = None
-    longest_lease: float = 0.0
+    memory: Memory = field(default_factory=Memory)
     seconds: float = 0.001
     broken: bool = False
     busy_until: float = 0.0
     wiped: int = 0
 
-    def memory(self) -> Memory:
-        """What a process finds at its start."""
-        return Memory(
-            term=self.term,
-            newest=self.newest,
-            granted_term=self.granted_term,
-            granted_boot=self.granted_boot,
-            longest_lease=self.longest_lease,
-            kept=self.counter > 0,
-        )
-
     def save(self, term: int, newest: float) -> None:
         """Have the term and the stamp written."""
-        self.term, self.newest = max(self.term, term), max(self.newest, newest)
+        known = self.memory
+        self.memory = replace(known, term=max(known.term, term), newest=max(known.newest, newest))
 
     def pledge(self, term: int, boot: Boot, lease: float) -> None:
         """Have a vote written."""
-        self.term = max(self.term, term)
-        self.granted_term, self.granted_boot = term, boot
-        self.longest_lease = max(self.longest_lease, lease)
+        known = self.memory
+        self.memory = replace(
+            known,
+            term=max(known.term, term),
+            granted_term=term,
+            granted_boot=boot,
+            longest_lease=max(known.longest_lease, lease),
+        )
 
     def wipe(self) -> None:
         """Lose everything."""
-        self.counter = self.term = self.granted_term = 0
-        self.newest = self.longest_lease = 0.0
-        self.granted_boot = None
+        self.counter, self.memory = 0, Memory()
         self.wiped += 1
 
 

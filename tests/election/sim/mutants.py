@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from les_hooks.election import ballot, contacts, intake, machine, majority, pulse, seniority, standing, voter
+from les_hooks.election import ballot, contacts, intake, machine, majority, office, pulse, seniority, standing, voter
 from les_hooks.election.messages import Electorate, Grant, Instant, Refusal
 from les_hooks.members import Address, Boot
 from tests.election.sim.storms import Mode, Storm
@@ -196,27 +196,27 @@ def _visible_majority() -> list[Patch]:
 
 
 def _release_before_demoted() -> list[Patch]:
-    right = machine.Machine._give_up
+    right = office.Office.give_up
 
-    def give_up(self: machine.Machine, *arguments: Any) -> None:
+    def give_up(self: office.Office, *arguments: Any) -> None:
         right(self, *arguments)
-        if isinstance(self._quorum, majority.Majority):
-            counted = self._quorum.ballot
+        if isinstance(self.quorum, majority.Majority):
+            counted = self.quorum.ballot
             end, proven, since, floor = counted.end, counted.proven, dict(counted.since), counted.floor
-            self._quorum.give_back()
+            self.quorum.give_back()
             counted.end, counted.proven, counted.since, counted.floor = end, proven, since, floor
 
-    return [(machine.Machine, "_give_up", give_up)]
+    return [(office.Office, "give_up", give_up)]
 
 
 def _expiry_not_noticed() -> list[Patch]:
-    right = machine.Machine._give_up
+    right = office.Office.give_up
 
-    def give_up(self: machine.Machine, trigger: Any, *arguments: Any) -> None:
-        if trigger is not machine.Trigger.EXPIRED:
+    def give_up(self: office.Office, trigger: Any, *arguments: Any) -> None:
+        if trigger is not office.Trigger.EXPIRED:
             right(self, trigger, *arguments)
 
-    return [(machine.Machine, "_give_up", give_up)]
+    return [(office.Office, "give_up", give_up)]
 
 
 # -- who is there ------------------------------------------------------------------------------------------------------
@@ -240,15 +240,15 @@ def _no_settle() -> list[Patch]:
 
 
 def _newcomer_preempts() -> list[Patch]:
-    right = machine.Machine._take_stamp
+    right = office.Office._take_stamp
 
-    def take_stamp(self: machine.Machine, now: Instant) -> None:
-        if not self._standing.stamped:
+    def take_stamp(self: office.Office, now: Instant) -> None:
+        if not self.standing.stamped:
             right(self, now)
 
     return [
         (standing, "fresh_stamp", lambda wall, newest: wall),
-        (machine.Machine, "_take_stamp", take_stamp),
+        (office.Office, "_take_stamp", take_stamp),
         (seniority, "_knows", lambda senior, leader: True),
     ]
 
@@ -259,7 +259,7 @@ def _mutant(name: str, sentence: str, plant: Callable[[], list[Patch]], mode: Mo
 
 MUTANTS = (
     _mutant("no restart wait", "a voter that has just started grants at once", _no_restart_wait),
-    _mutant("count from receipt", "a grant counts from when it came, not from when it was asked for", _count_from_receipt),
+    _mutant("count from receipt", "a grant counts from when it came", _count_from_receipt),
     _mutant("no drift guard", "a grant counts for all of the lease", _no_drift_guard),
     _mutant("answers without number", "a grant counts for the latest request", _answers_without_number),
     _mutant("release without number", "a late release frees a vote that was given again", _release_without_number),

@@ -45,14 +45,16 @@ class Storm:
         self.world = World(
             *self.names,
             timing=self.timing,
-            voters=voters if mode is Mode.MAJORITY else None,
+            voters=voters if mode is Mode.MAJORITY else "",
+            parts=parts,
             seed=draw.getrandbits(32),
             machine=machine,
         )
         if log:
             self.world.log = []
-        for name, part in parts.items():
-            self._furnish(self.world.hosts[Address(name)], part)
+        self.world.cleans = draw.random() < 0.8
+        for host in self.world.hosts.values():
+            self._furnish(host)
         self._furnish_network()
         self.faults = self._weigh()
 
@@ -135,9 +137,8 @@ class Storm:
             parts[self.names[-2]] = self.draw.choice([Part.WITNESS, Part.OBSERVER])
         return parts
 
-    def _furnish(self, host: Host, part: Part) -> None:
+    def _furnish(self, host: Host) -> None:
         draw = self.draw
-        host.part = part
         host.clock.boottime = draw.choice([0.0, draw.uniform(0.0, 1e6)])
         host.clock.rate = draw.choice(self.rates)
         error = draw.choice([0.0, draw.uniform(-1.0, 1.0), -1000.0, 5000.0])

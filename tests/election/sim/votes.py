@@ -65,7 +65,7 @@ class Votes:
         request = self.asked.get((grant.boot, grant.number))
         if request is None:
             raise Violation("a grant answers a request", f"{voter} to {grant}")
-        disk = process.host.disk
+        disk = process.host.disk.memory
         written = disk.longest_lease >= self.electorate.lease
         # Who leads was pledged by a majority of the voters, be it without this one.
         if not request.sitting:

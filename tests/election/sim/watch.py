@@ -179,8 +179,8 @@ class Watch:
         wiped, highest = self.led_by.get(process.host.address, (disk.wiped, 0))
         if wiped == disk.wiped and term <= highest:
             raise Violation("the terms of a node strictly rise", f"{_name(process)} leads in {term} after {highest}")
-        if disk.term < term:
-            raise Violation("a term is on disk before it is used", f"{_name(process)}: {term}, disk {disk.term}")
+        if disk.memory.term < term:
+            raise Violation("a term is on disk before it is used", f"{_name(process)}: {term}, disk {disk.memory}")
         self.led_by[process.host.address] = disk.wiped, term
 
     def _adds_up(self, process: Process, story: Told, view: View) -> None:

@@ -7,11 +7,12 @@ import heapq
 import itertools
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from les_hooks.election.effects import Changed, Dial, Drop, Effect, Left, Pledge, Save, Send
-from les_hooks.election.identity import Identity, Timing
+from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import (
     DialFailed,
@@ -19,6 +20,7 @@ from les_hooks.election.messages import (
     Frame,
     Heard,
     Hello,
+    Instant,
     Introduced,
     Leave,
     LinkDown,
@@ -34,7 +36,7 @@ from les_hooks.election.messages import (
     SeedsKnown,
     Undone,
 )
-from les_hooks.members import Address, Boot, View
+from les_hooks.members import Address, Boot, Part, View
 from les_hooks.wire_original import encode_state
 from tests.election.sim.hosts import Host, Process
 from tests.election.sim.network import Network, Stream
@@ -53,14 +55,16 @@ GUARD_SECONDS = 0.01
 class World:
     """Seeded, so that it goes the same way twice. `steps` counts what was given to machines and done to the network.
 
-    `watch` is told of everything; `log`, where there is one, gets a line for each thing that happens.
+    `cleans`: the guard of a process that dies tells the voters
+    that what it did is undone. `watch` is told of everything; `log`, where there is one, gets a line for each thing that happens.
     """
 
     def __init__(
         self,
         *names: str,
         timing: Timing | None = None,
-        voters: str | None = None,
+        voters: str = "",
+        parts: Mapping[str, Part] | None = None,
         delay: float = 0.001,
         seed: int = 0,
         machine: Callable[..., Machine] = Machine,
@@ -68,8 +72,9 @@ class World:
         self.now = 0.0
         self.steps = 0
         self.timing = timing or Timing()
-        self.electorate = None if voters is None else Electorate(tuple(sorted(voters)), self.timing.lease)
-        self.hosts = {Address(name): Host(Address(name)) for name in names}
+        self.electorate = Electorate(tuple(sorted(voters)), self.timing.lease) if voters else None
+        self.hosts = {Address(name): Host(Address(name), (parts or {}).get(name, Part.MEMBER)) for name in names}
+        self.cleans = False
         self.originals: dict[Address, Original] = {}
         self.draw = random.Random(seed)
         self.network = Network(at=self._at_with_now, hear=self._hear, broke=self._broke, draw=self.draw, delay=delay)
@@ -97,8 +102,9 @@ class World:
         """Start a process on the host; its seeds are all hosts unless they are named."""
         host = self.hosts[Address(name)]
         host.powered, host.paused = True, False
-        memory = host.disk.memory()
-        host.disk.counter = host.disk.counter + 1 if memory.kept else self._first_count(host)
+        memory = host.disk.memory
+        host.disk.counter = host.disk.counter + 1 if host.disk.counter else self._first_count(host)
+        host.disk.memory = replace(memory, kept=True)
         host.disk.busy_until = self.now
         identity = Identity(
             address=host.address,
@@ -149,7 +155,7 @@ class World:
             host.cleaning = True
             done = self.now + GUARD_SECONDS + host.demote_seconds
             self.at(min(done, self.watch.release_at(process)), self._cleaned, process)
-        elif self.electorate is not None:
+        elif self.electorate is not None and self.cleans:
             self.at(self.now + GUARD_SECONDS, self._cleaned, process)
 
     def lose(self, name: str) -> None:
@@ -240,6 +246,14 @@ class World:
         machine = self.hosts[Address(name)].machine
         assert machine is not None, f"{name} does not run"
         return machine
+
+    def instant(self, host: Host) -> Instant:
+        """What the clocks of the host show."""
+        return host.clock.instant(self.now)
+
+    def memory(self, name: str, **changes: Any) -> Memory:
+        """What the host's disk remembers, with these changes; a disk that was written to unless they say otherwise."""
+        return replace(self.hosts[Address(name)].disk.memory, **{"kept": True, **changes})
 
     def running(self) -> list[Process]:
         """The processes that run, paused ones too."""
@@ -400,6 +414,8 @@ class World:
             return
         host.cleaning = False
         self.watch.cleaned(process, self.now)
+        if not self.cleans:
+            return
         for voter in self.electorate.voters if self.electorate is not None else ():
             if (host.address, voter) not in self.network.cuts:
                 moment = self.now + (0.0 if voter == host.address else self.network.seconds(host.address, voter))

@@ -21,7 +21,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "scripts.md").read_text(encoding="u
 
 def test_the_table_of_variables_is_that_of_the_code() -> None:
     documented = re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE)
-    assert sorted(documented) == sorted([*call(Path("/x"), an_event(), "/bin").env, RUN_VARIABLE])
+    assert sorted(documented) == sorted([*call(Path("/x"), an_event(), "/bin", 30.0).env, RUN_VARIABLE])
     assert ScriptsConfig().path in PAGE
 
 
@@ -50,7 +50,7 @@ def test_the_worked_example_starts_and_stops_the_job(tmp_path: Path) -> None:
     for path in (script, systemctl):
         path.chmod(0o755)
     for kind in (EventKind.ELECTED, EventKind.DEMOTED, EventKind.MEMBER_LOST):
-        called = call(script, an_event(kind), f"{tmp_path}:/usr/bin:/bin")
+        called = call(script, an_event(kind), f"{tmp_path}:/usr/bin:/bin", 30.0)
         result = subprocess.run(
             called.argv, env=called.env, input=called.stdin, capture_output=True, text=True, check=True, timeout=10
         )

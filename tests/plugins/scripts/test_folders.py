@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from les_hooks.events import EventKind
-from les_plugins.scripts.folders import Verdict, discover, judge, scripts_for
+from les_plugins.programs import Verdict
+from les_plugins.scripts.folders import discover, judge, scripts_for
 
 from .conftest import HooksDir
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import signal
 from pathlib import Path
@@ -204,6 +205,29 @@ async def test_only_a_leaders_work_ends_with_authority(hooks: HooksDir, ctx: Fak
     for kind in (EventKind.ELECTED, EventKind.REASSERTED, EventKind.DEMOTED, EventKind.LEADER_CHANGED):
         await getattr(plugin, kind.hook)(an_event(kind), ctx)
     assert [command.ends_with_authority for command in ctx.commands] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "left", "told"),
+    [
+        (EventKind.ELECTED, 2.4166, "2.417"),
+        (EventKind.ELECTED, 60.0, "10.000"),
+        (EventKind.DEMOTED, 0.5, "0.500"),
+        (EventKind.MEMBER_LOST, 60.0, "10.000"),
+        (EventKind.WHILE_LEADER, 60.0, "60.000"),
+        (EventKind.WHILE_LEADER, math.inf, ""),
+    ],
+)
+async def test_a_script_knows_the_seconds_that_it_has(
+    hooks: HooksDir, ctx: FakeContext, kind: EventKind, left: float, told: str
+) -> None:
+    """What is left of the call, or its own limit where that is less; work that lasts has no such limit."""
+    hooks.add(f"{kind}.d/x", 'echo "[$LES_DEADLINE]" >> $OUT')
+    ctx.seconds = left
+    task = asyncio.create_task(getattr(plugin, kind.hook)(an_event(kind), ctx))
+    assert await until_noted(hooks, 1) == [f"[{told}]"]
+    task.cancel()
+    await asyncio.wait({task})
 
 
 async def test_a_superseded_script_is_ended_and_audited_and_the_rest_never_starts(

@@ -1,4 +1,4 @@
-"""Whether others could change a script that root runs: each folder and link on the way to it. Private to `scripts`."""
+"""Whether others could change a script that root runs: each folder and link on the way to it. For `programs` only."""
 
 import os
 import stat

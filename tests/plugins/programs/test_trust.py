@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from les_plugins.scripts.trust import refusal
+from les_plugins.programs.trust import refusal
 
 ME = os.getuid()
 

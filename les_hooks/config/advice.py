@@ -1,0 +1,40 @@
+"""What a valid configuration had better not say: nothing is refused for it. `les check` and the daemon tell it."""
+
+from collections.abc import Iterator
+
+from les_hooks.config.model import Config, Quorum
+from les_hooks.config.toml_text import toml_string
+from les_hooks.errors import Problem
+from les_hooks.members import Part
+
+__all__ = ["advice"]
+
+
+def advice(config: Config) -> tuple[Problem, ...]:
+    """Tell what an operator may regret, each with its place; empty where there is nothing to say."""
+    found = _votes(config) if config.cluster.quorum is Quorum.MAJORITY else ()
+    return tuple(Problem(where=config.origins.get(key, "default"), key=key, message=message) for key, message in found)
+
+
+def _votes(config: Config) -> Iterator[tuple[str, str]]:
+    voters, me = config.cluster.voters, config.node.advertise
+    count, spare = len(voters), (len(voters) - 1) // 2
+    if count == 1:
+        yield "cluster.voters", "nobody leads when the only voter is lost; 3 voters survive the loss of one"
+    elif count == 2:
+        yield (
+            "cluster.voters",
+            "nobody leads when one of 2 voters is lost; add a third, which may be a witness on the smallest machine",
+        )
+    elif count % 2 == 0:
+        yield (
+            "cluster.voters",
+            f"{count} voters survive the loss of {spare}, just as {count - 1} do, and one more can fail; "
+            f"have {count - 1} or {count + 1}",
+        )
+    if config.cluster.role is Part.MEMBER and me not in voters:
+        yield (
+            "cluster.voters",
+            f"this node, {toml_string(me)}, is not among them: it may lead with the others' votes, and has none "
+            "itself; addresses are compared as they are written, so if one of them is this node, write it as advertise",
+        )

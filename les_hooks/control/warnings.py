@@ -1,0 +1,25 @@
+"""What an operator should mend before it hurts: the engine's own warnings, and what follows from its voters.
+
+For this package only. What is absent from an engine's status is no warning.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["warnings"]
+
+
+def warnings(engine: Mapping[str, Any]) -> list[str]:
+    """One line for each; `engine` is the backend's status."""
+    quorum: Mapping[str, Any] = engine.get("quorum") or {}
+    voters: Sequence[Mapping[str, Any]] = quorum.get("voters") or ()
+    found = [str(text) for text in engine.get("warnings") or ()]
+    found += [f"the voter {_who(voter)} is not heard" for voter in voters if not voter.get("heard", True)]
+    if voters and len(voters) % 2 == 0:
+        bears = (len(voters) - 1) // 2
+        found.append(f"{len(voters)} voters bear the loss of {bears}, as {len(voters) - 1} would; add a witness")
+    return found
+
+
+def _who(voter: Mapping[str, Any]) -> str:
+    return f"{voter['name']} ({voter['address']})" if voter.get("name") else str(voter["address"])
