@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from les_hooks.election import ballot, contacts, intake, machine, majority, office, pulse, seniority, standing, voter
+from les_hooks.election import ballot, contacts, intake, machine, majority, office, pulse, roles, seniority, standing, voter
 from les_hooks.election.messages import Electorate, Grant, Instant, Refusal
 from les_hooks.members import Address, Boot
 from tests.election.sim.storms import Mode, Storm
@@ -213,7 +213,7 @@ def _expiry_not_noticed() -> list[Patch]:
     right = office.Office.give_up
 
     def give_up(self: office.Office, trigger: Any, *arguments: Any) -> None:
-        if trigger is not office.Trigger.EXPIRED:
+        if trigger is not roles.Trigger.EXPIRED:
             right(self, trigger, *arguments)
 
     return [(office.Office, "give_up", give_up)]

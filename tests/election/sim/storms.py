@@ -5,7 +5,6 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from les_hooks.election.identity import Timing
-from les_hooks.election.machine import Machine
 from les_hooks.election.messages import Fitness, StepDown, Transfer
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import seniority
@@ -16,7 +15,7 @@ from tests.election.sim.network import Loose
 from tests.election.sim.violation import Violation
 from tests.election.sim.world import ATTEMPT, RETRY, World
 
-__all__ = ["Mode", "Storm"]
+__all__ = ["Beyond", "Mode", "Storm"]
 
 # A storm goes on until so many steps were made; with calm and proof there are at least 500.
 _STEPS = 420
@@ -30,16 +29,30 @@ class Mode(StrEnum):
     MAJORITY = "majority"
 
 
-class Storm:
-    """The story of one seed; `run` tells it, and raises Violation."""
+class Beyond(StrEnum):
+    """An assumption that is given up, so that promises may break."""
 
-    def __init__(self, seed: int, mode: Mode, *, machine: Callable[..., Machine] = Machine, log: bool = False) -> None:
+    RATES = "rates"
+    """Clocks differ by a tenth in rate."""
+    FROZEN = "frozen"
+    """Hosts of leaders stand still with their clocks, and go on."""
+    WIPED = "wiped"
+    """Voters lose their disks, as many as there are."""
+
+
+class Storm:
+    """The story of one seed, within the bounds or `beyond` one of them; `run` tells it, and raises Violation."""
+
+    def __init__(self, seed: int, mode: Mode, *, beyond: Beyond | None = None, log: bool = False) -> None:
         self.seed = seed
         self.mode = mode
+        self.beyond = beyond
         draw = self.draw = random.Random(f"{mode} {seed}")
         self.names = "abcde"[: draw.choice([2, 3, 3, 3, 3, 4, 5, 5])]
         self.timing = Timing(hold=draw.choice([1.0, 2.0, 4.0]), loop_rate=2.0, lease=draw.choice([3.06, 4.0]))
         self.rates = draw.choice([(1.0,), (0.99, 1.01), (0.99, 0.995, 1.0, 1.005, 1.01)])
+        if beyond is Beyond.RATES:
+            self.rates = (0.95, 1.05)
         parts = self._parts()
         voters = "".join(name for name, part in parts.items() if part is not Part.OBSERVER)
         self.world = World(
@@ -48,7 +61,6 @@ class Storm:
             voters=voters if mode is Mode.MAJORITY else "",
             parts=parts,
             seed=draw.getrandbits(32),
-            machine=machine,
         )
         if log:
             self.world.log = []
@@ -178,6 +190,10 @@ class Storm:
         repairs = [self._start, self._mend_all, self._resume, self._fit]
         # What gives leaders to a majority often, with others than before.
         turns = [self._depose, self._flap, self._waver, self._step_down] if self.draw.random() < 0.5 else []
+        if self.beyond is Beyond.FROZEN:
+            turns += [self._freeze_leader] * 3
+        elif self.beyond is Beyond.WIPED:
+            turns += [self._replace] * 3
         return [*chosen, *chosen, *repairs, *turns]
 
     # -- faults: each takes two names, and does nothing where it cannot ------------------------------------------------
@@ -239,6 +255,13 @@ class Storm:
             self._wipe(one)
         self._start(one, other)
 
+    def _replace(self, one: str, other: str) -> None:
+        """A process restarts without its disk."""
+        self.world.kill(one)
+        if not self._host(one).cleaning:
+            self._host(one).disk.wipe()
+        self._start(one, other)
+
     def _wipe(self, one: str) -> None:
         """Lose a disk; in a majority only one ever, because with more of them nothing is promised."""
         host = self._host(one)
@@ -297,6 +320,12 @@ class Storm:
         )
         if host.process is not None and not host.paused and harmless:
             self.world.freeze(one)
+
+    def _freeze_leader(self, one: str, other: str) -> None:
+        one = self._leader_or(one)
+        if self._host(one).process is not None and not self._host(one).paused:
+            self.world.freeze(one)
+            self._soon(self._resume, one, other)
 
     def _resume(self, one: str, _: str) -> None:
         if self._host(one).paused:

@@ -55,8 +55,8 @@ GUARD_SECONDS = 0.01
 class World:
     """Seeded, so that it goes the same way twice. `steps` counts what was given to machines and done to the network.
 
-    `cleans`: the guard of a process that dies tells the voters
-    that what it did is undone. `watch` is told of everything; `log`, where there is one, gets a line for each thing that happens.
+    `cleans`: the guard of a process that dies tells the voters that what it did is undone. `watch` is told of
+    everything; `log`, where there is one, gets a line for each thing that happens.
     """
 
     def __init__(
@@ -67,7 +67,6 @@ class World:
         parts: Mapping[str, Part] | None = None,
         delay: float = 0.001,
         seed: int = 0,
-        machine: Callable[..., Machine] = Machine,
     ) -> None:
         self.now = 0.0
         self.steps = 0
@@ -82,7 +81,6 @@ class World:
         self.views_of: dict[str, list[View]] = {name: [] for name in names}
         self.watch = Watch(self.timing, self.electorate)
         self._votes = self.watch.votes
-        self._machine = machine
         self._calendar: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = itertools.count()
         self._tokens = itertools.count(1)
@@ -114,9 +112,7 @@ class World:
             part=host.part,
         )
         now = host.clock.instant(self.now)
-        machine = self._machine(
-            identity=identity, timing=self.timing, memory=memory, now=now, electorate=self.electorate
-        )
+        machine = Machine(identity=identity, timing=self.timing, memory=memory, now=now, electorate=self.electorate)
         process = host.process = Process(host, machine, now.boottime)
         self.note("start {} {}", name, identity.boot.counter)
         self.watch.disturbed(self.now, name)
