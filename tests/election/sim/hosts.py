@@ -1,10 +1,13 @@
 """A host and what lives on it: clocks, a disk that outlives processes, and at most one process."""
 
 import math
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from les_hooks.daemon.narrator import Narrator, Origin, Past
+from les_hooks.election.effects import Effect
 from les_hooks.election.identity import Identity, Memory
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import Message
@@ -29,7 +32,6 @@ class Disk:
     memory: Memory = field(default_factory=Memory)
     seconds: float = 0.001
     broken: bool = False
-    busy_until: float = 0.0
     wiped: int = 0
 
     def save(self, term: int, newest: float) -> None:
@@ -70,6 +72,7 @@ class Process:
         "narrator",
         "since",
         "waiting",
+        "writes",
     )
 
     def __init__(self, host: "Host", machine: Machine, since: float) -> None:
@@ -82,6 +85,7 @@ class Process:
         self.dialing: dict[Address, int] = {}
         self.armed = math.inf
         self.waiting: list[Message] = []
+        self.writes: deque[tuple[Callable[..., None], Effect]] = deque()
         self.led = False
         self.demoting = False
         origin = Origin(node=host.address, name=host.address, cluster="test", nonce=self.boot.nonce)

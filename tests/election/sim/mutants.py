@@ -6,10 +6,22 @@ Each takes one rule of the design away by replacing a function of the machine's 
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from les_hooks.election import ballot, contacts, intake, machine, majority, office, pulse, roles, seniority, standing, voter
+from les_hooks.election import (
+    ballot,
+    contacts,
+    intake,
+    machine,
+    majority,
+    membership,
+    office,
+    roles,
+    seniority,
+    standing,
+    voter,
+)
 from les_hooks.election.messages import Electorate, Grant, Instant, Refusal
 from les_hooks.members import Address, Boot
 from tests.election.sim.storms import Mode, Storm
@@ -22,11 +34,15 @@ Patch = tuple[Any, str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A bug by `name`, what it does in one `sentence`, and how it is planted: what is replaced by what."""
+    """A bug by `name`, what it does in one `sentence`, and how it is planted: what is replaced by what.
+
+    `within` so many storms it must be found.
+    """
 
     name: str
     sentence: str
     mode: Mode
+    within: int
     plant: Callable[[], list[Patch]]
 
     @contextlib.contextmanager
@@ -118,16 +134,17 @@ def _terms_repeat() -> list[Patch]:
 
 
 def _shorter_lease() -> list[Patch]:
-    right = majority.make_majority
+    right = majority.Majority.vote
 
-    def make_majority(**arguments: Any) -> majority.Majority:
-        made = right(**arguments)
-        if made.voter is not None and made.identity.address == "a":
-            known = made.voter.electorate
-            made.voter.electorate = Electorate(known.voters, known.lease / 4)
-        return made
+    def vote(self: majority.Majority, nominee: Any, now: float) -> bool:
+        before = self.voter.vote if self.voter is not None else None
+        mine = right(self, nominee, now)
+        mutated = self.voter if self.identity.address == "b" else None
+        if mutated is not None and mutated.vote is not None and mutated.vote is not before:
+            mutated.vote = replace(mutated.vote, until=now + self.electorate.lease / 4)
+        return mine
 
-    return [(machine, "make_majority", make_majority)]
+    return [(majority.Majority, "vote", vote)]
 
 
 # -- the leader --------------------------------------------------------------------------------------------------------
@@ -223,7 +240,7 @@ def _expiry_not_noticed() -> list[Patch]:
 
 
 def _pause_not_noticed() -> list[Patch]:
-    return [(pulse.Pulse, "lateness", lambda self, now: 0.0 if now >= self.due else None)]
+    return [(membership.Roster, "forgive", lambda self, seconds: None)]
 
 
 def _boots_not_ordered() -> list[Patch]:
@@ -232,7 +249,14 @@ def _boots_not_ordered() -> list[Patch]:
         if known is not None and known.state.boot != boot:
             self._supersede(address, boot, now)
 
-    return [(intake.Intake, "_supersede_older", supersede_older)]
+    def bury(self: membership.Roster, address: Address, now: float) -> membership.Peer:
+        return self.remove(address)
+
+    return [(intake.Intake, "_supersede_older", supersede_older), (membership.Roster, "bury", bury)]
+
+
+def _late_frames_unseat() -> list[Patch]:
+    return [(seniority, "_knows", lambda senior, leader: True)]
 
 
 def _no_settle() -> list[Patch]:
@@ -253,8 +277,10 @@ def _newcomer_preempts() -> list[Patch]:
     ]
 
 
-def _mutant(name: str, sentence: str, plant: Callable[[], list[Patch]], mode: Mode = Mode.MAJORITY) -> Mutant:
-    return Mutant(name=name, sentence=sentence, mode=mode, plant=plant)
+def _mutant(
+    name: str, sentence: str, plant: Callable[[], list[Patch]], mode: Mode = Mode.MAJORITY, *, within: int = 100
+) -> Mutant:
+    return Mutant(name=name, sentence=sentence, mode=mode, within=within, plant=plant)
 
 
 MUTANTS = (
@@ -270,6 +296,7 @@ MUTANTS = (
     _mutant("term not persisted by voters", "a voter writes nothing down", _term_not_persisted),
     _mutant("terms granted twice", "a voter does not look at what it wrote down", _terms_repeat),
     _mutant("unordered boots", "late news of a dead process count", _boots_not_ordered, Mode.MEMBERS),
+    _mutant("late frames unseat leaders", "what is told of a senior counts at once", _late_frames_unseat, Mode.MEMBERS),
     _mutant("pause not noticed", "a node that slept accuses the others", _pause_not_noticed, Mode.MEMBERS),
     _mutant("end of authority not noticed", "a leader leads on without grants", _expiry_not_noticed),
     _mutant("no settle", "a node elects before it has looked for others", _no_settle, Mode.MEMBERS),

@@ -52,7 +52,7 @@ class Storm:
         self.timing = Timing(hold=draw.choice([1.0, 2.0, 4.0]), loop_rate=2.0, lease=draw.choice([3.06, 4.0]))
         self.rates = draw.choice([(1.0,), (0.99, 1.01), (0.99, 0.995, 1.0, 1.005, 1.01)])
         if beyond is Beyond.RATES:
-            self.rates = (0.95, 1.05)
+            self.rates = (0.9, 1.1)
         parts = self._parts()
         voters = "".join(name for name, part in parts.items() if part is not Part.OBSERVER)
         self.world = World(
@@ -69,6 +69,8 @@ class Storm:
             self._furnish(host)
         self._furnish_network()
         self.faults = self._weigh()
+        self.pace, self.patience = draw.choice([0.2, 1.0, 3.0]), draw.choice([0.0, 0.5, 0.9])
+        draw.choice([self._keep, self._keep, self._tighten, self._drag, self._scatter])()
 
     def run(self) -> World:
         """Let it happen: everybody starts, faults, calm, agreement, and nothing more for a while."""
@@ -76,10 +78,9 @@ class Storm:
         if self.mode is Mode.MEMBERS and draw.random() < 0.1:
             world.add_original("o", 1_700_000_000.0 + draw.uniform(-50.0, 50.0))
         self._begin()
-        pace, patience = draw.choice([0.2, 1.0, 3.0]), draw.choice([0.0, 0.5, 0.9])
         while world.steps < _STEPS:
-            world.run(draw.expovariate(1.0 / pace))
-            if draw.random() < patience:
+            world.run(draw.expovariate(1.0 / self.pace))
+            if draw.random() < self.patience:
                 self._wait_for_leader()
             draw.choice(self.faults)(*draw.sample(self.names, 2))
         self._calm()
@@ -139,6 +140,46 @@ class Storm:
         self._expect(leader, moves)
 
     # -- what is drawn before ------------------------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        """Leave everything as it was drawn."""
+
+    def _usurp_often(self) -> None:
+        """Let others follow one leader after the other, each when its votes have run out."""
+        self.pace, self.patience = 2.0, 0.95
+        for host in self.world.hosts.values():
+            # Demote hooks that take all the time there is keep a leader's authority to the last moment.
+            host.demote_seconds = self.draw.choice([0.3, 20.0, 20.0])
+        self.faults += [self._depose] * 2 * len(self.faults)
+
+    def _tighten(self) -> None:
+        """A fast network, clocks as different as they may be, and leaders cut off: what hangs on the last moment."""
+        self.rates = (0.9, 1.1) if self.beyond is Beyond.RATES else (0.99, 1.01)
+        self.world.network.loose, self.world.watch.is_loose = None, False
+        self.world.network.delays.clear()
+        self.world.network.delay, self.world.network.jitter = 0.0005, 0.0
+        for host in self.world.hosts.values():
+            host.clock.rate, host.lag = max(self.rates), 0.0
+        self._host(self.draw.choice(self.names)).clock.rate = min(self.rates)
+        self._usurp_often()
+
+    def _drag(self) -> None:
+        """One node behind a slow line, and leaders cut off: what hangs on when an answer is counted from."""
+        network = self.world.network
+        network.loose, self.world.watch.is_loose = None, False
+        network.delays.clear()
+        network.delay, network.jitter = 0.0005, 0.0
+        slow = self.draw.choice(self.names)
+        for name in self.names:
+            network.delays[slow, name] = network.delays[name, slow] = 0.15
+        self._usurp_often()
+
+    def _scatter(self) -> None:
+        """Old frames about votes turn up late, while leadership comes and goes."""
+        self.world.watch.is_loose = True
+        self.world.network.loose = Loose(lost=0.0, doubled=0.3, reordered=0.2, late=8.0, stray=0.7)
+        self.faults += [self._step_down, self._waver, self._flap, self._transfer] * 2
+        self._usurp_often()
 
     def _parts(self) -> dict[str, Part]:
         """Now and then the last two are something else; two members and a witness is a cluster that people have."""
@@ -217,9 +258,16 @@ class Storm:
         self.world.at(self.world.now + seconds, action, one, other)
 
     def _depose(self, one: str, other: str) -> None:
-        """A leader is cut off for a while, so that others follow it."""
-        self._isolate(one, other)
-        self._soon(self._mend_all, one, other)
+        """A leader is cut off for long enough that others follow it."""
+        leaders = self.world.leaders()
+        if leaders:
+            both = self.draw.random() < 0.7
+            one = self.draw.choice(leaders)
+            for name in self.names:
+                if name != one:
+                    self.world.cut(one, name, both=both)
+            seconds = self.timing.lease * self.draw.uniform(0.9, 2.0)
+            self.world.at(self.world.now + seconds, self._mend_all, one, other)
 
     def _flap(self, one: str, other: str) -> None:
         """A link fails for a while."""

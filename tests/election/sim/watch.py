@@ -1,5 +1,6 @@
 """What must hold at every step, each as a check of its own, looked at only where something has changed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from les_hooks.election.identity import Memory, Timing
@@ -24,13 +25,21 @@ class Told:
     started: bool = False
     seq: int = 0
     members: dict[Address, Boot] = field(default_factory=dict)
+    newest: dict[Address, int] = field(default_factory=dict)
     demoted: bool = True
 
 
 class Watch:
-    """Told by the world of everything that happens; raises Violation."""
+    """Told by the world of everything that happens; raises Violation.
 
-    def __init__(self, timing: Timing, electorate: Electorate | None) -> None:
+    `are_linked`: both run, and nothing is between them. `is_loose`: frames get lost, so that links prove nothing.
+    `is_wiped`: a disk was lost, so that terms may repeat. `is_mixed`: originals take part, which know no manners.
+    """
+
+    def __init__(
+        self, timing: Timing, electorate: Electorate | None, are_linked: Callable[[Address, Address], bool]
+    ) -> None:
+        self.are_linked = are_linked
         self.timing = timing
         self.electorate = electorate
         self.terms: dict[int, Process] = {}
@@ -41,6 +50,10 @@ class Watch:
         self.stories: dict[Process, Told] = {}
         self.calm_since: dict[str, float] = {}
         self.moves = self.elections = 0
+        # Who leads, since when; and when the last that did ended.
+        self.reigns: dict[Process, float] = {}
+        self.last_end = -1.0
+        self.is_mixed = False
         self.is_wiped = False
         self.is_loose = False
 
@@ -98,6 +111,11 @@ class Watch:
         """What a dead process left has been undone."""
         self.holders.pop(process, None)
 
+    def ended(self, process: Process, now: float) -> None:
+        """The process is no more."""
+        if self.reigns.pop(process, None) is not None:
+            self.last_end = now
+
     def vanished(self, host: Host) -> None:
         """The host has lost its power: nothing runs on it any more, nor what a process that died has left."""
         self.holders = {process: None for process in self.holders if process.host is not host}
@@ -141,7 +159,7 @@ class Watch:
                     raise Violation("no event is doubled", f"{_name(process)} started twice")
                 story.started = True
             case EventKind.ELECTED:
-                self._elected(process, story, event)
+                self._elected(process, story, event, now)
             case EventKind.REASSERTED:
                 self._led(process, event.term)
             case EventKind.DEMOTED:
@@ -157,14 +175,16 @@ class Watch:
                 story.members[Address(event.member)] = Boot(0, "")
             case EventKind.MEMBER_LEFT | EventKind.MEMBER_LOST:
                 assert event.member is not None
+                self._is_missed(process, event, now)
                 if story.members.pop(Address(event.member), None) is None:
                     raise Violation("no event is out of order", f"{_name(process)}: {event.member} was no member")
 
-    def _elected(self, process: Process, story: Told, event: Event) -> None:
+    def _elected(self, process: Process, story: Told, event: Event, now: float) -> None:
         if story.leading or not story.demoted:
             raise Violation("elected and demoted alternate", f"{_name(process)}: {event}")
         story.leading = True
         self.elections += 1
+        self.reigns[process] = now
         if self.electorate is not None:
             other = self.terms.setdefault(event.term, process)
             if other is not process and not self.is_wiped:
@@ -192,7 +212,22 @@ class Watch:
             before = story.members[address]
             if before.nonce and before != boot:
                 raise Violation("no event is lost", f"{_name(process)} was not told that {address} restarted")
+            if boot.counter < story.newest.get(address, 0) and not self.is_loose:
+                raise Violation(
+                    "an older process is never taken for a newer one", f"{_name(process)}: {address} {boot}"
+                )
             story.members[address] = boot
+            story.newest[address] = boot.counter
+
+    def _is_missed(self, process: Process, event: Event, now: float) -> None:
+        """Who is well, and linked, is not taken for lost, whatever happened to who misses it."""
+        member = Address(event.member or "")
+        if event.reason is not Reason.TIMEOUT or self.is_loose or member not in self.calm_since:
+            return
+        since = self.calm_since.get(member, 0.0)
+        if since < now - 3 * self.timing.failure and self.are_linked(process.host.address, member):
+            why = f"{_name(process)} misses {member}, which has been well since {since:.3f}"
+            raise Violation("nobody is missed who is well", why)
 
     # -- stability -----------------------------------------------------------------------------------------------------
 
@@ -204,13 +239,24 @@ class Watch:
     def _moved(self, process: Process, event: Event, now: float) -> None:
         """Only orders, sleep and broken links move leadership: voters that are well and linked to it keep it alive."""
         self.moves += 1
+        began = self.reigns.pop(process)
+        if event.reason in (Reason.OUTRANKED, Reason.CONFLICT) and not self.is_mixed:
+            rivals = [*self.reigns.values(), self.last_end]
+            if len(rivals) == 1 and self.last_end < began:
+                why = f"{_name(process)} yields ({event.reason}), and nobody else has led since {began:.3f}"
+                raise Violation("a leader yields only to another leader", why)
+        self.last_end = now
         if self.electorate is None or event.reason is not Reason.NO_MAJORITY or self.is_loose:
             return
         calm = now - 3 * self.timing.lease
         address = process.host.address
         if self.calm_since.get(address, 0.0) > calm:
             return
-        well = [name for name in self.electorate.voters if self.calm_since.get(name, 0.0) <= calm]
+        well = [
+            name
+            for name in map(Address, self.electorate.voters)
+            if self.calm_since.get(name, 0.0) <= calm and self.are_linked(address, name)
+        ]
         if len(well) >= self.electorate.majority:
             why = f"{_name(process)} demotes, and the voters {well} were well since {calm:.3f}"
             raise Violation("leadership does not move while the leader is fit and linked to a majority", why)

@@ -79,7 +79,7 @@ class World:
         self.network = Network(at=self._at_with_now, hear=self._hear, broke=self._broke, draw=self.draw, delay=delay)
         self.log: list[str] | None = None
         self.views_of: dict[str, list[View]] = {name: [] for name in names}
-        self.watch = Watch(self.timing, self.electorate)
+        self.watch = Watch(self.timing, self.electorate, self.are_linked)
         self._votes = self.watch.votes
         self._calendar: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = itertools.count()
@@ -103,7 +103,6 @@ class World:
         memory = host.disk.memory
         host.disk.counter = host.disk.counter + 1 if host.disk.counter else self._first_count(host)
         host.disk.memory = replace(memory, kept=True)
-        host.disk.busy_until = self.now
         identity = Identity(
             address=host.address,
             name=name,
@@ -160,6 +159,8 @@ class World:
         self.note("power-loss {}", name)
         self.watch.disturbed(self.now, name)
         self.watch.vanished(host)
+        if host.process is not None:
+            self.watch.ended(host.process, self.now)
         host.process, host.powered, host.paused, host.cleaning = None, False, False, False
         host.clock.reboot(self.now)
 
@@ -242,6 +243,11 @@ class World:
         machine = self.hosts[Address(name)].machine
         assert machine is not None, f"{name} does not run"
         return machine
+
+    def are_linked(self, one: Address, other: Address) -> bool:
+        """Whether both hosts run their process, and nothing is between them."""
+        run = all(self.hosts[name].process is not None and not self.hosts[name].paused for name in (one, other))
+        return run and self.network.passes(one, other) and (one, other) not in self.network.refusals
 
     def instant(self, host: Host) -> Instant:
         """What the clocks of the host show."""
@@ -396,6 +402,7 @@ class World:
             self._end(process)
 
     def _end(self, process: Process) -> None:
+        self.watch.ended(process, self.now)
         process.host.process = None
         process.host.paused = False
         if process.host.clock.frozen:
@@ -432,14 +439,19 @@ class World:
 
     def _write(self, process: Process, done: Callable[..., None], what: Effect) -> None:
         """One write at a time."""
-        disk = process.host.disk
-        disk.busy_until = max(disk.busy_until, self.now) + disk.seconds
-        self.at(disk.busy_until, done, process, what)
+        process.writes.append((done, what))
+        if len(process.writes) == 1:
+            self.at(self.now + process.host.disk.seconds, self._wrote, process)
+
+    def _wrote(self, process: Process) -> None:
+        if process.host.process is process:
+            done, what = process.writes.popleft()
+            if process.writes:
+                self.at(self.now + process.host.disk.seconds, self._wrote, process)
+            done(process, what)
 
     def _saved(self, process: Process, save: Save) -> None:
         disk = process.host.disk
-        if process.host.process is not process:
-            return
         reached = not disk.broken or self.draw.random() < 0.5
         if reached:
             disk.save(save.term, save.newest)
@@ -447,8 +459,6 @@ class World:
 
     def _pledged(self, process: Process, pledge: Pledge) -> None:
         disk = process.host.disk
-        if process.host.process is not process:
-            return
         if not disk.broken or self.draw.random() < 0.5:
             disk.pledge(pledge.term, pledge.boot, pledge.lease)
         kind = PledgeFailed if disk.broken else Pledged
@@ -570,6 +580,7 @@ class World:
         """Let a node of the old protocol take part from now on; start our nodes after it, or introduce it to them."""
         original = Original(Address(name), start_time, seeds=tuple(self.hosts))
         self.originals[original.address] = original
+        self.watch.is_mixed = True
         self.at(self.now, self._round, original)
         return original
 
