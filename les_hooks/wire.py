@@ -10,7 +10,7 @@ from typing import get_args
 
 import msgspec
 
-from les_hooks.election.messages import (
+from les_hooks.election.frames import (
     Answer,
     Ask,
     Beat,

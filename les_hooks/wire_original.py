@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from les_hooks.election.messages import OriginalAnswered, Stamp, State
+from les_hooks.election.frames import Stamp, State
+from les_hooks.election.messages import OriginalAnswered
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 from les_hooks.wire import excerpt, is_address

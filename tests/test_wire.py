@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from les_hooks import wire
-from les_hooks.election.messages import (
+from les_hooks.election.frames import (
     Answer,
     Ask,
     Beat,

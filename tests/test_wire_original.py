@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from les_hooks.election.messages import OriginalAnswered, State
+from les_hooks.election.frames import State
+from les_hooks.election.messages import OriginalAnswered
 from les_hooks.errors import PeerError
 from les_hooks.members import UNSTAMPED, Address
 from les_hooks.wire_original import REPLY_LIMIT, OriginalReply, decode_original, encode_diag, encode_state

@@ -20,7 +20,7 @@ from les_hooks.errors import ControlError, StartError
 from les_hooks.members import Part, parse_address
 from les_hooks.plugins import PluginState
 
-__all__ = ["Finding", "address_findings", "host_findings", "limit_findings", "plugin_findings"]
+__all__ = ["Finding", "address_findings", "host_findings", "plugin_findings", "vote_findings"]
 
 _ASK_SECONDS = 2.0
 
@@ -55,22 +55,12 @@ async def plugin_findings(config: Config, bench: Hooks) -> list[Finding]:
     return found
 
 
-def limit_findings(config: Config) -> Iterator[Finding]:
-    """Which limits of hooks are longer than a leader has, once too few voters answer it."""
-    if config.cluster.quorum is not Quorum.MAJORITY or config.cluster.role is not Part.MEMBER:
-        return
-    share = config.timing.lease / 3
-    keys = {
-        key if (key := f"plugins.{name}.timeout") in config.origins else "hooks.timeout": plugin.timeout
-        for name, plugin in config.plugins.items()
-        if plugin.enabled and plugin.timeout > share
-    }
-    for key, timeout in keys.items():
-        message = (
-            f"{key}: {timeout:g} s is more than a leader has that is cut off; its demote hooks are ended after "
-            f"{share:.3g} s, a third of timing.lease"
-        )
-        yield Finding(area="configuration", what=config.origins.get(key, "default"), message=message, problem=False)
+def vote_findings(config: Config) -> Iterator[Finding]:
+    """How long a leader has to demote, once too few voters answer it."""
+    if config.cluster.quorum is Quorum.MAJORITY and config.cluster.role is Part.MEMBER:
+        share = config.timing.lease / 3
+        message = f"the demote hooks of a leader that is cut off are ended after {share:.3g} s, a third of timing.lease"
+        yield Finding(area="configuration", what="votes", message=message, problem=False)
 
 
 def address_findings(config: Config) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from les_hooks.config.durations import format_duration
 from les_hooks.config.model import Config, Quorum
 from les_hooks.config.toml_text import toml_string
 from les_hooks.errors import Problem
@@ -9,10 +10,13 @@ from les_hooks.members import Part
 
 __all__ = ["advice"]
 
+# The last third of a lease is for the demotion.
+_PARTS_OF_A_LEASE = 3
+
 
 def advice(config: Config) -> tuple[Problem, ...]:
     """Tell what an operator may regret, each with its place; empty where there is nothing to say."""
-    found = _votes(config) if config.cluster.quorum is Quorum.MAJORITY else ()
+    found = (*_votes(config), *_limits(config)) if config.cluster.quorum is Quorum.MAJORITY else ()
     return tuple(Problem(where=config.origins.get(key, "default"), key=key, message=message) for key, message in found)
 
 
@@ -38,3 +42,21 @@ def _votes(config: Config) -> Iterator[tuple[str, str]]:
             f"this node, {toml_string(me)}, is not among them: it may lead with the others' votes, and has none "
             "itself; addresses are compared as they are written, so if one of them is this node, write it as advertise",
         )
+
+
+def _limits(config: Config) -> Iterator[tuple[str, str]]:
+    """Limits that were set for hooks and are longer than a leader has once too few voters answer it."""
+    if config.cluster.role is not Part.MEMBER:
+        return
+    share = config.timing.lease / _PARTS_OF_A_LEASE
+    set_here = {f"plugins.{name}.timeout": plugin.timeout for name, plugin in config.plugins.items() if plugin.enabled}
+    set_here["hooks.timeout"] = config.hooks.timeout
+    for key, limit in set_here.items():
+        if key in config.origins and limit > share:
+            enough = toml_string(format_duration(round(limit * _PARTS_OF_A_LEASE, 9)))
+            yield (
+                key,
+                f"{toml_string(format_duration(limit))} is more than a leader has that is cut off: its demote hooks "
+                f"are ended after {share:.3g} s, a third of timing.lease; lease = {enough} would let them have all "
+                "of it",
+            )

@@ -8,24 +8,19 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.audit import Action, Outcome
-from les_hooks.backends.peers.farewell import say_farewell
-from les_hooks.config import Config, Quorum
+from les_hooks.config import Config
 from les_hooks.daemon.folder import GUARD_LOCK, HeldError
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.records import make_audit, make_narrator, open_store
+from les_hooks.daemon.release import release_grants
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, NoAuthority, recorder
 from les_hooks.daemon.state import StateStore
-from les_hooks.election.messages import Farewell
 from les_hooks.events import Event
 from les_hooks.guard import Guard
-from les_hooks.members import NO_MANDATE, Address, Boot, Mandate
+from les_hooks.members import NO_MANDATE, Mandate
 from les_hooks.plugins import Registry
-from les_hooks.wire import PROTOCOL
 
 __all__ = ["Cleaned", "clean_up"]
-
-# A voter that takes longer to answer is not waited for: what it granted runs out by itself.
-_FAREWELL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +101,7 @@ async def _clean_up(
         failed = list(dict.fromkeys([*undone, *await _cleaned(hooks, log)]))
         if dead is not None and not failed:
             # Before all that has time: others wait for it.
-            await _release(config, dead, log)
+            await release_grants(config, dead, log)
         audit.record(Action.CLEANUP_RUN, Outcome.FAILURE if failed else Outcome.SUCCESS, failed=failed)
     return Cleaned(needed=True, failed=tuple(failed))
 
@@ -120,14 +115,3 @@ async def _cleaned(hooks: Hooks, log: FilteringBoundLogger) -> Sequence[str]:
             failed.append(name)
             log.error("cleanup-failed", plugin=name, error=result.error)
     return failed
-
-
-async def _release(config: Config, dead: Boot, log: FilteringBoundLogger) -> None:
-    """Tell the voters that nothing of the dead process is left; who does not hear it waits for its lease to end."""
-    if config.cluster.quorum is not Quorum.MAJORITY:
-        return
-    me = Address(config.node.advertise)
-    farewell = Farewell(protocol=PROTOCOL, cluster=config.cluster.name, address=me, boot=dead)
-    others = frozenset(config.cluster.voters) - {me}
-    taken = await say_farewell(others, farewell, limit=_FAREWELL_SECONDS, log=log)
-    log.info("grants-released", boot=dead.counter, voters=sorted(taken))

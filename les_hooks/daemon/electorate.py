@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from les_hooks.config import Config, Quorum
-from les_hooks.election.messages import Electorate
+from les_hooks.election.frames import Electorate
 from les_hooks.errors import StartError
 
 __all__ = ["check_change", "electorate_of"]

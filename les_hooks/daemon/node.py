@@ -23,6 +23,7 @@ from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.maintenance import Maintenance, Upkeep
 from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, open_memory
 from les_hooks.daemon.records import make_narrator
+from les_hooks.daemon.release import release_grants
 from les_hooks.daemon.reload import live_changes
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
 from les_hooks.daemon.story import Story
@@ -190,6 +191,7 @@ class Node:
         )
         await self.backend.start()
         close.push_async_callback(self.backend.leave, 0.0)
+        dead = self.store.running
         self.store.mark_running(self.boot)
         self.audit.record(Action.NODE_STARTED, version=__version__, crashed_before=self.store.crashed)
         self.audit.record(Action.CONFIG_LOADED, source=None if config.source is None else str(config.source))
@@ -203,6 +205,8 @@ class Node:
         self.started_at, self.started_boottime = time.time(), boottime()
         self.chronicle.tell(self.chronicle.narrator.startup())
         await self.dispatcher.drained(LAST_RESORT_SECONDS)
+        if dead is not None and not (self._demotion.failed or self._demotion.dropped):
+            await release_grants(config, dead, self.log)
         await self.backend.join()
         # Without this line, a node that waits for ever for somebody to join it would not say what for.
         self.log.info("joining", address=config.node.advertise, seeds=list(config.cluster.seeds))

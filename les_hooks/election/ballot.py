@@ -7,7 +7,7 @@ starts first and ends first, as long as no two clocks differ by more than 1 % in
 import math
 from dataclasses import dataclass, field
 
-from les_hooks.election.messages import Electorate, Request
+from les_hooks.election.frames import Electorate, Request
 from les_hooks.members import Address
 
 __all__ = ["Ballot"]

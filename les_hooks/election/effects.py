@@ -5,7 +5,7 @@ Requests are imperative, facts are in the past tense.
 
 from dataclasses import dataclass
 
-from les_hooks.election.messages import Frame
+from les_hooks.election.frames import Frame
 from les_hooks.members import Address, Boot, View
 
 __all__ = ["Changed", "Dial", "Drop", "Effect", "Left", "Pledge", "Save", "Send"]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from les_hooks.election.messages import Offer, State
+from les_hooks.election.frames import Offer, State
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import MICROSECOND
 from les_hooks.members import UNSTAMPED, Address, Boot

@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 
 from les_hooks.election.contacts import Contacts
 from les_hooks.election.effects import Dial, Drop, Effect, Send
-from les_hooks.election.identity import Identity
-from les_hooks.election.membership import Link, Roster
-from les_hooks.election.messages import (
+from les_hooks.election.frames import (
     Answer,
     Ask,
     Beat,
     Bye,
+    State,
+    Tell,
+)
+from les_hooks.election.identity import Identity
+from les_hooks.election.membership import Link, Roster
+from les_hooks.election.messages import (
     DialFailed,
     Instant,
     Introduced,
@@ -22,8 +26,6 @@ from les_hooks.election.messages import (
     Report,
     SeedIsSelf,
     SeedsKnown,
-    State,
-    Tell,
     Undone,
 )
 from les_hooks.election.originals import state_of

@@ -10,30 +10,32 @@ import math
 
 from les_hooks.election.contacts import Contacts
 from les_hooks.election.effects import Effect
-from les_hooks.election.identity import Identity, Memory, Timing
-from les_hooks.election.intake import Intake
-from les_hooks.election.majority import Majority, make_majority
-from les_hooks.election.membership import Roster
-from les_hooks.election.messages import (
+from les_hooks.election.frames import (
     Answer,
     Ask,
     Beat,
     Bye,
     Electorate,
+    Offer,
+    State,
+    Tell,
+)
+from les_hooks.election.identity import Identity, Memory, Timing
+from les_hooks.election.intake import Intake
+from les_hooks.election.majority import Majority, make_majority
+from les_hooks.election.membership import Roster
+from les_hooks.election.messages import (
     Fitness,
     Heard,
     Instant,
     Leave,
     Message,
-    Offer,
     Pledged,
     PledgeFailed,
     Released,
     Saved,
     SaveFailed,
-    State,
     StepDown,
-    Tell,
     Transfer,
     Undone,
 )

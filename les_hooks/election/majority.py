@@ -7,18 +7,17 @@ from dataclasses import dataclass
 
 from les_hooks.election.ballot import Ballot
 from les_hooks.election.effects import Effect, Send
-from les_hooks.election.identity import Identity, Memory
-from les_hooks.election.membership import Roster
-from les_hooks.election.messages import (
+from les_hooks.election.frames import (
     Electorate,
     Grant,
-    Pledged,
-    PledgeFailed,
     Refusal,
     Release,
     Request,
     State,
 )
+from les_hooks.election.identity import Identity, Memory
+from les_hooks.election.membership import Roster
+from les_hooks.election.messages import Pledged, PledgeFailed
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import is_eligible
 from les_hooks.election.standing import Standing

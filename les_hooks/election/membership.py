@@ -8,8 +8,8 @@ after a push that was answered at once there is none. Times are boottime seconds
 import math
 from dataclasses import dataclass, field
 
+from les_hooks.election.frames import Relayed, State
 from les_hooks.election.identity import Timing
-from les_hooks.election.messages import Relayed, State
 from les_hooks.members import Address, Boot
 
 __all__ = ["Link", "Peer", "Roster"]

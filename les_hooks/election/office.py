@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from les_hooks.election.contacts import Contacts
 from les_hooks.election.effects import Effect, Left, Send
+from les_hooks.election.frames import Bye, Offer, State
 from les_hooks.election.handover import Bequest, bequeath, may_take
 from les_hooks.election.identity import Identity, Timing
 from les_hooks.election.membership import Roster
-from les_hooks.election.messages import Bye, Fitness, Instant, Offer, State
+from les_hooks.election.messages import Fitness, Instant
 from les_hooks.election.pulse import Pulse
 from les_hooks.election.quorum import Quorum
 from les_hooks.election.roles import Role, Trigger, next_role

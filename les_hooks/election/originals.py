@@ -2,7 +2,8 @@
 
 import msgspec
 
-from les_hooks.election.messages import OriginalAnswered, State
+from les_hooks.election.frames import State
+from les_hooks.election.messages import OriginalAnswered
 from les_hooks.election.roles import Role
 from les_hooks.members import Boot
 

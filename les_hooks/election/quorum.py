@@ -5,16 +5,15 @@
 
 from typing import Protocol
 
-from les_hooks.election.messages import (
+from les_hooks.election.frames import (
     Electorate,
     Grant,
-    Pledged,
-    PledgeFailed,
     Refusal,
     Release,
     Request,
     State,
 )
+from les_hooks.election.messages import Pledged, PledgeFailed
 from les_hooks.election.roles import Role
 from les_hooks.members import Address, Boot
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from les_hooks.election.frames import Electorate
 from les_hooks.election.majority import Majority
 from les_hooks.election.membership import Roster
-from les_hooks.election.messages import Electorate
 from les_hooks.election.standing import Standing
 from les_hooks.members import Address
 

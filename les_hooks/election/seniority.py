@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from les_hooks.election.messages import Leadership, State
+from les_hooks.election.frames import Leadership, State
 from les_hooks.election.roles import Role
 from les_hooks.members import UNSTAMPED, Address
 

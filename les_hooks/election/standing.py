@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from les_hooks.election.messages import Instant, State
+from les_hooks.election.frames import State
+from les_hooks.election.messages import Instant
 from les_hooks.election.seniority import believable, fresh_stamp
 from les_hooks.members import UNSTAMPED
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import msgspec
 
 from les_hooks.election.effects import Effect, Send
+from les_hooks.election.frames import Beat, Relayed, State, Tell
 from les_hooks.election.membership import Link, Roster
-from les_hooks.election.messages import Beat, Relayed, State, Tell
 from les_hooks.members import Address
 
 __all__ = ["Teller", "beat"]

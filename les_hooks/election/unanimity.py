@@ -7,18 +7,17 @@ import math
 from dataclasses import dataclass
 
 from les_hooks.election.effects import Effect
-from les_hooks.election.identity import Identity
-from les_hooks.election.membership import Peer, Roster
-from les_hooks.election.messages import (
+from les_hooks.election.frames import (
     Electorate,
     Grant,
-    Pledged,
-    PledgeFailed,
     Refusal,
     Release,
     Request,
     State,
 )
+from les_hooks.election.identity import Identity
+from les_hooks.election.membership import Peer, Roster
+from les_hooks.election.messages import Pledged, PledgeFailed
 from les_hooks.election.pulse import Pulse
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import is_eligible

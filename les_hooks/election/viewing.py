@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from les_hooks.election.effects import Changed, Effect
+from les_hooks.election.frames import State
 from les_hooks.election.identity import Timing
 from les_hooks.election.membership import Roster
-from les_hooks.election.messages import State
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import seniority
 from les_hooks.events import Reason

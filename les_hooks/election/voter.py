@@ -6,7 +6,7 @@ A vote is exclusive: while it runs nobody else gets it, unless its holder gives 
 from dataclasses import dataclass, field
 
 from les_hooks.election.effects import Effect, Pledge
-from les_hooks.election.messages import Electorate, Grant, Refusal, Request
+from les_hooks.election.frames import Electorate, Grant, Refusal, Request
 from les_hooks.members import Address, Boot
 
 __all__ = ["Vote", "Voter"]

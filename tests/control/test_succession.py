@@ -6,7 +6,7 @@ import pytest
 
 from les_hooks.config import Quorum
 from les_hooks.control.succession import first, line, who, why_passed_over
-from les_hooks.election.messages import State
+from les_hooks.election.frames import State
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import is_eligible
 from les_hooks.members import UNSTAMPED, Address, Boot, MemberKind, Part

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from les_hooks import wire
-from les_hooks.election.messages import Tell
+from les_hooks.election.frames import Tell
 from les_hooks.members import Boot
 from tests.backends.peers.fakes import Peer, hello
 from tests.cluster import Cluster, Daemon, free_ports, until

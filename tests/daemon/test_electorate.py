@@ -6,7 +6,7 @@ import pytest
 
 from les_hooks.config import Config, load_config
 from les_hooks.daemon.electorate import check_change, electorate_of
-from les_hooks.election.messages import Electorate
+from les_hooks.election.frames import Electorate
 from les_hooks.errors import StartError
 
 FILE = "/var/lib/les/voters.json"

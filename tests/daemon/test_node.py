@@ -19,8 +19,12 @@ from les_hooks.config.model import LogLevel
 from les_hooks.daemon.reload import reload
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS
 from les_hooks.daemon.state import StateStore
+from les_hooks.election.messages import Undone
+from les_hooks.members import Address
 from les_hooks.plugins import Registry
-from tests.backends.peers.fakes import free_port
+from tests.backends.peers.fakes import free_port, make_node
+from tests.backends.peers.fakes import running as voting
+from tests.daemon.test_cleanup import crash
 from tests.dispatch.stage import Offer, plugin
 
 
@@ -329,3 +333,20 @@ async def test_a_witness_runs_no_checks(tmp_path: Path) -> None:
         await asyncio.sleep(0.2)
         assert node.fitness.unfit == ""
     assert watcher.lines == []
+
+
+async def test_a_daemon_that_starts_after_a_crash_gives_back_the_votes_of_the_dead_one(tmp_path: Path) -> None:
+    """Its startup demotion has cleared what was left, so that nobody needs to wait for the lease to end."""
+    dead = crash(tmp_path)
+    voter = make_node(noting=True)
+    port = free_port()
+    async with voting(voter):
+        more = f'[cluster]\nname = "web"\nquorum = "majority"\nvoters = ["127.0.0.1:{port}", "{voter.address}"]\n'
+        (tmp_path / "les.toml").write_text(
+            f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "state"\n{more}'
+        )
+        registry = Registry([Offer("scripts", plugin())])
+        config = load_config(tmp_path / "les.toml", registry=registry)
+        log = structlog.wrap_logger(structlog.PrintLogger(), [LogCapture()])
+        async with Node(config, log=log, registry=registry, cleanup=()):
+            assert voter.machine.all(Undone) == [Undone(address=Address(f"127.0.0.1:{port}"), boot=dead)]

@@ -5,24 +5,26 @@ from typing import Any
 import msgspec
 
 from les_hooks.election.effects import Dial, Drop, Effect, Pledge, Save, Send
+from les_hooks.election.frames import (
+    Beat,
+    Electorate,
+    Hello,
+    Relayed,
+    Spoken,
+    State,
+    Tell,
+)
 from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import (
-    Beat,
-    Electorate,
     Heard,
-    Hello,
     Instant,
     LinkUp,
     Message,
     OriginalAnswered,
     Pledged,
-    Relayed,
     Saved,
     SeedsKnown,
-    Spoken,
-    State,
-    Tell,
 )
 from les_hooks.members import UNSTAMPED, Address, Boot
 

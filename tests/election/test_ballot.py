@@ -5,7 +5,7 @@ import math
 import pytest
 
 from les_hooks.election.ballot import Ballot
-from les_hooks.election.messages import Electorate
+from les_hooks.election.frames import Electorate
 from les_hooks.members import Address
 
 A, B, C, D = (Address(name) for name in ("a:1", "b:1", "c:1", "d:1"))

@@ -7,14 +7,19 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 
 from les_hooks.election.effects import Changed
-from les_hooks.election.messages import (
+from les_hooks.election.frames import (
     Answer,
     Ask,
     Beat,
     Bye,
+    Hello,
+    Relayed,
+    State,
+    Tell,
+)
+from les_hooks.election.messages import (
     DialFailed,
     Heard,
-    Hello,
     Introduced,
     Leave,
     LinkDown,
@@ -22,15 +27,12 @@ from les_hooks.election.messages import (
     Message,
     OriginalAnswered,
     OriginalFailed,
-    Relayed,
     Released,
     Saved,
     SaveFailed,
     SeedIsSelf,
     SeedsKnown,
-    State,
     StepDown,
-    Tell,
 )
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import leadership, most_senior, seniority, sitting_leaders

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from les_hooks.election.messages import Fitness, Leave, Offer, Released, Transfer
+from les_hooks.election.frames import Offer
+from les_hooks.election.messages import Fitness, Leave, Released, Transfer
 from les_hooks.election.roles import Role
 from les_hooks.events import Reason
 from les_hooks.members import Address, Boot, Part

@@ -1,14 +1,12 @@
 """The books that the machine keeps: links, signs of life, addresses, originals, and what may not fill them."""
 
 from les_hooks.election.effects import Changed, Dial, Drop
+from les_hooks.election.frames import Beat, Bye, Relayed
 from les_hooks.election.messages import (
-    Beat,
-    Bye,
     DialFailed,
     Introduced,
     LinkDown,
     OriginalFailed,
-    Relayed,
     SeedIsSelf,
 )
 from les_hooks.events import Reason

@@ -9,7 +9,8 @@ import random
 
 import pytest
 
-from les_hooks.election.messages import Answer, Ask, DialFailed, LinkDown, Relayed
+from les_hooks.election.frames import Answer, Ask, Relayed
+from les_hooks.election.messages import DialFailed, LinkDown
 from les_hooks.election.seniority import leadership
 from les_hooks.members import Address, Boot
 from tests.election.lone import FIRST, WALL, Lone, state_of

@@ -3,15 +3,12 @@
 import pytest
 
 from les_hooks.election.effects import Send
+from les_hooks.election.frames import Grant, Refusal, Release, Request
 from les_hooks.election.messages import (
     Fitness,
-    Grant,
     Instant,
     LinkDown,
     Pledged,
-    Refusal,
-    Release,
-    Request,
     SeedIsSelf,
     StepDown,
     Undone,

@@ -5,19 +5,17 @@ from typing import Any
 import pytest
 
 from les_hooks.election.effects import Changed, Save
+from les_hooks.election.frames import Bye, Relayed, Tell
 from les_hooks.election.messages import (
-    Bye,
     DialFailed,
     Introduced,
     LinkDown,
     OriginalFailed,
-    Relayed,
     Released,
     Saved,
     SaveFailed,
     SeedIsSelf,
     StepDown,
-    Tell,
 )
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import leadership

@@ -1,7 +1,7 @@
 """The voter's vote: one at a time, promised on disk first, never while it may have forgotten a promise."""
 
 from les_hooks.election.effects import Effect, Pledge
-from les_hooks.election.messages import Electorate, Grant, Refusal, Request
+from les_hooks.election.frames import Electorate, Grant, Refusal, Request
 from les_hooks.election.voter import Voter
 from les_hooks.members import Address, Boot
 

@@ -20,6 +20,7 @@ from les_hooks.backends.peers.server import Server
 from les_hooks.backends.peers.settings import Settings
 from les_hooks.backends.peers.tasks import Tasks
 from les_hooks.election import effects
+from les_hooks.election.frames import State, Tell
 from les_hooks.election.identity import Memory
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import (
@@ -35,11 +36,10 @@ from les_hooks.election.messages import (
     Released,
     Saved,
     SaveFailed,
-    State,
     StepDown,
-    Tell,
     Transfer,
 )
+from les_hooks.errors import StartError
 from les_hooks.events import Reason
 from les_hooks.failures import report_failure
 from les_hooks.members import NO_MANDATE, Address, Boot, Mandate, View
@@ -121,6 +121,7 @@ class PeersBackend:
         """Answer, look for the seeds, and take part; raises StartError."""
         self._dialer.open()
         await self._server.listen()
+        await self._claim_address()
         settings = self._settings
         machine = self._elector(
             identity=settings.identity,
@@ -138,6 +139,16 @@ class PeersBackend:
             on_broken=self._on_broken,
         )
         self._tasks.spawn(self._seeds.run())
+
+    async def _claim_address(self) -> None:
+        """Raise StartError where others who mean this node would reach another: both would be taken for one voter."""
+        other = await self._dialer.who_is_here()
+        if other is not None:
+            raise StartError(
+                f"advertise address {other.address}",
+                f"leads to another process, of the node {other.name}",
+                "give each node an advertise address of its own, and end what should not run",
+            )
 
     def set_seeds(self, seeds: tuple[str, ...]) -> None:
         """Look for these seeds from now on, each `host:port`, instead of those that were configured."""

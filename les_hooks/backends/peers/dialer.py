@@ -5,8 +5,10 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
+from aiohttp import ClientWebSocketResponse
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
@@ -15,7 +17,8 @@ from les_hooks.backends.peers.links import Links
 from les_hooks.backends.peers.originals import is_refusal, poll_original
 from les_hooks.backends.peers.settings import LINK_PATH, Settings
 from les_hooks.backends.peers.tasks import Tasks
-from les_hooks.election.messages import DialFailed, Hello, Message, SeedIsSelf
+from les_hooks.election.frames import Hello
+from les_hooks.election.messages import DialFailed, Message, SeedIsSelf
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 
@@ -82,6 +85,23 @@ class Dialer:
     def open(self) -> None:
         """Make ready to dial; to be closed again."""
         self._session = _session()
+
+    async def who_is_here(self) -> Hello | None:
+        """Ask at this node's own address, once: returns the hello of another process that answers there, if one does.
+
+        Where nothing answers, the address may lead back here for others only.
+        """
+        address = Address(self._own.address)
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, PeerError):
+            async with asyncio.timeout(self._settings.attempt):
+                ws = await self._open(address)
+                try:
+                    await ws.send_bytes(wire.encode(self._own))
+                    hello = await receive_hello(ws, address)
+                finally:
+                    await close_socket(ws, "")
+                return None if hello.boot == self._own.boot else hello
+        return None
 
     def dial(self, address: Address) -> None:
         """Keep a link to this address from now on; one that is dialed already is left as it is."""
@@ -176,15 +196,18 @@ class Dialer:
                 self._report(DialFailed(address=address, refused=False))
         return None
 
-    async def _connect(self, address: Address) -> Link:
+    async def _open(self, address: Address) -> ClientWebSocketResponse[Any]:
         assert self._session is not None, "open comes first"
-        ws = await self._session.ws_connect(
+        return await self._session.ws_connect(
             f"ws://{address}{LINK_PATH}",
             autoping=False,
             compress=0,
             max_msg_size=wire.FRAME_LIMIT,
             timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
         )
+
+    async def _connect(self, address: Address) -> Link:
+        ws = await self._open(address)
         try:
             return Link(ws, await self._greet(ws, address), dialed=address, since=self._now())
         except BaseException as error:

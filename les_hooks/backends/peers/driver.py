@@ -8,7 +8,8 @@ from typing import Protocol
 
 from les_hooks.backends import OnAuthority
 from les_hooks.election.effects import Effect
-from les_hooks.election.messages import Instant, Message, State
+from les_hooks.election.frames import State
+from les_hooks.election.messages import Instant, Message
 from les_hooks.election.reporting import QuorumReport
 from les_hooks.members import Mandate
 

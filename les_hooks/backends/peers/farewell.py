@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
 from les_hooks.backends.peers.settings import LINK_PATH
-from les_hooks.election.messages import Farewell
+from les_hooks.election.frames import Farewell
 from les_hooks.errors import PeerError
 from les_hooks.members import Address, parse_address
 

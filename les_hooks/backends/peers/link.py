@@ -10,7 +10,7 @@ from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
 from aiohttp.web import WebSocketResponse
 
 from les_hooks import wire
-from les_hooks.election.messages import Farewell, Frame, Hello
+from les_hooks.election.frames import Farewell, Frame, Hello
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 

@@ -10,7 +10,14 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
 from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, check_peer, close_socket, receive_first
-from les_hooks.election.messages import Farewell, Frame, Heard, Hello, LinkDown, LinkUp, Message, Undone
+from les_hooks.election.frames import Farewell, Frame, Hello
+from les_hooks.election.messages import (
+    Heard,
+    LinkDown,
+    LinkUp,
+    Message,
+    Undone,
+)
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 

@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 import aiohttp
 
-from les_hooks.election.messages import DialFailed, Introduced, Message, OriginalAnswered, OriginalFailed
+from les_hooks.election.messages import (
+    DialFailed,
+    Introduced,
+    Message,
+    OriginalAnswered,
+    OriginalFailed,
+)
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 from les_hooks.wire import excerpt

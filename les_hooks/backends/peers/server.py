@@ -13,7 +13,8 @@ from les_hooks import wire
 from les_hooks.backends.peers.http_log import forward_to
 from les_hooks.backends.peers.link import CLOSE_SECONDS
 from les_hooks.backends.peers.settings import LINK_PATH, Settings
-from les_hooks.election.messages import OriginalAnswered, State
+from les_hooks.election.frames import State
+from les_hooks.election.messages import OriginalAnswered
 from les_hooks.errors import StartError
 from les_hooks.members import Address, join_host_port, parse_address
 from les_hooks.wire_original import encode_diag, encode_state

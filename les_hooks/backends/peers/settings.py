@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from les_hooks.election.frames import Electorate, Hello
 from les_hooks.election.identity import Identity, Timing
-from les_hooks.election.messages import Electorate, Hello
 from les_hooks.wire import PROTOCOL
 
 __all__ = ["LINK_PATH", "Settings"]

@@ -14,9 +14,10 @@ import aiohttp
 from les_hooks import wire
 from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.election.effects import Effect, Left
+from les_hooks.election.frames import Electorate, Frame, Hello, State
 from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
-from les_hooks.election.messages import Electorate, Frame, Hello, Instant, Leave, Message, State
+from les_hooks.election.messages import Instant, Leave, Message
 from les_hooks.election.reporting import QuorumReport
 from les_hooks.members import NO_MANDATE, UNSTAMPED, Address, Boot, Mandate, View
 

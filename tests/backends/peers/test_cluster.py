@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import signal
 import socket
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from les_hooks.election.identity import Timing
+from les_hooks.backends.peers import PeersBackend
+from les_hooks.election.identity import Memory, Timing
+from les_hooks.errors import StartError
 from les_hooks.members import NO_MANDATE, MemberKind
-from tests.backends.peers.fakes import Node, clock, free_port, make_node, running, until
+from tests.backends.peers.fakes import Node, NotingDisk, clock, free_port, make_node, running, until
 
 ROOT = Path(__file__).parents[3]
 
@@ -145,3 +148,34 @@ async def test_a_stopped_process_keeps_its_connections_and_is_lost_all_the_same(
             assert [left.reason for view in node.views for left in view.departed] == ["timeout"]
             process.send_signal(signal.SIGCONT)
             await until(lambda: len(node.view.members) == 2)
+
+
+def listening_elsewhere(node: Node) -> PeersBackend:
+    """The same node, on a port that is not the one of its address."""
+    return PeersBackend(
+        dataclasses.replace(node.backend._settings, port=free_port()),
+        memory=Memory(),
+        clock=clock,
+        on_view=node.views.append,
+        on_authority=node.authority.append,
+        disk=NotingDisk(node.saved),
+    )
+
+
+async def test_a_node_whose_address_leads_to_another_process_does_not_join() -> None:
+    """Both would be taken for one member, and for one voter."""
+    first = make_node(name="first")
+    async with running(first):
+        backend = listening_elsewhere(make_node(name="second", address=first.address))
+        await backend.start()
+        with pytest.raises(StartError, match=f"advertise address {first.address}.*the node first"):
+            await backend.join()
+        await backend.leave(0.0)
+
+
+async def test_a_node_that_cannot_reach_itself_joins_all_the_same() -> None:
+    """Its address may be one that only a router knows."""
+    backend = listening_elsewhere(make_node())
+    await backend.start()
+    await backend.join()
+    await backend.leave(0.0)

@@ -6,7 +6,14 @@ import math
 from les_hooks.backends.peers.driver import Driver
 from les_hooks.election.effects import Dial, Effect, Left, Save
 from les_hooks.election.identity import Memory, Timing
-from les_hooks.election.messages import Instant, Message, Released, Saved, SaveFailed, StepDown
+from les_hooks.election.messages import (
+    Instant,
+    Message,
+    Released,
+    Saved,
+    SaveFailed,
+    StepDown,
+)
 from les_hooks.events import Reason
 from les_hooks.members import NO_MANDATE, Address, Mandate
 from tests.backends.peers.fakes import NotingMachine, identity, make_node, running, until

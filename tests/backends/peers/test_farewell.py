@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from les_hooks import wire
 from les_hooks.backends.peers.farewell import say_farewell
-from les_hooks.election.messages import Farewell, LinkDown, LinkUp, Undone
+from les_hooks.election.frames import Farewell
+from les_hooks.election.messages import LinkDown, LinkUp, Undone
 from les_hooks.members import Address, Boot
 from tests.backends.peers.fakes import free_port, hello, make_node, peer_of, running
 

@@ -9,7 +9,15 @@ from structlog.testing import capture_logs
 
 from les_hooks import wire
 from les_hooks.election.effects import Drop, Send
-from les_hooks.election.messages import Beat, Bye, Frame, Heard, Hello, LinkDown, LinkUp, Relayed, Tell
+from les_hooks.election.frames import (
+    Beat,
+    Bye,
+    Frame,
+    Hello,
+    Relayed,
+    Tell,
+)
+from les_hooks.election.messages import Heard, LinkDown, LinkUp
 from les_hooks.members import Address, Boot
 from tests.backends.peers.fakes import Peer, hello, make_node, peer_of, running, until
 from tests.test_wire import STATE

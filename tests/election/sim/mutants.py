@@ -22,7 +22,8 @@ from les_hooks.election import (
     standing,
     voter,
 )
-from les_hooks.election.messages import Electorate, Grant, Instant, Refusal
+from les_hooks.election.frames import Electorate, Grant, Refusal
+from les_hooks.election.messages import Instant
 from les_hooks.members import Address, Boot
 from tests.election.sim.storms import Mode, Storm
 from tests.election.sim.violation import Violation

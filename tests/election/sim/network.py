@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from les_hooks.election.messages import Frame, Grant, Release, Request
+from les_hooks.election.frames import Frame, Grant, Release, Request
 from les_hooks.members import Address
 from tests.election.sim.hosts import Process
 

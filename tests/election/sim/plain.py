@@ -1,6 +1,7 @@
 """Messages and effects in a few words, for logs that people read."""
 
-from les_hooks.election.messages import Answer, Ask, Beat, DialFailed, Heard, LinkDown, LinkUp, State, Tell
+from les_hooks.election.frames import Answer, Ask, Beat, State, Tell
+from les_hooks.election.messages import DialFailed, Heard, LinkDown, LinkUp
 from les_hooks.events import Event
 
 __all__ = ["event_in_words", "in_words"]

@@ -2,18 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from les_hooks.election.frames import Bye, Electorate, Frame, Grant, Release, Request
 from les_hooks.election.identity import Memory
-from les_hooks.election.messages import (
-    Bye,
-    Electorate,
-    Frame,
-    Grant,
-    Heard,
-    Message,
-    Release,
-    Request,
-    Undone,
-)
+from les_hooks.election.messages import Heard, Message, Undone
 from les_hooks.members import Address, Boot
 from tests.election.sim.hosts import Process
 from tests.election.sim.violation import Violation

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from les_hooks.election.frames import Electorate
 from les_hooks.election.identity import Memory, Timing
-from les_hooks.election.messages import Electorate
 from les_hooks.election.roles import Role
 from les_hooks.events import Event, EventKind, Reason
 from les_hooks.members import Address, Boot, View

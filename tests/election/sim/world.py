@@ -12,14 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from les_hooks.election.effects import Changed, Dial, Drop, Effect, Left, Pledge, Save, Send
+from les_hooks.election.frames import Electorate, Frame, Hello
 from les_hooks.election.identity import Identity, Memory, Timing
 from les_hooks.election.machine import Machine
 from les_hooks.election.messages import (
     DialFailed,
-    Electorate,
-    Frame,
     Heard,
-    Hello,
     Instant,
     Introduced,
     Leave,
