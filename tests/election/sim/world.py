@@ -54,7 +54,8 @@ class World:
     """Seeded, so that it goes the same way twice. `steps` counts what was given to machines and done to the network.
 
     `cleans`: the guard of a process that dies tells the voters that what it did is undone. `watch` is told of
-    everything; `log`, where there is one, gets a line for each thing that happens.
+    everything; `log`, where there is one, gets a line for each thing that happens; a
+    `is_brief` one only tells what was done to the hosts, and what their hooks are told.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class World:
         self.draw = random.Random(seed)
         self.network = Network(at=self._at_with_now, hear=self._hear, broke=self._broke, draw=self.draw, delay=delay)
         self.log: list[str] | None = None
+        self.is_brief = False
         self.views_of: dict[str, list[View]] = {name: [] for name in names}
         self.watch = Watch(self.timing, self.electorate, self.are_linked)
         self._votes = self.watch.votes
@@ -303,7 +305,7 @@ class World:
             process.waiting.append(message)
             return
         self.steps += 1
-        if self.log is not None:
+        if self.log is not None and not self.is_brief:
             self.note("  {} <- {}", host.address, in_words(message))
         if self._votes is not None:
             self._votes.told(process, message)
@@ -358,7 +360,7 @@ class World:
     def _do_send(self, process: Process, send: Send) -> None:
         if self._votes is not None:
             self._votes.sent(process, send.address, send.frame, self.now)
-        if self.log is not None:
+        if self.log is not None and not self.is_brief:
             self.note("    {} -> {}: {}", process.host.address, send.address, in_words(send.frame))
         self.network.send(process, send.address, send.frame, self.now)
 
