@@ -71,6 +71,7 @@ class Process:
         "machine",
         "narrator",
         "since",
+        "trying",
         "waiting",
         "writes",
     )
@@ -83,6 +84,7 @@ class Process:
         self.since = since
         self.links: dict[Address, Stream] = {}
         self.dialing: dict[Address, int] = {}
+        self.trying: dict[Address, int] = {}
         self.armed = math.inf
         self.waiting: list[Message] = []
         self.writes: deque[tuple[Callable[..., None], Effect]] = deque()

@@ -49,6 +49,7 @@ class Watch:
         self.votes = Votes(electorate) if electorate is not None else None
         self.stories: dict[Process, Told] = {}
         self.calm_since: dict[str, float] = {}
+        self.restless: set[str] = set()
         self.moves = self.elections = 0
         # Who leads, since when; and when the last that did ended.
         self.reigns: dict[Process, float] = {}
@@ -235,6 +236,19 @@ class Watch:
         """Something happened to these hosts, or on the paths between them."""
         for name in names:
             self.calm_since[name] = now
+
+    def sleeps(self, name: str, now: float) -> None:
+        """A process stops, and others may have been silent for a while as far as it knows."""
+        if now - self.calm_since.get(name, 0.0) < 3 * self.timing.failure:
+            self.restless.add(name)
+        self.disturbed(now, name)
+
+    def wakes(self, name: str, now: float) -> None:
+        """A process goes on, and with it whatever it has missed before it slept."""
+        self.disturbed(now, name)
+        if name in self.restless:
+            self.restless.remove(name)
+            self.disturbed(now, *self.calm_since)
 
     def _moved(self, process: Process, event: Event, now: float) -> None:
         """Only orders, sleep and broken links move leadership: voters that are well and linked to it keep it alive."""

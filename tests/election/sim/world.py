@@ -173,14 +173,14 @@ class World:
     def pause(self, name: str) -> None:
         """The process does not run, while its host accepts for it."""
         self.note("pause {}", name)
-        self.watch.disturbed(self.now, name)
+        self.watch.sleeps(name, self.now)
         self.hosts[Address(name)].paused = True
 
     def freeze(self, name: str) -> None:
         """The whole host stands still, its clocks too."""
         host = self.hosts[Address(name)]
         self.note("freeze {}", name)
-        self.watch.disturbed(self.now, name)
+        self.watch.sleeps(name, self.now)
         host.paused = True
         host.clock.freeze(self.now)
 
@@ -188,7 +188,7 @@ class World:
         """The process runs again, and finds what came meanwhile."""
         host = self.hosts[Address(name)]
         self.note("resume {}", name)
-        self.watch.disturbed(self.now, name)
+        self.watch.wakes(name, self.now)
         if host.clock.frozen:
             host.clock.thaw(self.now)
             host.clock.wall_offset += wall_jump
@@ -476,6 +476,7 @@ class World:
 
     def _do_drop(self, process: Process, drop: Drop) -> None:
         process.dialing.pop(drop.address, None)
+        process.trying.pop(drop.address, None)
         self.network.close(process, drop.address, self.now)
 
     def _try(self, process: Process, address: Address, token: int) -> None:
@@ -483,10 +484,13 @@ class World:
         host = process.host
         if host.process is not process or process.dialing.get(address) != token or address in process.links:
             return
+        if address in process.trying:
+            return  # one attempt at a time
         if host.paused:
             self.at(self.now + RETRY, self._try, process, address, token)
             return
         self.steps += 1
+        process.trying[address] = token
         known = address in self.originals or (address in self.hosts and self.hosts[address].powered)
         if known and self.network.passes(host.address, address):
             self.at(self.now + self.network.seconds(host.address, address), self._knock, process, address, token)
@@ -509,8 +513,8 @@ class World:
             self.at(self.now + ATTEMPT, self._failed, process, address, token, False)
         elif host.process is process:
             stream = self.network.admit(process, target.process, self.now)
+            self.at(back, self._opened, process, address, token, stream)
             if stream is not None:
-                self.at(back, self._opened, process, address, token, stream)
                 # Who accepts may be first to know, which makes who dialed the senior of two newcomers, or last.
                 self.at(self.now if self.network.hasty else back, self._accepted, stream)
 
@@ -519,25 +523,25 @@ class World:
         if stream.acceptor.links.get(address) is stream:
             self._tell(stream.acceptor, LinkUp(hello=_hello(stream.dialer), dialed=None))
 
-    def _opened(self, process: Process, address: Address, token: int, stream: Stream) -> None:
-        """The answer arrives at who dialed."""
-        wanted = process.host.process is process and process.dialing.get(address) == token
-        if not wanted or process.host.paused:
-            process.links.setdefault(address, stream)
-            if process.links[address] is stream:
-                self.network.close(process, address, self.now)
-            if process.host.paused:
-                self.at(self.now + RETRY, self._try, process, address, token)
+    def _opened(self, process: Process, address: Address, token: int, stream: Stream | None) -> None:
+        """The answer arrives at who dialed; None where the link that crosses this one is kept."""
+        if process.host.process is not process or process.trying.get(address) != token:
+            return  # what comes over it is answered with a reset
+        if process.host.paused:
+            self.at(self.now + RETRY, self._opened, process, address, token, stream)
             return
-        if stream.acceptor.links.get(process.host.address) is not stream:
+        del process.trying[address]
+        if stream is None or stream.acceptor.links.get(process.host.address) is not stream:
             self.at(self.now + RETRY, self._try, process, address, token)
             return
         process.links[address] = stream
         self._tell(process, LinkUp(hello=_hello(stream.acceptor), dialed=address))
 
     def _failed(self, process: Process, address: Address, token: int, refused: bool) -> None:
-        if process.dialing.get(address) == token and address not in process.links:
-            self._tell(process, DialFailed(address=address, refused=refused))
+        if process.trying.get(address) == token:
+            del process.trying[address]
+            if address not in process.links:
+                self._tell(process, DialFailed(address=address, refused=refused))
             self.at(self.now + RETRY, self._try, process, address, token)
 
     def _hear(self, process: Process, sender: Address, frame: Frame) -> None:
@@ -546,8 +550,7 @@ class World:
     def _broke(self, process: Process, address: Address) -> None:
         self._tell(process, LinkDown(address=address))
         if process.host.process is process and address in process.dialing:
-            token = process.dialing[address] = next(self._tokens)
-            self.at(self.now, self._try, process, address, token)
+            self.at(self.now, self._try, process, address, process.dialing[address])
 
     # -- the shell: originals ------------------------------------------------------------------------------------------
 
