@@ -1,7 +1,7 @@
 """Storms: faults at random with weights of their own for every seed, then calm, and then everybody agrees."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from les_hooks.election.identity import Timing
@@ -15,7 +15,14 @@ from tests.election.sim.network import Loose
 from tests.election.sim.violation import Violation
 from tests.election.sim.world import ATTEMPT, RETRY, World
 
-__all__ = ["Beyond", "Mode", "Storm"]
+__all__ = ["FAULTS", "Beyond", "Mode", "Storm"]
+
+FAULTS = (
+    "kill", "restart", "start", "lose", "cut", "cut_one_way", "isolate", "refuse", "mend", "mend_all", "pause", "nap",
+    "freeze", "resume", "leave", "set_clock", "set_disk", "set_hooks", "step_down", "unfit", "fit", "transfer",
+    "originals", "depose", "flap", "waver", "revive",
+)  # fmt: skip
+"""All that can befall two hosts, of which most befall the first."""
 
 # A storm goes on until so many steps were made; with calm and proof there are at least 500.
 _STEPS = 420
@@ -139,6 +146,17 @@ class Storm:
         world.run(3.0)
         self._expect(leader, moves)
 
+    def play(self, schedule: Iterable[tuple[float, str, str, str]]) -> World:
+        """A storm whose faults are given: seconds to wait, one of `FAULTS`, and two names."""
+        for name in self.names:
+            self.world.start(name)
+        for seconds, fault, one, other in schedule:
+            self.world.run(seconds)
+            getattr(self, f"_{fault}")(one, other)
+        self._calm()
+        self._agree()
+        return self.world
+
     # -- what is drawn before ------------------------------------------------------------------------------------------
 
     def _keep(self) -> None:
@@ -221,12 +239,7 @@ class Storm:
 
     def _weigh(self) -> list[Callable[[str, str], None]]:
         """The faults, each as often as its weight for this seed says."""
-        kinds: list[Callable[[str, str], None]] = [
-            self._kill, self._restart, self._start, self._lose, self._cut, self._cut_one_way, self._isolate,
-            self._refuse, self._mend, self._mend_all, self._pause, self._nap, self._freeze, self._resume, self._leave,
-            self._set_clock, self._set_disk, self._set_hooks, self._step_down, self._unfit, self._fit, self._transfer,
-            self._originals, self._depose, self._flap, self._waver, self._revive,
-        ]  # fmt: skip
+        kinds: list[Callable[[str, str], None]] = [getattr(self, f"_{fault}") for fault in FAULTS]
         chosen = self.draw.sample(kinds, self.draw.choice([1, 2, 3, 5, 10]))
         repairs = [self._start, self._mend_all, self._resume, self._fit]
         # What gives leaders to a majority often, with others than before.
