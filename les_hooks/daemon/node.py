@@ -20,6 +20,7 @@ from les_hooks.daemon.clock import boottime
 from les_hooks.daemon.fitness import RELOAD_PATIENCE_SECONDS, Fitness
 from les_hooks.daemon.folder import GUARD_LOCK
 from les_hooks.daemon.hooks import Hooks
+from les_hooks.daemon.leaving import leave_in_order
 from les_hooks.daemon.maintenance import Maintenance, Upkeep
 from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, open_memory
 from les_hooks.daemon.records import make_narrator
@@ -271,7 +272,8 @@ class Node:
     async def _stop(self) -> None:
         self.chronicle.tell(self.chronicle.narrator.stopping())
         try:
-            self._orderly = await self._leave_in_order()
+            left = self.broken is None and await leave_in_order(self.backend, self.dispatcher, self._broke)
+            self._orderly = left and not self._demotion.dropped
             if not self._orderly:
                 # What still runs ends before others may lead. `les cleanup` does what the demote hooks did not.
                 await self.dispatcher.close()
@@ -288,28 +290,6 @@ class Node:
             self._stopped.set()
             self._news.ring()
 
-    async def _leave_in_order(self) -> bool:
-        """Demote, say goodbye and finish the hooks; returns whether all of it was done.
-
-        The hooks have the time that they asked for: each has a limit of its own, and nobody may lead meanwhile. Only a
-        node whose lanes or election broke has nobody to wait for.
-        """
-
-        async def leave() -> bool:
-            await self.backend.leave(LAST_RESORT_SECONDS)
-            return await self.dispatcher.drained(LAST_RESORT_SECONDS)
-
-        if self.broken is not None:
-            return False
-        leaving, breaking = asyncio.create_task(leave()), asyncio.create_task(self._broke.wait())
-        try:
-            await asyncio.wait((leaving, breaking), return_when=asyncio.FIRST_COMPLETED)
-            return self.broken is None and leaving.result() and not self._demotion.dropped
-        finally:
-            leaving.cancel()
-            breaking.cancel()
-            await asyncio.wait((leaving, breaking))
-
     async def _close_guard(self) -> None:
         if self._orderly or not self.stopping:
             await self.guard.close()
@@ -318,9 +298,8 @@ class Node:
 
     def _on_view(self, view: View) -> None:
         self.chronicle.see(view)
-        if (
-            view.leader is not None
-        ):  # a majority accepts nobody whom other voters elected; there are none in members mode
+        # A majority accepts nobody whom other voters elected, and in members mode there are no voters.
+        if view.leader is not None:
             self.store.remember_voters(self.config.cluster.voters)
         self._news.ring()
 
