@@ -176,7 +176,11 @@ def _late_grant_after_release() -> list[Patch]:
         right(self, voter, number)
         self.floor = floor
 
-    return [(ballot.Ballot, "granted", granted)]
+    def void(self: ballot.Ballot) -> None:
+        # What came before the release and what comes after it is the same mistake.
+        self.floor = self.number
+
+    return [(ballot.Ballot, "granted", granted), (ballot.Ballot, "void", void)]
 
 
 def _visible_majority() -> list[Patch]:
@@ -278,7 +282,7 @@ MUTANTS = (
     _mutant("no drift guard", "a grant counts for all of the lease", _no_drift_guard),
     _mutant("answers without number", "a grant counts for the latest request", _answers_without_number),
     _mutant("release without number", "a late release frees a newer vote", _release_without_number, within=400),
-    _mutant("late grant after release", "a grant counts that was released", _late_grant_after_release, within=4000),
+    _mutant("late grant after release", "grants count on that were given back", _late_grant_after_release, within=300),
     _mutant("visible majority", "a majority is of the voters that are heard", _visible_majority),
     _mutant("grant to two", "a voter grants whoever asks", _grant_to_two),
     _mutant("release before demote ends", "grants go when demotion begins", _release_before_demoted),
