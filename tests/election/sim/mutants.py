@@ -24,6 +24,7 @@ from les_hooks.election import (
 )
 from les_hooks.election.frames import Electorate
 from les_hooks.election.messages import Instant
+from les_hooks.election.roles import Role
 from les_hooks.members import Address, Boot
 from tests.election.sim.storms import Mode, Storm
 from tests.election.sim.violation import Violation
@@ -125,9 +126,9 @@ def _term_not_persisted() -> list[Patch]:
 def _shorter_lease() -> list[Patch]:
     right = majority.Majority.vote
 
-    def vote(self: majority.Majority, nominee: Any, now: float) -> bool:
+    def vote(self: majority.Majority, nominee: Any, role: Role, now: float) -> bool:
         before = self.voter.vote if self.voter is not None else None
-        mine = right(self, nominee, now)
+        mine = right(self, nominee, role, now)
         mutated = self.voter if self.identity.address == "b" else None
         if mutated is not None and mutated.vote is not None and mutated.vote is not before:
             mutated.vote = replace(mutated.vote, until=now + self.electorate.lease / 4)
