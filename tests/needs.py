@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-__all__ = ["les_as_nobody", "need_netns", "need_program", "need_root"]
+__all__ = ["les_as_nobody", "need_netns", "need_program", "need_root", "need_tunnels"]
 
 
 def _lacking(reason: str) -> NoReturn:
@@ -51,3 +51,9 @@ def need_netns() -> None:
     attempt = subprocess.run([unshare, "--net", "true"], capture_output=True, text=True, timeout=10, check=False)
     if attempt.returncode != 0:
         _lacking(f"needs network namespaces: {attempt.stderr.strip()}")
+
+
+def need_tunnels() -> None:
+    """The test carries packets itself."""
+    if not os.path.exists("/dev/net/tun"):
+        _lacking("needs /dev/net/tun")

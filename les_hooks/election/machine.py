@@ -29,6 +29,7 @@ from les_hooks.election.messages import (
     Heard,
     Instant,
     Leave,
+    LinkDown,
     Message,
     Pledged,
     PledgeFailed,
@@ -195,8 +196,7 @@ class Machine:
 
         Returns whether anything changed that an election could hang on.
         """
-        if self._pulse.has_jumped(now):
-            self._quorum.doubt(self.role, self._terms.led, now.boottime)
+        jumped = self._pulse.has_jumped(now)
         lateness = self._pulse.lateness(now.boottime)
         slept = lateness is not None and lateness > self.timing.heartbeat
         if lateness is not None and slept:
@@ -206,6 +206,8 @@ class Machine:
             voted = self._quorum.electorate is not None and not slept
             self._office.give_up(Trigger.EXPIRED, Reason.NO_MAJORITY if voted else Reason.SLEPT, now)
             self._decide(now)
+        if jumped:
+            self._quorum.doubt(self.role, self._terms.led, now.boottime)
         if lateness is None:
             return False
         self._pulse.beat(now.boottime, lateness)
@@ -244,6 +246,9 @@ class Machine:
             case Undone(boot=boot):
                 self._quorum.undone(boot)
                 self._intake.take_in(message, now)
+            case LinkDown(address=address):
+                self._quorum.unlinked(address)
+                self._intake.take_in(message, now)
             case _:
                 self._intake.take_in(message, now)
         return True
@@ -256,13 +261,14 @@ class Machine:
             case _ if sender not in self._roster.links:
                 return False  # a link that was replaced or closed meanwhile
             case Bye(boot=boot):
-                self._quorum.undone(boot)
+                if boot == self._roster.links[sender].boot:
+                    self._quorum.undone(boot)
                 return self._intake.hear(sender, frame, now)
             case Offer():
                 return self._office.take_offer(sender, frame, now)
             case _:
                 self._quorum.hear(sender, frame)
-                mine = self._quorum.vote(self._office.nominee, now.boottime)
+                mine = self._quorum.vote(self._office.nominee, self.role, now.boottime)
                 return mine or self.role is Role.CANDIDATE
 
     def _decide(self, now: Instant) -> None:

@@ -14,8 +14,8 @@ __all__ = ["Standing"]
 class Standing:
     """`term` and `newest` come from disk at start. `stands`: this node may take a stamp at all.
 
-    `kept`: the disk remembered something. `missed` is the term that others had when this node, which remembered
-    nothing, first heard of them; 0 where there was nothing to miss.
+    `kept`: the disk remembered something, or this node has heard of the others since. `missed` is the term that others
+    had when it, remembering nothing, joined; 0 where there was nothing to miss.
 
     `unfit` is why checks and operator keep it from leading; and until `held_until`, a boottime, `held` does.
     """
@@ -33,7 +33,7 @@ class Standing:
     def learn(self, state: State, wall: float) -> None:
         """Take in what another node knows."""
         if not self.kept:
-            self.kept, self.missed = True, max(state.term, state.led_term)
+            self.missed = max(self.missed, state.term, state.led_term)
         self.term = max(self.term, state.term, state.led_term)
         for stamp in (state.start_time, state.newest):
             if believable(stamp, wall):

@@ -125,10 +125,13 @@ class Unanimity:
     def undone(self, boot: Boot) -> None:
         """Nothing."""
 
+    def unlinked(self, address: Address) -> None:
+        """Nothing."""
+
     def written(self, report: Pledged | PledgeFailed) -> None:
         """Nothing: nobody promised."""
 
-    def vote(self, nominee: State | None, now: float) -> bool:
+    def vote(self, nominee: State | None, role: Role, now: float) -> bool:
         """Nothing: whom this node accepts is its word."""
         return False
 

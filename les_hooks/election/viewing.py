@@ -64,7 +64,7 @@ class Viewer:
         if leader != self.view.leader:
             self._turn(leader, roster, now)
         leaderless = leader is None and now >= self.leaderless_at
-        if leaderless and not self.view.leaderless:
+        if leaderless and not self.view.leaderless and not self.view.leading:
             self.reason = Reason.NO_LEADER
         view = View(
             leading=leader == self.me,

@@ -92,13 +92,13 @@ class Voter:
     def _is_pledged(self, wish: Wish) -> bool:
         """Whether the disk knows what it must; has it written where it does not.
 
-        Who leads already was pledged by a majority of the voters, be it without this one.
+        Who leads in a lower term than the written one was pledged by a majority of the voters, be it without this one.
         """
         lease = self.electorate.lease
-        if wish.sitting and self.longest >= lease:
-            return True
         if wish.term > self.term:
             self.term, self.boot, self.is_saved, self.is_writing = wish.term, wish.boot, False, False
+        elif wish.sitting and wish.term < self.term and self.longest >= lease:
+            return True
         if self.is_saved and self.longest >= lease:
             return True
         if not self.is_writing:
@@ -130,8 +130,13 @@ class Voter:
 
     def undone(self, boot: Boot) -> None:
         """The process is gone, and so is all that it did as a leader: its vote is free."""
+        self.wishes = {address: wish for address, wish in self.wishes.items() if wish.boot != boot}
         if self.vote is not None and self.vote.boot == boot:
             self.vote = None
+
+    def forget(self, address: Address) -> None:
+        """Forget what this member wished for; it asks again at every heartbeat for as long as it does."""
+        self.wishes.pop(address, None)
 
     def next_chance(self) -> tuple[float, ...]:
         """When a wish that waits may be granted."""

@@ -1,26 +1,41 @@
-"""The benchmark: `python -m tests.bench`, or with the name of one part and `--runs N`. It prints and judges nothing."""
+"""The benchmark: `python -m tests.bench`, or with the name of one part and `--runs N`. It prints and judges nothing.
+
+`handover`, `heal`, `starts` and `loss` want root, network namespaces and minutes: they run only when they are named.
+"""
 
 import argparse
 import asyncio
 import platform
 
-from tests.bench import flips, rest, spawn, takeover
-from tests.bench.table import show
+from tests.bench import flips, handover, heal, loss, rest, spawn, starts, takeover
+from tests.bench.table import Row, show
 
 PARTS = ("takeover", "spawn", "rest", "flips")
+NETWORK_PARTS = ("handover", "heal", "starts", "loss")
 
 
 def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=(*PARTS, "all"), default="all", help="what to measure (default all)")
+    parser.add_argument(
+        "part", nargs="?", choices=(*PARTS, *NETWORK_PARTS, "all"), default="all", help="what to measure (default all)"
+    )
     parser.add_argument("--runs", type=int, default=20, help="take-overs of each kind (default 20)")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long clusters rest (default 30)")
     parser.add_argument("--calm", type=float, default=6.0, help="how long they settle before (default 6)")
     parser.add_argument("--nodes", type=int, nargs="+", default=[3, 10, 30], help="sizes of resting clusters")
     parser.add_argument("--flips", type=int, default=1000, help="role changes (default 1000)")
+    parser.add_argument("--quorum", choices=("members", "majority"), default="majority", help="for handover and loss")
+    parser.add_argument("--delay", type=float, default=0.05, help="seconds on a slow link, each way (default 0.05)")
+    parser.add_argument("--starts", type=int, default=1000, help="starts to count (default 1000)")
+    parser.add_argument("--daemons", action="store_true", help="start whole daemons, which takes longer")
+    parser.add_argument("--clusters", type=int, default=12, help="clusters that bear the loss (default 12)")
+    parser.add_argument("--minutes", type=float, default=5.0, help="how long they do (default 5)")
+    parser.add_argument("--percent", type=int, default=5, help="of all packets lost (default 5)")
     asked = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    if asked.part in NETWORK_PARTS:
+        show(*_on_network(asked))
     for part in PARTS:
         if asked.part not in (part, "all"):
             continue
@@ -33,6 +48,20 @@ def main() -> None:
                 show(f"At rest for {asked.seconds:g} s, {nodes} nodes", rest.measure(nodes, asked.seconds, asked.calm))
         else:
             show(f"{asked.flips} role changes with a script of 50 ms", asyncio.run(flips.measure(asked.flips)))
+
+
+def _on_network(asked: argparse.Namespace) -> tuple[str, list[Row]]:
+    """The title of the part that was asked for, and what it found."""
+    if asked.part == "handover":
+        return f"Hand-over, quorum {asked.quorum}, three hosts", handover.measure(asked.runs, asked.quorum)
+    if asked.part == "heal":
+        title = f"A partition heals, quorum members, {1000 * asked.delay:g} ms each way"
+        return title, heal.measure(asked.runs, asked.delay)
+    if asked.part == "starts":
+        title = f"Starts, quorum members, {1000 * asked.delay:g} ms each way"
+        return title, starts.measure(asked.starts, asked.delay, daemons=asked.daemons)
+    title = f"{asked.percent} % loss for {asked.minutes:g} minutes, quorum {asked.quorum}"
+    return title, loss.measure(asked.clusters, 60 * asked.minutes, asked.percent, asked.quorum)
 
 
 if __name__ == "__main__":

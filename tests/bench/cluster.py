@@ -44,12 +44,21 @@ class Bell:
             for ring in self._rings:
                 if ring.at >= since and re.fullmatch(pattern, " ".join((ring.node, ring.word, *ring.rest))):
                     return ring
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self._file], [], [], left)[0]:
+            if not self._listen(end - time.monotonic()):
                 raise TimeoutError(f"nobody rang {pattern!r} within {seconds:g} s")
-            now = time.monotonic()
-            *lines, self._rest = (self._rest + os.read(self._file, 65536)).split(b"\n")
-            self._rings += [Ring(line.decode(), now) for line in lines]
+
+    def clear(self) -> None:
+        """Forget what has been rung: a line counts from when it is read."""
+        while self._listen(0.0):
+            self._rings.clear()
+
+    def _listen(self, seconds: float) -> bool:
+        if seconds < 0 or not select.select([self._file], [], [], seconds)[0]:
+            return False
+        now = time.monotonic()
+        *lines, self._rest = (self._rest + os.read(self._file, 65536)).split(b"\n")
+        self._rings += [Ring(line.decode(), now) for line in lines]
+        return True
 
     def close(self) -> None:
         """Let go of it."""

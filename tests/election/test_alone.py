@@ -6,7 +6,7 @@ from les_hooks.election.identity import Timing
 from les_hooks.election.messages import DialFailed
 from les_hooks.members import Address
 from tests.election.lone import Lone
-from tests.election.world import World
+from tests.election.sim.world import World
 
 SOON = dataclasses.replace(Timing(), alone_after=60.0)
 

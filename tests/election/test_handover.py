@@ -10,7 +10,7 @@ from les_hooks.election.roles import Role
 from les_hooks.events import Reason
 from les_hooks.members import Address, Boot, Part
 from tests.election.lone import WALL, Lone
-from tests.election.world import World
+from tests.election.sim.world import World
 
 MODES = pytest.mark.parametrize("voters", ["", "abc"], ids=["members", "majority"])
 

@@ -14,10 +14,8 @@ from les_hooks.election.messages import DialFailed, LinkDown
 from les_hooks.election.seniority import leadership
 from les_hooks.members import Address, Boot
 from tests.election.lone import FIRST, WALL, Lone, state_of
-from tests.election.world import World
-
-Pattern = frozenset[frozenset[str]]
-ONE_BY_ONE = 0.3
+from tests.election.sim.patterns import broken_world, check_members, is_short, patterns
+from tests.election.sim.world import World
 
 
 def cluster(*names: str) -> World:
@@ -27,65 +25,6 @@ def cluster(*names: str) -> World:
         world.start(name)
         world.run(2)
     return world
-
-
-def patterns(names: str) -> list[Pattern]:
-    """All sets of broken links between the nodes."""
-    links = [frozenset(pair) for pair in itertools.combinations(names, 2)]
-    choices = itertools.product([False, True], repeat=len(links))
-    return [frozenset(itertools.compress(links, choice)) for choice in choices]
-
-
-def within(hops: int, name: str, names: str, broken: Pattern) -> frozenset[str]:
-    """The nodes that are at most so many links away, the node itself included."""
-    near = {name}
-    for _ in range(hops):
-        near |= {other for other in names for one in near if other != one and frozenset((one, other)) not in broken}
-    return frozenset(near)
-
-
-def components(names: str, broken: Pattern) -> set[frozenset[str]]:
-    """The sets of nodes that some path connects."""
-    return {within(len(names), name, names, broken) for name in names}
-
-
-def is_short(names: str, broken: Pattern) -> bool:
-    """Whether all that are connected at all are linked or have a member between them."""
-    return all(within(2, name, names, broken) == within(len(names), name, names, broken) for name in names)
-
-
-def broken_world(names: str, broken: Pattern, *, refuse: bool, from_start: bool) -> World:
-    """The nodes one after the other, with these links broken from the start or at once later, and time to settle."""
-    world = World(*names)
-    strike = world.refuse if refuse else world.cut
-    for moment in ("before", "after"):
-        if (moment == "before") == from_start:
-            for one, other in sorted(map(sorted, broken)):
-                strike(one, other)
-        if moment == "before":
-            for name in names:
-                world.start(name)
-                world.run(ONE_BY_ONE)
-            world.run(3)
-    world.run(10)
-    return world
-
-
-def check(names: str, broken: Pattern, *, refuse: bool, from_start: bool) -> None:
-    """One leader in each part that is connected, accepted by all that know it, and it stays."""
-    world = broken_world(names, broken, refuse=refuse, from_start=from_start)
-    leaders = world.leaders()
-    for part in components(names, broken):
-        sitting = [name for name in leaders if name in part]
-        never_heard_anybody = len(part) == 1 and from_start
-        assert len(sitting) == (0 if never_heard_anybody else 1), f"{part}: {sitting} with {broken}"
-        for leader in sitting:
-            followers = within(2, leader, names, broken)
-            assert {world.leader_of(name) for name in followers} == {leader}
-    departed = [world.departures(name) for name in names]
-    world.run(5)
-    assert world.leaders() == leaders
-    assert [world.departures(name) for name in names] == departed
 
 
 HOW = pytest.mark.parametrize(
@@ -100,7 +39,7 @@ def test_every_pattern_of_three_and_four_nodes_has_one_leader_in_each_part(refus
     """Whatever is broken, and however: one leader for all that some path connects, two hops or three."""
     for names in ("abc", "abcd"):
         for broken in patterns(names):
-            check(names, broken, refuse=refuse, from_start=from_start)
+            check_members(names, broken, refuse=refuse, from_start=from_start)
 
 
 @HOW
@@ -109,7 +48,7 @@ def test_patterns_of_five_nodes_have_one_leader_in_each_part(refuse: bool, from_
     names = "abcde"
     fit = [broken for broken in patterns(names) if not refuse or is_short(names, broken)]
     for broken in random.Random(5).sample(fit, 20):
-        check(names, broken, refuse=refuse, from_start=from_start)
+        check_members(names, broken, refuse=refuse, from_start=from_start)
 
 
 def test_the_ends_of_a_long_chain_may_both_lead() -> None:

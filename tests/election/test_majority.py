@@ -17,7 +17,7 @@ from les_hooks.election.roles import Role
 from les_hooks.events import Reason
 from les_hooks.members import NO_MANDATE, UNSTAMPED, Address, Boot, Part
 from tests.election.lone import FIRST, ME, WALL, Lone, electorate_of
-from tests.election.world import World
+from tests.election.sim.world import World
 
 LEASE = 4.0
 
@@ -175,7 +175,7 @@ def test_the_most_senior_that_reaches_a_majority_leads_though_others_do_not_hear
 
 def test_a_restarted_voter_waits_for_the_longest_lease_that_it_granted() -> None:
     world = cluster("ab")
-    world.hosts[Address("b")].memory = world.memory("b", longest_lease=10.0)
+    world.hosts[Address("b")].disk.memory = world.memory("b", longest_lease=10.0)
     world.kill("b")
     world.start("b")
     world.leave("a")
@@ -188,7 +188,7 @@ def test_a_restarted_voter_waits_for_the_longest_lease_that_it_granted() -> None
 
 def test_a_term_that_a_voter_wrote_is_passed_over_by_who_never_heard_of_it() -> None:
     world = World(*"ab", voters="ab")
-    world.hosts[Address("b")].memory = world.memory("b", granted_term=7, granted_boot=Boot(9, "x"))
+    world.hosts[Address("b")].disk.memory = world.memory("b", granted_term=7, granted_boot=Boot(9, "x"))
     for name in "ab":
         world.start(name)
     world.run(LEASE + 1)
@@ -198,7 +198,7 @@ def test_a_term_that_a_voter_wrote_is_passed_over_by_who_never_heard_of_it() -> 
 
 def test_its_own_voter_makes_a_candidate_raise_its_term_too() -> None:
     world = World(*"ab", voters="ab")
-    world.hosts[Address("a")].memory = world.memory("a", granted_term=7, granted_boot=Boot(9, "x"))
+    world.hosts[Address("a")].disk.memory = world.memory("a", granted_term=7, granted_boot=Boot(9, "x"))
     for name in "ab":
         world.start(name)
     world.run(LEASE + 1)
@@ -218,12 +218,12 @@ def test_terms_go_on_after_everybody_restarted() -> None:
 
 def test_a_voter_whose_disk_fails_grants_nothing_until_it_does_not() -> None:
     world = World(*"ab", voters="ab")
-    world.hosts[Address("b")].disk_broken = True
+    world.hosts[Address("b")].disk.broken = True
     for name in "ab":
         world.start(name)
     world.run(LEASE + 2)
     assert world.leaders() == ""
-    world.hosts[Address("b")].disk_broken = False
+    world.hosts[Address("b")].disk.broken = False
     world.run(1)
     assert world.leaders() == "a"
 
@@ -279,12 +279,12 @@ def test_a_node_of_members_mode_elects_nobody_that_goes_by_voters() -> None:
 
 def test_a_leader_in_doubt_asks_the_voters_again_before_it_acts() -> None:
     world = cluster()
-    world.hosts[Address("a")].wall_offset = 3600.0
+    world.hosts[Address("a")].clock.wall_offset = 3600.0
     machine = world.machine("a")
     world.run(0.51)
     assert not machine.confirming
     cut_off(world, "a")
-    world.hosts[Address("a")].wall_offset = 7200.0
+    world.hosts[Address("a")].clock.wall_offset = 7200.0
     world.run(0.51)
     assert machine.confirming
     assert machine.role is Role.LEADER
@@ -295,7 +295,7 @@ def test_a_candidate_in_doubt_is_elected_once_it_has_asked_again() -> None:
     for name in "ab":
         world.start(name)
     world.run(LEASE / 2)
-    world.hosts[Address("a")].wall_offset = 3600.0
+    world.hosts[Address("a")].clock.wall_offset = 3600.0
     world.run(LEASE)
     assert world.leaders() == "a"
 
@@ -449,7 +449,7 @@ def test_a_node_without_a_vote_and_one_of_members_mode_report_as_much_as_they_kn
 def test_a_node_whose_disk_was_wiped_says_so() -> None:
     world = cluster()
     world.kill("c")
-    world.hosts[Address("c")].memory = world.memory("c", kept=False, term=0)
+    world.hosts[Address("c")].disk.memory = world.memory("c", kept=False, term=0)
     world.start("c")
     world.run(1)
     assert "state directory was empty when it joined, in term 1" in world.machine("c").warnings[0]
@@ -481,3 +481,41 @@ def test_a_process_that_is_undone_is_buried_and_another_at_its_address_is_not() 
     assert lone.members() == ["a:1"]
     lone.give(Undone(address=Address("a:1"), boot=FIRST))
     assert lone.members() == []
+
+
+def test_two_lists_without_a_common_majority_never_elect_two_leaders() -> None:
+    """A running cluster is not disturbed by newcomers with another list."""
+    world = cluster("abc")
+    fresh = World("d", "e", voters="cde").electorate
+    world.add("d")
+    world.add("e")
+    world.electorate = fresh
+    for name in "de":
+        world.start(name)
+    world.run(3 * LEASE)
+    assert world.leaders() == "a"
+    assert world.machine("d").state.unfit == "yields to the 3 other voters that some nodes go by"
+    assert world.leader_of("d") is None
+
+
+def test_of_two_lists_that_meet_at_the_start_one_elects() -> None:
+    world = World(*"abcde", voters="cde")
+    for name in "de":
+        world.start(name)
+    world.electorate = World("a", voters="abc").electorate
+    for name in "abc":
+        world.start(name)
+    world.run(3 * LEASE)
+    assert world.leaders() == "a"
+
+
+def test_of_leaders_of_two_lists_that_meet_the_one_of_the_lower_term_yields() -> None:
+    lone = Lone(voters=ME)
+    lone.seeds(ME)
+    lone.give(SeedIsSelf(address=ME))
+    lone.live(5)
+    others = {"electorate": electorate_of("a:1"), "role": "leader"}
+    lone.join("a:1", led_term=0, **others)
+    assert lone.machine.view.leading
+    lone.tell("a:1", led_term=9, **others)
+    assert lone.machine.state.role == "demoting"

@@ -22,7 +22,7 @@ from les_hooks.election.seniority import leadership
 from les_hooks.events import Reason
 from les_hooks.members import UNSTAMPED, Address, Boot
 from tests.election.lone import ME, WALL, Lone, state_of
-from tests.election.world import Host, World
+from tests.election.sim.world import World
 
 YES: dict[str, Any] = {"start_time": WALL + 5, "leader": ME, "leader_boot": Boot(1, "m")}
 """What a junior says that confirms us."""
@@ -327,7 +327,7 @@ def test_rule_07_a_relayed_confirmation_counts() -> None:
 @pytest.mark.parametrize("offset", [-1000.0, -86400.0 * 365, 2 * 86400.0], ids=["1000 s", "a year", "two days on"])
 def test_rule_08_a_newcomer_is_junior_whatever_its_clock_says(offset: float) -> None:
     world = cluster("a", "b")
-    world.hosts[Address("c")] = Host(Address("c"), wall_offset=offset)
+    world.add("c").clock.wall_offset = offset
     world.start("c")
     world.run(30)
     assert world.leaders() == "a"
@@ -337,7 +337,7 @@ def test_rule_08_a_newcomer_is_junior_whatever_its_clock_says(offset: float) -> 
 
 def test_rule_08_a_clock_that_is_a_little_back_makes_the_last_in_line() -> None:
     world = cluster("a", "b")
-    world.hosts[Address("c")] = Host(Address("c"), wall_offset=-1000.0)
+    world.add("c").clock.wall_offset = -1000.0
     world.start("c")
     world.run(3)
     assert world.members_of("a") == "abc"
@@ -365,7 +365,7 @@ def test_rule_08_the_newest_stamp_survives_a_restart_of_all() -> None:
     newest = world.machine("b").state.start_time
     for name in "ab":
         world.kill(name)
-        world.hosts[Address(name)].wall_offset = -5000.0
+        world.hosts[Address(name)].clock.wall_offset = -5000.0
     for name in "ab":
         world.start(name)
     world.run(3)

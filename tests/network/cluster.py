@@ -4,20 +4,30 @@ import contextlib
 import json
 import signal
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from les_hooks.members import Part
 from tests.cluster import Daemon, until
 from tests.network.lan import Host, Lan
+from tests.network.story import Line, overlap_seconds, parse, scripts
 
-__all__ = ["FAILURE_SECONDS", "HEARTBEAT_SECONDS", "Cluster", "NetDaemon", "Stretch"]
+__all__ = [
+    "FAILURE_SECONDS",
+    "HEARTBEAT_SECONDS",
+    "LEASE_SECONDS",
+    "MAJORITY_TIMING",
+    "Cluster",
+    "NetDaemon",
+]
 
 HEARTBEAT_SECONDS = 0.1
 FAILURE_SECONDS = 0.3
 
-_TIMING = """
+TIMING = """
 [timing]
 heartbeat = "100ms"
 failure = "300ms"
@@ -27,44 +37,36 @@ hold = "1s"
 loop_rate = "200ms"
 """
 
-# The time is since boot, as that of the daemons, in hundredths; reading it starts no process.
-_SCRIPT = """say() {{
-    read -r now _ </proc/uptime
-    echo "$now $LES_NAME $$ $LES_TERM $1" >>{story}
-}}
+# As long as an unloaded machine needs and a half, so that a busy one loses no majority; the default is 4 s.
+LEASE_SECONDS = 2.0
+MAJORITY_TIMING = f"""
+[timing]
+heartbeat = "200ms"
+failure = "600ms"
+lease = "{LEASE_SECONDS:g}s"
+settle = "100ms"
+retry = "100ms"
+hold = "1s"
 """
-_SCRIPTS = {
-    "elected": "say elected",
-    "reasserted": "say reasserted",
-    "demoted": "say demoting; sleep 0.1; say demoted",
-    "while-leader": "while :; do say works; sleep 0.02; done",
-}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """What a script wrote: `at` is boottime seconds."""
-
-    at: float
-    node: str
-    pid: int
-    term: int
-    word: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
-    """From the first to the last sign of a while-leader script."""
-
-    node: str
-    begin: float
-    end: float
+# What a node does between its start and its first word to the others: the demote script, mostly.
+_JOIN_SECONDS = 0.4
 
 
 class NetDaemon(Daemon):
-    """A node on a host of the network."""
+    """A node on a host of the network; `cluster` is more of its table of that name."""
 
-    def __init__(self, folder: Path, host: Host, seeds: Sequence[str], story: Path, timing: str = _TIMING) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: Host,
+        seeds: Sequence[str],
+        story: Path,
+        timing: str = TIMING,
+        *,
+        cluster: str = "",
+        stubborn: bool = False,
+    ) -> None:
         super().__init__(folder, 4000, ())
         self.host = host
         self.address = host.address
@@ -73,11 +75,11 @@ class NetDaemon(Daemon):
         listed = ", ".join(f'"{seed}"' for seed in seeds)
         self.config.write_text(
             f'[node]\nname = "{self.name}"\nbind = "{self.address}"\nstate_dir = "state"\n'
-            f"[cluster]\nseeds = [{listed}]\n[security]\ninsecure = true\n{timing}",
+            f"[cluster]\nseeds = [{listed}]\n{cluster}\n[security]\ninsecure = true\n{timing}",
             encoding="utf-8",
         )
-        for event, body in _SCRIPTS.items():
-            self.script(event, "10-tell", _SCRIPT.format(story=story) + body)
+        for event, text in scripts(story, stubborn=stubborn).items():
+            self.script(event, "10-tell", text)
 
     def lose(self) -> None:
         """Cut the mains of its host."""
@@ -97,6 +99,17 @@ class NetDaemon(Daemon):
     def mark(self) -> None:
         """Let `news` begin here."""
         self._read = len(self.records())
+
+    def leaderships(self) -> list[str]:
+        """What the audit says of its own leadership since its last start, the clearing up at the start left out."""
+        records = self.records()
+        return [
+            record["action"]
+            for record in records
+            if record["action"] in ("leader.elected", "leader.demoted")
+            and record["boot"] == records[-1]["boot"]
+            and record["reason"] != "startup"
+        ]
 
     def news(self) -> list[str]:
         """What the audit says of leadership and members since `mark`: action, member, reason."""
@@ -122,33 +135,72 @@ class NetDaemon(Daemon):
 
 
 class Cluster:
-    """Daemons `a`, `b`, ... on the hosts of a network; `story` is what their scripts wrote, all into one file."""
+    """Daemons `a`, `b`, ... on the hosts of a network; `story` is what their scripts wrote, all into one file.
 
-    def __init__(self, folder: Path, lan: Lan, *, timing: str = _TIMING) -> None:
+    With a lease they all vote, all but observers; it must be the one of `timing`. `parts` are those of nodes that are
+    no plain members, by name.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        lan: Lan,
+        *,
+        timing: str = TIMING,
+        lease_seconds: float = 0.0,
+        parts: Mapping[str, Part] = MappingProxyType({}),
+        stubborn: bool = False,
+    ) -> None:
+        self._lease = lease_seconds
         self.lan = lan
         self._story = folder / "story"
         seeds = [host.address for host in lan.hosts]
+        names = [chr(ord("a") + index) for index in range(len(lan.hosts))]
+        taken = [parts.get(name, Part.MEMBER) for name in names]
+        voters = [seed for seed, part in zip(seeds, taken, strict=True) if part is not Part.OBSERVER]
+        quorum = f'quorum = "majority"\nvoters = {json.dumps(voters)}' if self.votes else ""
         self.daemons = [
-            NetDaemon(folder / chr(ord("a") + index), host, seeds, self._story, timing)
-            for index, host in enumerate(lan.hosts)
+            NetDaemon(
+                folder / name,
+                host,
+                seeds,
+                self._story,
+                timing,
+                cluster=f'role = "{part}"\n{quorum}',
+                stubborn=stubborn,
+            )
+            for name, host, part in zip(names, lan.hosts, taken, strict=True)
         ]
         self._begin = 0
+
+    @property
+    def votes(self) -> bool:
+        """Whether leaders are elected by a majority."""
+        return self._lease > 0.0
+
+    def start(self) -> None:
+        """Start all that do not run, without waiting for anything."""
+        for daemon in self.daemons:
+            if daemon.host.namespace not in self.lan.booted:
+                daemon.host.boot()
+            if not daemon.running:
+                daemon.start()
 
     def whole(self) -> NetDaemon:
         """Mend all that is broken, start all that do not run, and return the leader that all accept and reach."""
         self.lan.mend()
+        self.start()
         for daemon in self.daemons:
-            if daemon.host.namespace not in self.lan.booted:
-                daemon.host.boot()
             daemon.host.plug()
-            if daemon.running:
-                daemon.signal(signal.SIGCONT)
-            else:
-                daemon.start()
+            daemon.signal(signal.SIGCONT)
         leader = self.agreed(*self.daemons)
+        if self.votes:
+            # A voter grants nothing for a lease after it joined, which only the next fault would show.
+            youngest = min(daemon.status()["node"]["uptime"] for daemon in self.daemons)
+            time.sleep(max(0.0, self._lease + _JOIN_SECONDS - youngest))
         for daemon in self.daemons:
             daemon.mark()
-        self._begin = len(self.story(everything=True))
+        self._begin = self._story.stat().st_size
         return leader
 
     def followers(self, leader: NetDaemon) -> list[NetDaemon]:
@@ -172,13 +224,8 @@ class Cluster:
         return until(look, f"one leader for {', '.join(daemon.name for daemon in daemons)}")
 
     def story(self, *, everything: bool = False) -> list[Line]:
-        """What the scripts have written since the cluster was whole."""
-        lines = []
-        with contextlib.suppress(FileNotFoundError):
-            for text in self._story.read_text(encoding="ascii").splitlines():
-                at, node, pid, term, word = text.split()
-                lines.append(Line(at=float(at), node=node, pid=int(pid), term=int(term), word=word))
-        return lines if everything else lines[self._begin :]
+        """What the scripts have written since the cluster was whole, or ever."""
+        return parse(self._story, 0 if everything else self._begin)
 
     def told(self, daemon: NetDaemon, word: str) -> Line:
         """Wait until a script of the node has written the word, and return that line, the last one of several."""
@@ -191,16 +238,7 @@ class Cluster:
 
     def overlap(self) -> float:
         """The longest time for which while-leader scripts of two nodes ran side by side, seconds."""
-        stretches = self._stretches()
-        pairs = [(one, other) for one in stretches for other in stretches if one.node < other.node]
-        return max([0.0, *(min(one.end, other.end) - max(one.begin, other.begin) for one, other in pairs)])
-
-    def _stretches(self) -> list[Stretch]:
-        runs: dict[int, list[Line]] = {}
-        for line in self.story():
-            if line.word == "works":
-                runs.setdefault(line.pid, []).append(line)
-        return [Stretch(node=run[0].node, begin=run[0].at, end=run[-1].at) for run in runs.values()]
+        return overlap_seconds(self.story())
 
     def close(self) -> None:
         """End all daemons politely; the network ends whoever does not."""

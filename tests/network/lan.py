@@ -1,7 +1,8 @@
 """A network of hosts that tests can break: a namespace for each host, and a bridge in one of its own.
 
 A packet is lost by making its sender believe in a hardware address that nobody has, and refused by one that belongs to
-an impostor: a host with the address of the right one, where nobody listens. So `ip` is all that is needed.
+an impostor: a host with the address of the right one, where nobody listens. So `ip` is all that is needed for that; a
+part of all packets is lost by `nft`, where they arrive, so that the sender knows nothing of it.
 """
 
 import contextlib
@@ -12,9 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Host", "Lan"]
+__all__ = ["Host", "Lan", "ip"]
 
 _NOWHERE = "02:00:00:00:ff:ff"
+_LOSS = """table inet loss {{
+    chain arriving {{
+        type filter hook input priority 0;
+        iif eth0 numgen random mod 100 < {percent} drop
+    }}
+}}
+"""
 _numbers = itertools.count(1)
 
 
@@ -28,7 +36,7 @@ class Host:
         self.address = f"[{self.ip}]:4000" if ipv6 else f"{self.ip}:4000"
         self.namespace = f"{lan.name}-{number}"
         self._mac = f"02:00:00:00:00:{number:02x}"
-        self._port = f"port{number}"
+        self.port = f"port{number}"
         self.names = Path("/etc/netns", self.namespace, "hosts")
 
     @property
@@ -38,7 +46,7 @@ class Host:
 
     def boot(self) -> None:
         """Make the host, and connect it."""
-        self.lan.attach(self.namespace, self._port, self._mac)
+        self.lan.attach(self.namespace, self.port, self._mac)
         nodad = ("nodad",) if ":" in self.ip else ()
         width = "64" if ":" in self.ip else "24"
         _ip(self.namespace, "addr", "add", f"{self.ip}/{width}", "dev", "eth0", *nodad)
@@ -51,7 +59,7 @@ class Host:
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
-        self.lan.detach(self.namespace, self._port)
+        self.lan.detach(self.namespace, self.port)
 
     def pids(self) -> list[int]:
         """What runs there."""
@@ -60,11 +68,11 @@ class Host:
 
     def unplug(self) -> None:
         """Pull its cable."""
-        _ip(self.lan.switch, "link", "set", self._port, "down")
+        self.lan.unplug(self)
 
     def plug(self) -> None:
         """Put it back."""
-        _ip(self.lan.switch, "link", "set", self._port, "up")
+        self.lan.plug(self)
 
     def deafen(self, other: "Host") -> None:
         """Lose all that this host sends to the other one."""
@@ -73,6 +81,13 @@ class Host:
     def refuse(self, other: "Host") -> None:
         """Have the network answer for the other one: every connection to it is reset."""
         self._believe(other, self.lan.impostor(other, self))
+
+    def mislay(self, percent: int) -> None:
+        """Lose so many of a hundred packets that come to this host, by chance; 0 for none."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            _run(*self.inside, "nft", "delete", "table", "inet", "loss")
+        if percent:
+            _run(*self.inside, "nft", _LOSS.format(percent=percent))
 
     def hear(self, other: "Host") -> None:
         """Undo `deafen` and `refuse`."""
@@ -97,6 +112,7 @@ class Lan:
         self.hosts = [Host(self, number, ipv6=ipv6) for number in range(1, count + 1)]
         self.booted: set[str] = set()
         self._impostors: dict[int, str] = {}
+        self._loses = False
 
     def attach(self, namespace: str, port: str, mac: str) -> None:
         """Make a namespace whose `eth0` ends at a port of the bridge."""
@@ -110,6 +126,14 @@ class Lan:
         """Remove what `attach` made; what was under way is gone."""
         _ip(self.switch, "link", "del", port)
         self._remove(namespace)
+
+    def plug(self, host: Host) -> None:
+        """Put its cable back."""
+        _ip(self.switch, "link", "set", host.port, "up")
+
+    def unplug(self, host: Host) -> None:
+        """Pull its cable."""
+        _ip(self.switch, "link", "set", host.port, "down")
 
     def impostor(self, host: Host, asker: Host) -> str:
         """The hardware address of a host that has the address of this one and refuses whatever the asker wants."""
@@ -133,8 +157,23 @@ class Lan:
         one.refuse(other)
         other.refuse(one)
 
+    def isolate(self, host: Host) -> None:
+        """Let nothing through between this host and the others."""
+        for other in self.hosts:
+            if other is not host:
+                self.cut(host, other)
+
+    def mislay(self, percent: int) -> None:
+        """Lose so many of a hundred packets between the hosts, by chance, until it is mended."""
+        self._loses = True
+        for host in self.hosts:
+            host.mislay(percent)
+
     def mend(self) -> None:
         """Let everything through again."""
+        if self._loses:
+            self.mislay(0)
+            self._loses = False
         for one, other in itertools.permutations(self.hosts, 2):
             one.hear(other)
 
@@ -179,8 +218,13 @@ class Lan:
         self.booted.discard(namespace)
 
 
+def ip(*words: str) -> None:
+    """Run `ip`; raises CalledProcessError."""
+    _run("ip", *words)
+
+
 def _ip(namespace: str, *words: str) -> None:
-    _run("ip", "-n", namespace, *words)
+    ip("-n", namespace, *words)
 
 
 def _run(*command: str) -> str:

@@ -83,6 +83,8 @@ class PeersBackend:
         self._on_broken = on_broken
         self._log: FilteringBoundLogger = structlog.get_logger() if log is None else log
         self._driver: Driver | None = None
+        self._fitness: Fitness | None = None
+        self._warned: tuple[str, ...] = ()
         self._links = Links(
             settings.hello, report=self._tell, changed=self._links_changed, now=self._now, log=self._log
         )
@@ -116,12 +118,15 @@ class PeersBackend:
     async def start(self) -> None:
         """Take the port, and answer nobody yet; raises StartError."""
         await self._server.bind()
+        self._dialer.open()
+        try:
+            await self._claim_address()
+        except StartError:
+            await self.leave(0.0)
+            raise
 
     async def join(self) -> None:
         """Answer, look for the seeds, and take part; raises StartError."""
-        self._dialer.open()
-        await self._server.listen()
-        await self._claim_address()
         settings = self._settings
         machine = self._elector(
             identity=settings.identity,
@@ -138,10 +143,16 @@ class PeersBackend:
             on_beat=self._on_beat,
             on_broken=self._on_broken,
         )
+        if self._fitness is not None:
+            self._tell(self._fitness)
+        await self._server.listen()
         self._tasks.spawn(self._seeds.run())
 
     async def _claim_address(self) -> None:
-        """Raise StartError where others who mean this node would reach another: both would be taken for one voter."""
+        """Raise StartError where others who mean this node reach another: both would be taken for one voter.
+
+        Before this node answers itself, so whoever does is another.
+        """
         other = await self._dialer.who_is_here()
         if other is not None:
             raise StartError(
@@ -168,7 +179,8 @@ class PeersBackend:
 
     def set_fitness(self, unfit: str, reason: Reason) -> None:
         """Say why this node may not lead from now on; an empty `unfit` means that it may. A leader is demoted."""
-        self._tell(Fitness(unfit=wire.phrase(unfit), reason=reason))
+        self._fitness = Fitness(unfit=wire.phrase(unfit), reason=reason)
+        self._tell(self._fitness)
 
     async def leave(self, limit: float) -> None:
         """Say goodbye and close; a leader is demoted first, by a view, and this waits for `released`."""
@@ -223,6 +235,7 @@ class PeersBackend:
     # -- between the machine and the rest ------------------------------------------------------------------------------
 
     def _tell(self, message: Message) -> None:
+        """Tell the machine. Before this node joins there is none, and nothing of the network to tell."""
         if self._driver is None:
             return
         match message:
@@ -251,9 +264,19 @@ class PeersBackend:
                 self._left.set()
 
     def _show(self, view: View) -> None:
+        self._warn()
         members = {member.address for member in view.members}
         self._heard = {address: state for address, state in self._heard.items() if address in members}
         self._on_view(view)
+
+    def _warn(self) -> None:
+        """Log what an operator should mend, once for as long as it lasts."""
+        assert self._driver is not None, "views come from its machine"
+        warnings = self._driver.machine.warnings
+        for warning in warnings:
+            if warning not in self._warned:
+                self._log.warning("cluster-doubtful", what=warning)
+        self._warned = warnings
 
     async def _keep(self, term: int, newest: float) -> None:
         async with self._saving:

@@ -43,12 +43,13 @@ class _AnsweredBySelfError(Exception):
 class _Failure:
     """Why there is no link.
 
-    `broken`: the connection broke off; `told`: the machine has been told already.
+    `broken`: the connection broke off; `silent`: nobody answered in time; `told`: the machine has been told already.
     """
 
     why: str
     refused: bool = False
     broken: bool = False
+    silent: bool = False
     told: bool = False
 
 
@@ -84,13 +85,10 @@ class Dialer:
 
     def open(self) -> None:
         """Make ready to dial; to be closed again."""
-        self._session = _session()
+        self._session = _session(self._settings.timing.heartbeat)
 
     async def who_is_here(self) -> Hello | None:
-        """Ask at this node's own address, once: returns the hello of another process that answers there, if one does.
-
-        Where nothing answers, the address may lead back here for others only.
-        """
+        """Ask at this node's own address, once, before it listens: returns the hello of whoever answers there."""
         address = Address(self._own.address)
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, PeerError):
             async with asyncio.timeout(self._settings.attempt):
@@ -100,7 +98,7 @@ class Dialer:
                     hello = await receive_hello(ws, address)
                 finally:
                     await close_socket(ws, "")
-                return None if hello.boot == self._own.boot else hello
+                return hello
         return None
 
     def dial(self, address: Address) -> None:
@@ -156,8 +154,9 @@ class Dialer:
                 logged = failure.why
             if not failure.told:
                 self._report(DialFailed(address=address, refused=failure.refused))
-            retry = self._settings.retry
-            await self._pause(address, waker, next(quick, retry) if failure.broken else retry)
+            if not failure.silent:  # which took its time already, and a cut that heals should not wait
+                retry = self._settings.retry
+                await self._pause(address, waker, next(quick, retry) if failure.broken else retry)
 
     async def _pause(self, address: Address, waker: asyncio.Event, seconds: float) -> None:
         """Wait before the next attempt, or until the member has dialed us."""
@@ -186,7 +185,7 @@ class Dialer:
             refused = is_refusal(error)
             broken = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError) and not refused
             why = "refused the connection" if refused else _reason(error)
-            return _Failure(why=why, refused=refused, broken=broken)
+            return _Failure(why=why, refused=refused, broken=broken, silent=isinstance(error, TimeoutError))
         if self._links.admit(link):
             self._served.spawn(self._links.serve(link))
         else:
@@ -235,8 +234,12 @@ class Dialer:
         return _Failure(why=why, told=True)
 
 
-def _session() -> aiohttp.ClientSession:
-    """A client that takes nothing from the environment, keeps nothing, and goes nowhere else than it was sent."""
+def _session(connect_seconds: float) -> aiohttp.ClientSession:
+    """A client that takes nothing from the environment, keeps nothing, and goes nowhere else than it was sent.
+
+    A connection that is not there after `connect_seconds` is given up: its request was lost, or nobody lives there, and
+    the kernel would repeat it only after a second.
+    """
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_refuse_redirect)
     return aiohttp.ClientSession(
@@ -246,7 +249,7 @@ def _session() -> aiohttp.ClientSession:
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept-Encoding": "identity"},
-        timeout=aiohttp.ClientTimeout(total=None),  # each use has a limit of its own
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),  # each use has a limit of its own
         auto_decompress=False,
         trust_env=False,
         trace_configs=[trace],

@@ -89,6 +89,10 @@ class Links:
         wire.check_hello(farewell, self._own.cluster)
         if farewell.boot == self._own.boot:
             raise PeerError(farewell.address, "takes leave of this very process")
+        link = self._links.get(Address(farewell.address))
+        if link is not None and link.hello.boot == farewell.boot:
+            # The connections of a process that died broke before anybody could undo what it left.
+            raise PeerError(farewell.address, "takes leave of a process that has a link to this node")
         self._log.info("farewell-taken", peer=farewell.address, boot=farewell.boot.counter)
         self._report(Undone(address=Address(farewell.address), boot=farewell.boot))
 

@@ -1,0 +1,40 @@
+"""Links on which a packet takes 50 ms each way, default timing: starts, and partitions that heal."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from tests.bench import heal, starts
+from tests.needs import need_netns, need_tunnels
+from tests.network.cluster import Cluster
+from tests.network.slow import SlowLan
+
+_DELAY_SECONDS = 0.05
+
+# Whoever was cut off dials once in two and a half seconds, so that both ends together find each other in less than two;
+# `python -m tests.bench heal` prints how long it takes.
+_HEALED_SECONDS = 3.0
+
+
+@pytest.fixture(autouse=True)
+def _tunnels() -> None:
+    need_netns()
+    need_tunnels()
+
+
+def test_nodes_that_start_together_never_lead_side_by_side() -> None:
+    """Twenty clusters of three, without their daemons; `python -m tests.bench starts` counts a thousand."""
+    found = starts.run(20, _DELAY_SECONDS)
+    assert [start for start in found if len(start.led) != 1] == []
+
+
+@pytest.mark.timeout(120)
+def test_daemons_that_start_together_and_partitions_that_heal_end_with_one_leader(tmp_path: Path) -> None:
+    with SlowLan(3, _DELAY_SECONDS) as lan, contextlib.closing(Cluster(tmp_path, lan, timing="")) as cluster:
+        cluster.whole()
+        assert cluster.overlap() == 0.0
+        assert len([line for line in cluster.story(everything=True) if line.word == "elected"]) == 1
+        for apart_seconds in (0.3, 1.0):
+            one_leader, _ = heal.heal_seconds(cluster, cluster.whole(), apart_seconds)
+            assert one_leader < _HEALED_SECONDS
