@@ -114,6 +114,9 @@ class Intake:
         link = self.roster.links.get(sender)
         if link is None:
             return False  # a link that was replaced or closed meanwhile
+        known = self.roster.peers.get(sender)
+        if known is not None and known.state.boot.counter > link.boot.counter and not known.original:
+            return False  # others know the next process there: what comes of this one is late
         match frame:
             case Beat():
                 return self._hear_beat(sender, link, frame, now)

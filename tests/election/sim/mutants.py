@@ -290,7 +290,7 @@ MUTANTS = (
     _mutant("term not persisted by voters", "a voter writes nothing down", _term_not_persisted),
     _mutant("unordered boots", "late news of a dead process count", _boots_not_ordered, Mode.MEMBERS, within=200),
     _mutant("late frames unseat leaders", "what is told of a senior counts at once", _late_frames_unseat, Mode.MEMBERS),
-    _mutant("pause not noticed", "a node that slept accuses the others", _pause_not_noticed, Mode.MEMBERS, within=200),
+    _mutant("pause not noticed", "a node that slept accuses the others", _pause_not_noticed, Mode.MEMBERS, within=800),
     _mutant("end of authority not noticed", "a leader leads on without grants", _expiry_not_noticed),
     _mutant("no settle", "a node elects before it has looked for others", _no_settle, Mode.MEMBERS),
     _mutant("newcomer preempts", "the lowest clock leads", _newcomer_preempts, Mode.MEMBERS),

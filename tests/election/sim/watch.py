@@ -1,5 +1,6 @@
 """What must hold at every step, each as a check of its own, looked at only where something has changed."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -49,6 +50,8 @@ class Watch:
         self.votes = Votes(electorate) if electorate is not None else None
         self.stories: dict[Process, Told] = {}
         self.calm_since: dict[str, float] = {}
+        self.slept_at: dict[str, float] = {}
+        self.broken_at: dict[tuple[str, str], float] = {}
         self.restless: set[str] = set()
         self.moves = self.elections = 0
         # Who leads, since when; and when the last that did ended.
@@ -225,8 +228,13 @@ class Watch:
         member = Address(event.member or "")
         if event.reason is not Reason.TIMEOUT or self.is_loose or member not in self.calm_since:
             return
+        me, patience = process.host.address, 3 * self.timing.failure
         since = self.calm_since.get(member, 0.0)
-        if since < now - 3 * self.timing.failure and self.are_linked(process.host.address, member):
+        # Who slept has heard nothing of what befell the other since, and whose link broke has to make a new one.
+        woke_lately = self.calm_since.get(me, 0.0) > now - patience
+        awake = self.slept_at.get(me, now) if woke_lately else now
+        broken = self.broken_at.get((me, member), -math.inf)
+        if since < awake - patience and broken < now - patience and self.are_linked(me, member):
             why = f"{_name(process)} misses {member}, which has been well since {since:.3f}"
             raise Violation("nobody is missed who is well", why)
 
@@ -239,6 +247,7 @@ class Watch:
 
     def sleeps(self, name: str, now: float) -> None:
         """A process stops, and others may have been silent for a while as far as it knows."""
+        self.slept_at[name] = now
         if now - self.calm_since.get(name, 0.0) < 3 * self.timing.failure:
             self.restless.add(name)
         self.disturbed(now, name)

@@ -548,6 +548,7 @@ class World:
         self._tell(process, Heard(sender=sender, frame=frame))  # type: ignore[arg-type]  # no hello travels on a link
 
     def _broke(self, process: Process, address: Address) -> None:
+        self.watch.broken_at[process.host.address, address] = self.now
         self._tell(process, LinkDown(address=address))
         if process.host.process is process and address in process.dialing:
             self.at(self.now, self._try, process, address, process.dialing[address])
