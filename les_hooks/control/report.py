@@ -13,7 +13,7 @@ from les_hooks import __version__
 from les_hooks.config import Config
 from les_hooks.config.addresses import is_loopback
 from les_hooks.control.succession import Place, line
-from les_hooks.control.warnings import warnings
+from les_hooks.control.warnings import node_warnings, warnings
 from les_hooks.daemon import Node
 from les_hooks.daemon.clock import boottime
 from les_hooks.dispatch import CallResult
@@ -46,7 +46,7 @@ async def status(node: Node) -> Mapping[str, Any]:
         "settled": view is not None and view.settled,
         "members": members(node),
         "succession": succession(line(standing, config.cluster.quorum)),
-        "warnings": warnings(engine),
+        "warnings": [*node_warnings(node), *warnings(engine)],
         "maintenance": maintenance(node),
         "lanes": dict(node.dispatcher.waiting),
         "plugins": await _plugins_with_status(node),

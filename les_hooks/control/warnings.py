@@ -1,4 +1,4 @@
-"""What an operator should mend before it hurts: the engine's own warnings, and what follows from its voters.
+"""What an operator should mend before it hurts: what this node and its engine say, and what follows from its voters.
 
 For this package only. What is absent from an engine's status is no warning.
 """
@@ -6,7 +6,23 @@ For this package only. What is absent from an engine's status is no warning.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["warnings"]
+from les_hooks.daemon import Node
+
+__all__ = ["node_warnings", "warnings"]
+
+
+def node_warnings(node: Node) -> list[str]:
+    """One line for each thing that this node knows of itself, whatever its engine is."""
+    demotion = node.demotion
+    found = []
+    if demotion.dropped:
+        found.append("the last demotion was given up before all its hooks were called; what they undo may be left")
+    if demotion.failed:
+        found.append(
+            f"the last demotion did not succeed: the hooks of {', '.join(demotion.failed)} failed, so that what they "
+            "undo may be left while another node leads; `les hooks list` and `les audit show` say more"
+        )
+    return found
 
 
 def warnings(engine: Mapping[str, Any]) -> list[str]:

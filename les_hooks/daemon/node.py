@@ -136,6 +136,11 @@ class Node:
         """Until when and why this node is in maintenance, None where it is not."""
         return self.upkeep.current
 
+    @property
+    def demotion(self) -> Demotion:
+        """How the hooks of the last demotion ended."""
+        return self._demotion
+
     def maintain(self, for_seconds: float, note: str, uid: int) -> None:
         """Keep this node from leading for so long, restarts included; a leader is demoted. Raises ControlError."""
         self.upkeep.begin(for_seconds, note, uid)

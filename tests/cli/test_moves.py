@@ -172,6 +172,16 @@ def test_every_node_shows_the_reason_of_a_step_down(trio: Cluster, leader: Daemo
     _wait_unfit(trio, leader, "slow answers since noon")
 
 
+def test_a_demotion_that_failed_is_a_warning_where_it_failed(trio: Cluster, leader: Daemon) -> None:
+    bad = leader.script("demoted", "20-fails", "exit 1")
+    try:
+        Les(leader.config)("step-down")
+        leader.wait(lambda status: status["warnings"], "warns")
+    finally:
+        bad.unlink()
+    assert "the last demotion did not succeed: the hooks of scripts failed" in Les(leader.config)("status").stdout
+
+
 def test_maintenance_of_the_leader_moves_leadership_and_is_shown_everywhere(trio: Cluster, leader: Daemon) -> None:
     second, _ = _in_line(trio, leader)
     les = Les(leader.config)

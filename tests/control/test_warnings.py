@@ -1,8 +1,13 @@
 """What an operator is warned of, whatever the engine tells or leaves out."""
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
-from les_hooks.control.warnings import warnings
+from les_hooks.control.warnings import node_warnings, warnings
+from les_hooks.daemon import Node
+from les_hooks.daemon.setup import Demotion
 
 VOTER = {"address": "10.0.0.1:4000", "name": "a", "heard": True, "agrees": True, "granted": False}
 AWAY = {**VOTER, "address": "10.0.0.2:4000", "name": "b", "heard": False}
@@ -34,3 +39,31 @@ def test_an_even_number_of_voters_is_told(count: int, bears: int) -> None:
 
 def test_an_odd_number_is_not() -> None:
     assert warnings({"quorum": {"voters": [VOTER] * 3}}) == []
+
+
+def _a_node(**changed: Any) -> Node:
+    """A node with nothing to complain of, but for what is given."""
+    given = {"demotion": Demotion(lambda *_words, **_fields: None)}
+    return cast("Node", SimpleNamespace(**{**given, **changed}))
+
+
+def _ended(demotion: Demotion, event: str, plugin: str | None, outcome: str) -> None:
+    demotion.record("hook.finished", outcome, event="demoted", event_id=event, plugin=plugin)
+
+
+def test_a_demotion_that_failed_is_told_until_one_succeeds() -> None:
+    node = _a_node()
+    assert node_warnings(node) == []
+    _ended(node.demotion, "1", "scripts", "timeout")
+    _ended(node.demotion, "1", "vip", "success")
+    (warning,) = node_warnings(node)
+    assert warning.startswith("the last demotion did not succeed: the hooks of scripts failed")
+    _ended(node.demotion, "2", "scripts", "success")
+    assert node_warnings(node) == []
+
+
+def test_a_demotion_whose_hooks_were_not_called_is_told() -> None:
+    node = _a_node()
+    _ended(node.demotion, "1", None, "superseded")
+    (warning,) = node_warnings(node)
+    assert warning.startswith("the last demotion was given up before all its hooks were called")
