@@ -31,7 +31,7 @@ class FakeNode:
     def __init__(self, *others: Member) -> None:
         self.config = SimpleNamespace(
             node=SimpleNamespace(advertise=A.address),
-            cluster=SimpleNamespace(quorum=Quorum.MEMBERS),
+            cluster=SimpleNamespace(quorum=Quorum.MEMBERS, role=Part.MEMBER),
             timing=SimpleNamespace(hold=30.0),
         )
         self.view = View(
@@ -252,6 +252,20 @@ async def test_maintenance_of_a_follower_leaves_the_leader_where_it_is() -> None
 async def test_maintenance_where_nobody_else_can_lead_has_nobody_next() -> None:
     answer: Any = await _operator(FakeNode(replace(B, fit=False))).maintain({"seconds": 60.0}, ME)
     assert (answer["moves"], answer["next"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [(Part.WITNESS, "a witness votes, and never leads"), (Part.OBSERVER, "an observer neither votes nor leads")],
+)
+async def test_who_never_leads_anyway_takes_no_maintenance(part: Part, why: str) -> None:
+    node = FakeNode(B, C)
+    node.config.cluster.role = part
+    operator = _operator(node)
+    for ask, move in ((operator.maintain, {}), (operator.plan, {"move": "maintenance"})):
+        with pytest.raises(ControlError, match=f"{why}, so that maintenance would keep it from nothing"):
+            await ask({**move, "seconds": 60.0}, ME)
+    assert node.maintenance is None
 
 
 async def test_maintenance_that_is_not_on_can_be_asked_for_and_ended() -> None:
