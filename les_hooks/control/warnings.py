@@ -22,6 +22,11 @@ def node_warnings(node: Node) -> list[str]:
             f"the last demotion did not succeed: the hooks of {', '.join(demotion.failed)} failed, so that what they "
             "undo may be left while another node leads; `les hooks list` and `les audit show` say more"
         )
+    if node.upkeep.damage:
+        found.append(
+            f"whether this node is in maintenance cannot be read ({node.upkeep.damage}), so it may lead; "
+            "say it again: `les maintenance on`, or `off`"
+        )
     return found
 
 

@@ -43,7 +43,7 @@ def test_an_odd_number_is_not() -> None:
 
 def _a_node(**changed: Any) -> Node:
     """A node with nothing to complain of, but for what is given."""
-    given = {"demotion": Demotion(lambda *_words, **_fields: None)}
+    given = {"demotion": Demotion(lambda *_words, **_fields: None), "upkeep": SimpleNamespace(damage="")}
     return cast("Node", SimpleNamespace(**{**given, **changed}))
 
 
@@ -67,3 +67,8 @@ def test_a_demotion_whose_hooks_were_not_called_is_told() -> None:
     _ended(node.demotion, "1", None, "superseded")
     (warning,) = node_warnings(node)
     assert warning.startswith("the last demotion was given up before all its hooks were called")
+
+
+def test_a_maintenance_that_cannot_be_read_is_told() -> None:
+    (warning,) = node_warnings(_a_node(upkeep=SimpleNamespace(damage="JSON is malformed")))
+    assert "whether this node is in maintenance cannot be read (JSON is malformed), so it may lead" in warning
