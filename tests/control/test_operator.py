@@ -136,6 +136,7 @@ async def test_a_transfer_answers_once_the_named_node_leads() -> None:
         "leader": C.address,
         "leader_name": "c",
         "moved": True,
+        "pending": False,
         "why": "",
     }
 
@@ -152,23 +153,29 @@ async def test_a_transfer_that_takes_a_while_is_waited_for() -> None:
         (lambda node: node.turn(C), C, "b (10.0.0.2:4000) has not taken it; c (10.0.0.3:4000) leads instead"),
         (lambda node: node.turn(A), A, "b (10.0.0.2:4000) has not taken it; this node leads again"),
         (lambda _node: None, A, "not within 0.01 s: this node still leads; `les status` warns of what is in the way"),
-        (lambda node: node.turn(None), None, "not within 0.01 s: nobody leads yet"),
-        (
-            lambda node: node.turn(None, "demoting"),
-            None,
-            "not within 0.01 s: the demote hooks of this node still run",
-        ),
     ],
 )
 async def test_a_transfer_that_is_lost_says_who_leads_and_why(
-    then: Callable[[FakeNode], None], leader: Member | None, why: str
+    then: Callable[[FakeNode], None], leader: Member, why: str
 ) -> None:
     node = FakeNode(B, C)
     node.then = lambda: then(node)
     answer = await _transfer(node, timeout=0.01)
-    assert answer["moved"] is False
-    assert answer["leader"] == (leader.address if leader is not None else None)
+    assert (answer["moved"], answer["pending"]) == (False, False)
+    assert answer["leader"] == leader.address
     assert answer["why"] == Operator.failed(answer) == why
+
+
+@pytest.mark.parametrize(
+    ("role", "why"),
+    [("follower", "nobody leads yet"), ("demoting", "the demote hooks of this node still run")],
+)
+async def test_a_transfer_that_takes_longer_than_its_limit_is_under_way_and_not_lost(role: str, why: str) -> None:
+    node = FakeNode(B, C)
+    node.then = lambda: node.turn(None, role)
+    answer = await _transfer(node, timeout=0.01)
+    assert (answer["moved"], answer["pending"], answer["leader"], answer["why"]) == (False, True, None, why)
+    assert Operator.failed(answer) == ""
 
 
 async def test_a_transfer_ends_with_the_node() -> None:
