@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from les_hooks.cli.output import Cell, ago, clock_time, emit_json, fields, say, seconds, table
+from les_hooks.cli.output import Cell, ago, clock_time, emit_json, fields, say, seconds, table, unaccepted
 from les_hooks.cli.target import Target, ask_options, json_option
 from les_hooks.cli.votes import quorum_fields, voters_table
 from les_hooks.control.client import call
@@ -82,6 +82,8 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
 
 
 def _leader_line(answer: Mapping[str, Any]) -> str | Cell:
+    if answer.get("unaccepted"):
+        return Cell(unaccepted(answer["unaccepted"]), "yellow")
     if answer["leader"] is None:
         following = next((place for place in answer.get("succession") or () if not place["why"]), None)
         return Cell(f"none yet; {_who(following)} is next in line" if following else "none", "yellow")

@@ -13,10 +13,11 @@ from les_hooks import __version__
 from les_hooks.config import Config
 from les_hooks.config.addresses import is_loopback
 from les_hooks.control.succession import Place, line
-from les_hooks.control.warnings import node_warnings, warnings
+from les_hooks.control.warnings import node_warnings, warnings, why_unaccepted
 from les_hooks.daemon import Node
 from les_hooks.daemon.clock import boottime
 from les_hooks.dispatch import CallResult
+from les_hooks.election.roles import Role
 from les_hooks.members import UNSTAMPED, Member
 
 __all__ = ["leadership", "maintenance", "members", "plugins", "status", "succession"]
@@ -77,10 +78,22 @@ def leadership(node: Node) -> Mapping[str, Any]:
         "term": view.term if view is not None else 0,
         "leader": view.leader if view is not None else None,
         "leader_name": leading.name if leading is not None else None,
+        "unaccepted": _unaccepted(node),
         "is_me": node.is_leader,
         "authority": round(node.authority.left(), 3),
         "time": time.time(),
     }
+
+
+def _unaccepted(node: Node) -> Mapping[str, Any] | None:
+    """Who leads by its own word, where this node accepts nobody; `why` is empty where that is not known."""
+    view = node.view
+    if view is None or view.leader is not None:
+        return None
+    sitting = next((m for m in view.members if m.role == Role.LEADER and m.address != node.config.node.advertise), None)
+    if sitting is None:
+        return None
+    return {"address": sitting.address, "name": sitting.name, "why": why_unaccepted(sitting, node.backend.status())}
 
 
 def members(node: Node) -> list[Mapping[str, Any]]:
