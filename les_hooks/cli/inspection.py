@@ -17,6 +17,7 @@ from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.state import STATE_FILE, VOTERS_FILE
 from les_hooks.daemon.stored import load_state, load_voters
 from les_hooks.errors import ControlError, StartError
+from les_hooks.hookspecs import Note
 from les_hooks.members import Part, parse_address
 from les_hooks.plugins import PluginState
 
@@ -51,7 +52,10 @@ async def plugin_findings(config: Config, bench: Hooks) -> list[Finding]:
         if result.error:
             found.append(Finding(area="plugins", what=name, message=f"cannot be checked: {result.error}"))
         elif isinstance(result.value, list | tuple):
-            found += [Finding(area="plugins", what=name, message=str(line)) for line in result.value]
+            found += [
+                Finding(area="plugins", what=name, message=str(line), problem=not isinstance(line, Note))
+                for line in result.value
+            ]
     return found
 
 

@@ -78,6 +78,13 @@ def test_check_complains_of_plugins_seeds_ports_and_folders(node: Daemon) -> Non
     assert found[f"audit {node.config}"] == f"{node.config} is no folder"
 
 
+def test_a_note_of_a_plugin_is_told_and_is_no_problem(node: Daemon) -> None:
+    node.config.write_text(f'{node.config.read_text()}[plugins.checks]\ncheck = [{{interface = "nosuch0"}}]\n')
+    assert [(one["what"], one["message"], one["problem"]) for one in Les(node.config).json("check")["findings"]] == [
+        ("checks", "interface nosuch0: there is no such interface at present", False)
+    ]
+
+
 def test_what_is_advised_is_told_and_is_no_problem(node: Daemon) -> None:
     text = node.config.read_text().replace("[cluster]\n", '[cluster]\nquorum = "majority"\nvoters = ["127.0.0.1:1"]\n')
     node.config.write_text(text)
