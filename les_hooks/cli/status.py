@@ -63,7 +63,9 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
     source = answer["config"]["source"] or "flags only"
     trail = f"{audit['path']}, record {audit['seq']}"
     degraded = f"{trail}; cannot be written: {audit['degraded']}; {audit['dropped']} records lost"
-    role = answer["role"] if answer["settled"] else f"{answer['role']}, waiting for a first member or seed"
+    role = (
+        answer["role"] if answer["settled"] else f"{answer['role']}, waiting for a first member or seed{_alone(answer)}"
+    )
     return [
         ("node", f"{node['name']} ({node['address']}), cluster {answer['cluster']}"),
         ("role", Cell(f"{role}{', stopping' if node['stopping'] else ''}", _COLOURS.get(answer["role"], "yellow"))),
@@ -79,6 +81,11 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
         ("state", answer["state_dir"]),
         ("audit", Cell(degraded, "red") if audit["degraded"] else trail),
     ]
+
+
+def _alone(answer: Mapping[str, Any]) -> str:
+    left = answer.get("alone_in")
+    return "" if left is None else f"; leads alone in {seconds(left)} unless somebody answers"
 
 
 def _leader_line(answer: Mapping[str, Any]) -> str | Cell:

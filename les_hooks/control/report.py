@@ -1,6 +1,7 @@
 """What a running node says of itself, as plain JSON values: the objects of `docs/cli.md`. For `requests` only."""
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,7 @@ from les_hooks.daemon import Node
 from les_hooks.daemon.clock import boottime
 from les_hooks.dispatch import CallResult
 from les_hooks.election.roles import Role
-from les_hooks.members import UNSTAMPED, Member
+from les_hooks.members import UNSTAMPED, Member, Part
 
 __all__ = ["leadership", "maintenance", "members", "plugins", "status", "succession"]
 
@@ -45,6 +46,7 @@ async def status(node: Node) -> Mapping[str, Any]:
         "cluster": config.cluster.name,
         **leadership(node),
         "settled": view is not None and view.settled,
+        "alone_in": _alone_in(node),
         "members": members(node),
         "succession": succession(line(standing, config.cluster.quorum)),
         "warnings": [*node_warnings(node), *warnings(engine)],
@@ -94,6 +96,15 @@ def _unaccepted(node: Node) -> Mapping[str, Any] | None:
     if sitting is None:
         return None
     return {"address": sitting.address, "name": sitting.name, "why": why_unaccepted(sitting, node.backend.status())}
+
+
+def _alone_in(node: Node) -> float | None:
+    """In how many seconds this node leads alone unless somebody answers; None where it does not wait for that."""
+    cluster = node.config.cluster
+    waits = cluster.role is Part.MEMBER and cluster.alone_after < math.inf
+    if not waits or (node.view is not None and node.view.settled):
+        return None
+    return round(max(0.0, node.joined_boottime + cluster.alone_after - boottime()), 3)
 
 
 def members(node: Node) -> list[Mapping[str, Any]]:

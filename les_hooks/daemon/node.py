@@ -65,7 +65,7 @@ class Node:
         """
         self.config = config
         self.configured_at = time.time()
-        self.started_at = self.started_boottime = 0.0
+        self.started_at = self.started_boottime = self.joined_boottime = 0.0
         self.broken: BaseException | None = None
         self.registry = registry or Registry()
         self.story = Story()
@@ -213,6 +213,7 @@ class Node:
         await self.dispatcher.drained(LAST_RESORT_SECONDS)
         if dead is not None and not (self._demotion.failed or self._demotion.dropped):
             await release_grants(config, dead, self.log)
+        self.joined_boottime = boottime()
         await self.backend.join()
         # Without this line, a node that waits for ever for somebody to join it would not say what for.
         self.log.info("joining", address=config.node.advertise, seeds=list(config.cluster.seeds))
