@@ -157,8 +157,12 @@ def _rows(found: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str | Cell, ...]
             str(orders[entry["event"]]) if verdict == "runs" else "-",
             Path(entry["path"]).name,
             Cell(verdict, _COLOURS.get(verdict, "")),
-            entry["reason"] or _last(entry["last_runs"]),
+            entry["reason"] or _running(entry.get("running_since")) or _last(entry["last_runs"]),
         )
+
+
+def _running(since: float | None) -> str | Cell:
+    return "" if since is None else Cell(f"running, begun {ago(since)}", "green")
 
 
 def _last(runs: Sequence[Mapping[str, Any]]) -> str | Cell:

@@ -63,6 +63,17 @@ def test_a_dry_run_of_a_step_down_changes_nothing_and_leaves_no_record(trio: Clu
     assert len(_requests(leader)) == before
 
 
+def test_the_work_of_a_leader_is_listed_as_running(trio: Cluster, leader: Daemon) -> None:
+    second, _ = _in_line(trio, leader)
+
+    def row(daemon: Daemon) -> list[str]:
+        lines = Les(daemon.config)("hooks", "list").stdout.splitlines()
+        return next(line.split() for line in lines if line.startswith("while-leader"))
+
+    until(lambda: row(leader)[4:6] == ["running,", "begun"], "its work runs")
+    assert "running," not in row(second)
+
+
 def test_a_dry_run_of_a_transfer_puts_the_named_node_first(trio: Cluster, leader: Daemon) -> None:
     second, third = _in_line(trio, leader)
     plan = Les(leader.config).json("transfer", third.name, "--dry-run")
