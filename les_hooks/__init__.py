@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from les_hooks.daemon import Node, load_config
     from les_hooks.errors import ConfigError, ControlError, LesHooksError, PluginError, StartError
     from les_hooks.events import Event, EventKind, Reason
-    from les_hooks.hookspecs import Context, hookimpl
+    from les_hooks.hookspecs import Context, Note, hookimpl
     from les_hooks.processes import Command, Ending, Finished
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Interval",
     "LesHooksError",
     "Node",
+    "Note",
     "PluginError",
     "Reason",
     "StartError",
@@ -49,7 +50,7 @@ _HOMES = {
     "les_hooks.daemon": ("Node", "load_config"),
     "les_hooks.errors": ("ConfigError", "ControlError", "LesHooksError", "PluginError", "StartError"),
     "les_hooks.events": ("Event", "EventKind", "Reason"),
-    "les_hooks.hookspecs": ("Context", "hookimpl"),
+    "les_hooks.hookspecs": ("Context", "Note", "hookimpl"),
     "les_hooks.processes": ("Command", "Ending", "Finished"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

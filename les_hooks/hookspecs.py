@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 
     from les_hooks.processes import Command, Finished
 
-__all__ = ["PROJECT", "Context", "HookSpecs", "hookimpl", "hookspec"]
+__all__ = ["PROJECT", "Context", "HookSpecs", "Note", "hookimpl", "hookspec"]
 
 PROJECT = "les_hooks"
 """The pluggy project name, and the group of entry points that plugins register in."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Note(str):
+    """A line of `validate` that is worth knowing and no problem: what cannot be told on this host, or at this time."""
+
+    __slots__ = ()
 
 
 class Context(Protocol):
@@ -148,7 +154,7 @@ class HookSpecs:
 
     @hookspec
     def validate(self, ctx: Context) -> Sequence[str]:
-        """What `les check` should complain about, one line each; nothing may be changed."""
+        """What `les check` should complain about, one line each, a `Note` where it is none; nothing may be changed."""
         return ()
 
     @hookspec

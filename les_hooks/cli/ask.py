@@ -6,7 +6,7 @@ from typing import Any, cast
 import click
 
 from les_hooks.cli.group import NO_LEADER
-from les_hooks.cli.output import emit_json, say
+from les_hooks.cli.output import emit_json, note, say, unaccepted
 from les_hooks.cli.target import Target, ask_options, json_option
 from les_hooks.control.client import call
 
@@ -38,7 +38,8 @@ def leader(target: Target, is_me: bool, as_json: bool) -> None:
     ctx = click.get_current_context()
     if answer["leader"] is None:
         if not as_json and not is_me:
-            click.echo("les: there is no leader; `les members` shows who could lead", err=True)
+            other = answer.get("unaccepted")
+            note(f"les: {unaccepted(other) if other else 'there is no leader; `les members` shows who could lead'}")
         ctx.exit(NO_LEADER)
     if is_me and not answer["is_me"]:
         ctx.exit(_NOT_LEADER)

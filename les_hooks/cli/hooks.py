@@ -16,10 +16,11 @@ from les_hooks.cli.sample import sample_event
 from les_hooks.cli.target import Target, ask_options, config_option, json_option
 from les_hooks.cli.trial import Called, show_call, try_scripts
 from les_hooks.cli.workbench import workbench
-from les_hooks.config import Config
+from les_hooks.config import NO_HOOKS, Config
 from les_hooks.control.client import UNREACHABLE, call
 from les_hooks.errors import ControlError
 from les_hooks.events import Event, EventKind
+from les_hooks.members import Part
 from les_hooks.plugins import Registry
 
 __all__ = ["hooks"]
@@ -51,6 +52,8 @@ def list_hooks(target: Target, as_json: bool) -> None:
         note("les: no daemon answers; this is what one of this user would run")
     if found:
         _table(found)
+    elif _is_witness(target):
+        say(NO_HOOKS)
     else:
         say(f"there are no scripts in {target.config().hooks.dir}; `les init` writes some to begin with")
 
@@ -65,7 +68,7 @@ def check(target: Target, as_json: bool) -> None:
     if as_json:
         emit_json(found)
     elif not found:
-        say("every script would run")
+        say(NO_HOOKS if _is_witness(target) else "every script would run")
     for entry in found if not as_json else ():
         say(f"{entry['path']}: {entry['verdict']}: {entry['reason']}", _COLOURS[entry["verdict"]])
     if found:
@@ -112,7 +115,15 @@ def _find(target: Target) -> tuple[list[Mapping[str, Any]], bool]:
         if error.exit_code != UNREACHABLE:
             raise
     registry = Registry()
-    return asyncio.run(_ask_here(read_config(target, {}, registry), registry, "list", {})), False
+    config = read_config(target, {}, registry)
+    if config.cluster.role is Part.WITNESS:
+        return [], False
+    return asyncio.run(_ask_here(config, registry, "list", {})), False
+
+
+def _is_witness(target: Target) -> bool:
+    """Whether the file says so; where the socket is named instead, no file is read."""
+    return target.named_socket is None and target.config().cluster.role is Part.WITNESS
 
 
 async def _preview(config: Config, registry: Registry, event: Event) -> list[Called]:
@@ -146,8 +157,12 @@ def _rows(found: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str | Cell, ...]
             str(orders[entry["event"]]) if verdict == "runs" else "-",
             Path(entry["path"]).name,
             Cell(verdict, _COLOURS.get(verdict, "")),
-            entry["reason"] or _last(entry["last_runs"]),
+            entry["reason"] or _running(entry.get("running_since")) or _last(entry["last_runs"]),
         )
+
+
+def _running(since: float | None) -> str | Cell:
+    return "" if since is None else Cell(f"running, begun {ago(since)}", "green")
 
 
 def _last(runs: Sequence[Mapping[str, Any]]) -> str | Cell:

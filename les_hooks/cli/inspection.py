@@ -14,9 +14,10 @@ from les_hooks.control.client import call
 from les_hooks.control.endpoint import check_place
 from les_hooks.daemon.electorate import check_change, electorate_of
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.daemon.state import VOTERS_FILE
-from les_hooks.daemon.stored import load_voters
+from les_hooks.daemon.state import STATE_FILE, VOTERS_FILE
+from les_hooks.daemon.stored import load_state, load_voters
 from les_hooks.errors import ControlError, StartError
+from les_hooks.hookspecs import Note
 from les_hooks.members import Part, parse_address
 from les_hooks.plugins import PluginState
 
@@ -51,7 +52,10 @@ async def plugin_findings(config: Config, bench: Hooks) -> list[Finding]:
         if result.error:
             found.append(Finding(area="plugins", what=name, message=f"cannot be checked: {result.error}"))
         elif isinstance(result.value, list | tuple):
-            found += [Finding(area="plugins", what=name, message=str(line)) for line in result.value]
+            found += [
+                Finding(area="plugins", what=name, message=str(line), problem=not isinstance(line, Note))
+                for line in result.value
+            ]
     return found
 
 
@@ -98,6 +102,7 @@ def host_findings(config: Config) -> Iterator[Finding]:
     except StartError as error:
         yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
     yield from _state_directory(config.node.state_dir)
+    yield from _state(config)
     yield from _voters(config)
     yield from _other_daemon(config)
 
@@ -115,6 +120,14 @@ def _state_directory(folder: Path) -> Iterator[Finding]:
         reason = f"can be written by anybody; run `chmod o-w {folder}`"
     if reason:
         yield Finding(area="files", what=f"state_dir {folder}", message=reason)
+
+
+def _state(config: Config) -> Iterator[Finding]:
+    """Whether what the node remembers can be read back."""
+    try:
+        load_state(config.node.state_dir / STATE_FILE)
+    except StartError as error:
+        yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
 
 
 def _voters(config: Config) -> Iterator[Finding]:

@@ -95,9 +95,15 @@ def transfer(target: Target, node: str, timeout: float, dry_run: bool, as_json: 
         took = seconds(answer["seconds"])
         say(f"{who(answer['leader_name'], answer['leader'])} leads; it took {took}", "green")
     else:
-        note(f"les: the transfer to {who(answer['target_name'], answer['target'])} is lost: {answer['why']}")
+        note(f"les: the transfer to {who(answer['target_name'], answer['target'])} {_outcome(answer, timeout)}")
     if not answer["moved"]:
         click.get_current_context().exit(_lost(answer))
+
+
+def _outcome(answer: Mapping[str, Any], timeout: float) -> str:
+    if answer.get("pending"):
+        return f"is still under way; not waiting any longer than {seconds(timeout)}: {answer['why']}"
+    return f"is lost: {answer['why']}"
 
 
 def _lost(answer: Mapping[str, Any]) -> int:

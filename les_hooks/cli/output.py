@@ -8,15 +8,29 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import click
 import msgspec
 
 from les_hooks.text import printable
 
-__all__ = ["Cell", "ago", "clock_time", "emit_json", "emit_line", "fields", "note", "paint", "say", "seconds", "table"]
+__all__ = [
+    "Cell",
+    "ago",
+    "clock_time",
+    "emit_json",
+    "emit_line",
+    "fields",
+    "note",
+    "paint",
+    "say",
+    "seconds",
+    "table",
+    "unaccepted",
+]
 
 _GAP = "  "
 _BELOW = "    "
@@ -117,6 +131,12 @@ def seconds(value: float) -> str:
 def ago(unix: float | None) -> str:
     """How long ago this moment was; `-` for none."""
     return "-" if unix is None else f"{seconds(max(0.0, time.time() - unix))} ago"
+
+
+def unaccepted(leader: Mapping[str, Any]) -> str:
+    """A leader that only others accept, in words."""
+    name = f"{leader['name']} ({leader['address']})" if leader["name"] else leader["address"]
+    return f"{name} leads, but this node does not accept it" + (f": {leader['why']}" if leader["why"] else "")
 
 
 def _limit() -> int:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from les_hooks.cli.output import Cell, ago, clock_time, emit_json, fields, say, seconds, table
+from les_hooks.cli.output import Cell, ago, clock_time, emit_json, fields, say, seconds, table, unaccepted
 from les_hooks.cli.target import Target, ask_options, json_option
 from les_hooks.cli.votes import quorum_fields, voters_table
 from les_hooks.control.client import call
@@ -63,7 +63,9 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
     source = answer["config"]["source"] or "flags only"
     trail = f"{audit['path']}, record {audit['seq']}"
     degraded = f"{trail}; cannot be written: {audit['degraded']}; {audit['dropped']} records lost"
-    role = answer["role"] if answer["settled"] else f"{answer['role']}, waiting for a first member or seed"
+    role = (
+        answer["role"] if answer["settled"] else f"{answer['role']}, waiting for a first member or seed{_alone(answer)}"
+    )
     return [
         ("node", f"{node['name']} ({node['address']}), cluster {answer['cluster']}"),
         ("role", Cell(f"{role}{', stopping' if node['stopping'] else ''}", _COLOURS.get(answer["role"], "yellow"))),
@@ -81,7 +83,14 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
     ]
 
 
+def _alone(answer: Mapping[str, Any]) -> str:
+    left = answer.get("alone_in")
+    return "" if left is None else f"; leads alone in {seconds(left)} unless somebody answers"
+
+
 def _leader_line(answer: Mapping[str, Any]) -> str | Cell:
+    if answer.get("unaccepted"):
+        return Cell(unaccepted(answer["unaccepted"]), "yellow")
     if answer["leader"] is None:
         following = next((place for place in answer.get("succession") or () if not place["why"]), None)
         return Cell(f"none yet; {_who(following)} is next in line" if following else "none", "yellow")

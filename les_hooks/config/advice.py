@@ -13,10 +13,14 @@ __all__ = ["advice"]
 # The last third of a lease is for the demotion.
 _PARTS_OF_A_LEASE = 3
 
+# Hosts that get their power back together differ by more than this in when they start their daemons.
+_COMMON_START_SECONDS = 5.0
+
 
 def advice(config: Config) -> tuple[Problem, ...]:
     """Tell what an operator may regret, each with its place; empty where there is nothing to say."""
-    found = (*_votes(config), *_limits(config)) if config.cluster.quorum is Quorum.MAJORITY else ()
+    majority = config.cluster.quorum is Quorum.MAJORITY
+    found = (*_votes(config), *_limits(config)) if majority else tuple(_solitude(config))
     return tuple(Problem(where=config.origins.get(key, "default"), key=key, message=message) for key, message in found)
 
 
@@ -41,6 +45,18 @@ def _votes(config: Config) -> Iterator[tuple[str, str]]:
             "cluster.voters",
             f"this node, {toml_string(me)}, is not among them: it may lead with the others' votes, and has none "
             "itself; addresses are compared as they are written, so if one of them is this node, write it as advertise",
+        )
+
+
+def _solitude(config: Config) -> Iterator[tuple[str, str]]:
+    """A node that stops waiting for the others before they can have started."""
+    alone_after, least = config.cluster.alone_after, config.timing.failure + _COMMON_START_SECONDS
+    if config.cluster.role is Part.MEMBER and alone_after < least:
+        yield (
+            "cluster.alone_after",
+            f"{toml_string(format_duration(alone_after))} is shorter than nodes that start together are apart: each "
+            f"may lead alone until they meet, so that there are several leaders at every common start; "
+            f'"60s" would do, and {toml_string(format_duration(round(least, 9)))} is the least that makes sense',
         )
 
 

@@ -65,20 +65,23 @@ class Operator:
                     await _next_leadership(events)
         leader = self._leader()
         moved = leader is not None and leader.address == target.address
+        pending = leader is None and not node.stopping
+        why = self._why_pending() if pending else "" if moved else self._why_lost(target, leader, move.timeout, term)
         return {
             "target": target.address,
             "target_name": target.name,
             "leader": leader.address if leader is not None else None,
             "leader_name": leader.name if leader is not None else None,
             "moved": moved,
+            "pending": pending,
             "seconds": round(boottime() - begun, 3),
-            "why": "" if moved else self._why_lost(target, leader, move.timeout, term),
+            "why": why,
         }
 
     @staticmethod
     def failed(answer: Any) -> str:
-        """Why a transfer went otherwise than asked, by its answer; empty where it did not."""
-        return str(answer["why"])
+        """Why a transfer went otherwise than asked, by its answer; empty where it did not, or still goes on."""
+        return "" if answer["pending"] else str(answer["why"])
 
     def _leads(self) -> bool:
         return self._node.view is not None and self._node.view.leading
@@ -98,14 +101,12 @@ class Operator:
             return f"not within {timeout:g} s: this node still leads; `les status` warns of what is in the way"
         if leader is not None:
             return f"{who(target)} has not taken it; this node leads again"
-        if self._node.stopping:
-            return "this node stops"
-        role = next((m.role for m in self._members() if m.address == own), "")
-        rest = "the demote hooks of this node still run" if role == Role.DEMOTING else "nobody leads yet"
-        return f"not within {timeout:g} s: {rest}"
+        return "this node stops"
 
-    def _members(self) -> tuple[Member, ...]:
-        return self._node.view.members if self._node.view is not None else ()
+    def _why_pending(self) -> str:
+        own, members = self._node.config.node.advertise, self._node.view.members if self._node.view is not None else ()
+        role = next((m.role for m in members if m.address == own), "")
+        return "the demote hooks of this node still run" if role == Role.DEMOTING else "nobody leads yet"
 
 
 async def _next_leadership(events: AsyncIterator[Event]) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from les_hooks.control import report
 from les_hooks.control.moves import Maintain, Move, StepDown, Transfer
 from les_hooks.control.succession import Place, first, line
-from les_hooks.control.target import find_target, must_lead
+from les_hooks.control.target import find_target, must_be_electable, must_lead
 from les_hooks.daemon import Node
 from les_hooks.events import EventKind
 from les_hooks.text import printable
@@ -28,6 +28,7 @@ def succession_after(node: Node, move: Move) -> list[Place]:
             must_lead(node)
             return line(members, quorum, without={own: f"steps down, and is unfit for {node.config.timing.hold:g} s"})
         case Maintain():
+            must_be_electable(node)
             return line(members, quorum, without={own: "goes into maintenance"})
         case Transfer(target=wanted):
             target = find_target(node, wanted)

@@ -1,6 +1,7 @@
 """What a running node says of itself, as plain JSON values: the objects of `docs/cli.md`. For `requests` only."""
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -13,11 +14,12 @@ from les_hooks import __version__
 from les_hooks.config import Config
 from les_hooks.config.addresses import is_loopback
 from les_hooks.control.succession import Place, line
-from les_hooks.control.warnings import warnings
+from les_hooks.control.warnings import node_warnings, warnings, why_unaccepted
 from les_hooks.daemon import Node
 from les_hooks.daemon.clock import boottime
 from les_hooks.dispatch import CallResult
-from les_hooks.members import UNSTAMPED, Member
+from les_hooks.election.roles import Role
+from les_hooks.members import UNSTAMPED, Member, Part
 
 __all__ = ["leadership", "maintenance", "members", "plugins", "status", "succession"]
 
@@ -44,9 +46,10 @@ async def status(node: Node) -> Mapping[str, Any]:
         "cluster": config.cluster.name,
         **leadership(node),
         "settled": view is not None and view.settled,
+        "alone_in": _alone_in(node),
         "members": members(node),
         "succession": succession(line(standing, config.cluster.quorum)),
-        "warnings": warnings(engine),
+        "warnings": [*node_warnings(node), *warnings(engine)],
         "maintenance": maintenance(node),
         "lanes": dict(node.dispatcher.waiting),
         "plugins": await _plugins_with_status(node),
@@ -77,10 +80,31 @@ def leadership(node: Node) -> Mapping[str, Any]:
         "term": view.term if view is not None else 0,
         "leader": view.leader if view is not None else None,
         "leader_name": leading.name if leading is not None else None,
+        "unaccepted": _unaccepted(node),
         "is_me": node.is_leader,
         "authority": round(node.authority.left(), 3),
         "time": time.time(),
     }
+
+
+def _unaccepted(node: Node) -> Mapping[str, Any] | None:
+    """Who leads by its own word, where this node accepts nobody; `why` is empty where that is not known."""
+    view = node.view
+    if view is None or view.leader is not None:
+        return None
+    sitting = next((m for m in view.members if m.role == Role.LEADER and m.address != node.config.node.advertise), None)
+    if sitting is None:
+        return None
+    return {"address": sitting.address, "name": sitting.name, "why": why_unaccepted(sitting, node.backend.status())}
+
+
+def _alone_in(node: Node) -> float | None:
+    """In how many seconds this node leads alone unless somebody answers; None where it does not wait for that."""
+    cluster = node.config.cluster
+    waits = cluster.role is Part.MEMBER and cluster.alone_after < math.inf
+    if not waits or (node.view is not None and node.view.settled):
+        return None
+    return round(max(0.0, node.joined_boottime + cluster.alone_after - boottime()), 3)
 
 
 def members(node: Node) -> list[Mapping[str, Any]]:

@@ -15,6 +15,7 @@ from les_hooks.control.operator import Operator
 from les_hooks.control.server import Caller, Handler, Streamer
 from les_hooks.daemon import Node
 from les_hooks.errors import ControlError, LesHooksError
+from les_hooks.members import Part
 from les_hooks.text import printable
 
 __all__ = ["Reload", "Requests"]
@@ -89,6 +90,8 @@ class Requests:
         return report.plugins(self._node)
 
     async def _hooks(self, _arguments: Mapping[str, Any], _caller: Caller) -> object:
+        if self._node.config.cluster.role is Part.WITNESS:
+            return []  # as it should be, where a plugin that is not loaded is a mistake elsewhere
         return await self._ask_plugin("scripts", "list", {})
 
     async def _watch(self, arguments: Mapping[str, Any], _caller: Caller) -> AsyncGenerator[object, None]:

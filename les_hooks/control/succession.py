@@ -11,12 +11,13 @@ from les_hooks.config import Quorum
 from les_hooks.election.roles import Role
 from les_hooks.members import UNSTAMPED, Address, Member, MemberKind, Part
 
-__all__ = ["Place", "first", "line", "who", "why_passed_over"]
+__all__ = ["NEVER_LEADS", "Place", "first", "line", "who", "why_passed_over"]
 
-_PARTS: Final[Mapping[Part, str]] = {
+NEVER_LEADS: Final[Mapping[Part, str]] = {
     Part.WITNESS: "a witness votes, and never leads",
     Part.OBSERVER: "an observer neither votes nor leads",
 }
+"""Why nodes of these parts never lead, in words."""
 _ENDING: Final[Mapping[str, str]] = {
     Role.DEMOTING: "its demote hooks still run",
     Role.STOPPING: "is about to leave",
@@ -46,8 +47,8 @@ def first(places: Iterable[Place]) -> Member | None:
 def why_passed_over(member: Member, quorum: Quorum) -> str:
     """Why this member would not lead, in words; empty where it could."""
     majority = quorum is Quorum.MAJORITY
-    if member.part in _PARTS:
-        return _PARTS[member.part]
+    if member.part in NEVER_LEADS:
+        return NEVER_LEADS[member.part]
     if member.kind is MemberKind.ORIGINAL and majority:
         return "an original takes no part in a majority"
     if not member.fit and member.unfit:

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from les_hooks.control.succession import who, why_passed_over
+from les_hooks.control.succession import NEVER_LEADS, who, why_passed_over
 from les_hooks.daemon import Node
 from les_hooks.errors import ControlError
 from les_hooks.members import Member, MemberKind
 from les_hooks.text import printable
 
-__all__ = ["NOT_LEADER", "find_target", "must_lead"]
+__all__ = ["NOT_LEADER", "find_target", "must_be_electable", "must_lead"]
 
 NOT_LEADER: Final = 3
 """The exit code of a ControlError where only a leader can do what was asked."""
@@ -22,6 +22,13 @@ def must_lead(node: Node) -> None:
     leading = next((m for m in view.members if m.address == view.leader), None) if view is not None else None
     there = f"{who(leading)} does; run it there" if leading is not None else "nobody does at present"
     raise ControlError(f"this node does not lead, {there}", NOT_LEADER)
+
+
+def must_be_electable(node: Node) -> None:
+    """Raise ControlError where this node never leads anyway."""
+    why = NEVER_LEADS.get(node.config.cluster.role)
+    if why is not None:
+        raise ControlError(f"{why}, so that maintenance would keep it from nothing; to take it out, stop its daemon")
 
 
 def find_target(node: Node, wanted: str) -> Member:

@@ -1,4 +1,4 @@
-"""What an operator should mend before it hurts: the engine's own warnings, and what follows from its voters.
+"""What an operator should mend before it hurts: what this node and its engine say, and what follows from its voters.
 
 For this package only. What is absent from an engine's status is no warning.
 """
@@ -6,7 +6,36 @@ For this package only. What is absent from an engine's status is no warning.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["warnings"]
+from les_hooks.config import Quorum
+from les_hooks.daemon import Node
+from les_hooks.members import Member, Part
+
+__all__ = ["node_warnings", "warnings", "why_unaccepted"]
+
+
+def node_warnings(node: Node) -> list[str]:
+    """One line for each thing that this node knows of itself, whatever its engine is."""
+    demotion = node.demotion
+    found = []
+    if demotion.dropped:
+        found.append("the last demotion was given up before all its hooks were called; what they undo may be left")
+    if demotion.failed:
+        found.append(
+            f"the last demotion did not succeed: the hooks of {', '.join(demotion.failed)} failed, so that what they "
+            "undo may be left while another node leads; `les hooks list` and `les audit show` say more"
+        )
+    cluster, own = node.config.cluster, node.config.node.advertise
+    if cluster.quorum is Quorum.MAJORITY and cluster.role is Part.MEMBER and own not in cluster.voters:
+        found.append(
+            f"this node has no vote: {own} is not among the voters; addresses are compared as they are written, so if "
+            "one of them is this node, write it as advertise"
+        )
+    if node.upkeep.damage:
+        found.append(
+            f"whether this node is in maintenance cannot be read ({node.upkeep.damage}), so it may lead; "
+            "say it again: `les maintenance on`, or `off`"
+        )
+    return found
 
 
 def warnings(engine: Mapping[str, Any]) -> list[str]:
@@ -19,6 +48,13 @@ def warnings(engine: Mapping[str, Any]) -> list[str]:
         bears = (len(voters) - 1) // 2
         found.append(f"{len(voters)} voters bear the loss of {bears}, as {len(voters) - 1} would; add a witness")
     return found
+
+
+def why_unaccepted(leader: Member, engine: Mapping[str, Any]) -> str:
+    """Why this node does not accept that leader, as far as it can tell; `engine` is the backend's status."""
+    voters: Sequence[Mapping[str, Any]] = (engine.get("quorum") or {}).get("voters") or ()
+    differs = any(voter["address"] == leader.address and not voter.get("agrees", True) for voter in voters)
+    return "the voters or leases differ" if differs else ""
 
 
 def _who(voter: Mapping[str, Any]) -> str:

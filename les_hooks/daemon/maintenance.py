@@ -64,6 +64,8 @@ class Upkeep:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.current: Maintenance | None = None
+        self.damage = ""
+        """Why what is on disk cannot be read, empty where it can."""
         self._path = folder / _FILE
         self._later = later
         self._on_change = on_change
@@ -81,7 +83,8 @@ class Upkeep:
             return
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             # As if there were none: nobody could say when it ends, and a node that never leads again because of a bad
-            # sector is worse than one that leads early. The operator sees both in `les status`.
+            # sector is worse than one that leads early. The operator sees it in `les status`.
+            self.damage = printable(str(error))
             self._log.error("maintenance-damaged", path=str(self._path), error=str(error))
             return
         self.current = msgspec.structs.replace(found, note=printable(found.note)[:_MOST_NOTE])
@@ -96,6 +99,7 @@ class Upkeep:
             raise ControlError(f"a maintenance lasts more than no time and at most a year, and not {for_seconds:g} s")
         until = self._wall() + for_seconds
         self.current = Maintenance(until=until, note=printable(note.strip())[:_MOST_NOTE], uid=uid)
+        self.damage = ""
         data = msgspec.json.encode(self.current)
         self._later(lambda: self._write(data))
         self._audit.record(Action.MAINTENANCE_BEGUN, reason=self.current.note or None, until=until, uid=uid)
@@ -104,7 +108,10 @@ class Upkeep:
         self._look()
 
     def end(self) -> bool:
-        """End it before its time; returns whether there was one."""
+        """End it before its time; returns whether there was one. What cannot be read is forgotten."""
+        if self.damage:
+            self.damage = ""
+            self._later(lambda: self._write(None))
         return self._end("told to")
 
     def close(self) -> None:

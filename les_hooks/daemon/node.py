@@ -66,7 +66,7 @@ class Node:
         """
         self.config = config
         self.configured_at = time.time()
-        self.started_at = self.started_boottime = 0.0
+        self.started_at = self.started_boottime = self.joined_boottime = 0.0
         self.broken: BaseException | None = None
         self.registry = registry or Registry()
         self.story = Story()
@@ -136,6 +136,11 @@ class Node:
     def maintenance(self) -> Maintenance | None:
         """Until when and why this node is in maintenance, None where it is not."""
         return self.upkeep.current
+
+    @property
+    def demotion(self) -> Demotion:
+        """How the hooks of the last demotion ended."""
+        return self._demotion
 
     def maintain(self, for_seconds: float, note: str, uid: int) -> None:
         """Keep this node from leading for so long, restarts included; a leader is demoted. Raises ControlError."""
@@ -209,6 +214,7 @@ class Node:
         await self.dispatcher.drained(LAST_RESORT_SECONDS)
         if dead is not None and not (self._demotion.failed or self._demotion.dropped):
             await release_grants(config, dead, self.log)
+        self.joined_boottime = boottime()
         await self.backend.join()
         # Without this line, a node that waits for ever for somebody to join it would not say what for.
         self.log.info("joining", address=config.node.advertise, seeds=list(config.cluster.seeds))

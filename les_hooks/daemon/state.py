@@ -30,8 +30,9 @@ from les_hooks.election.identity import Memory
 from les_hooks.errors import StartError
 from les_hooks.members import Boot
 
-__all__ = ["SEQ_BLOCK", "VOTERS_FILE", "StateStore", "Told"]
+__all__ = ["SEQ_BLOCK", "STATE_FILE", "VOTERS_FILE", "StateStore", "Told"]
 
+STATE_FILE: Final = "state.json"
 VOTERS_FILE: Final = "voters.json"
 
 SEQ_BLOCK: Final = 1000
@@ -58,7 +59,7 @@ class StateStore:
         self._guard = threading.Lock()
         # One thread of our own: the loop's default ones may all be busy with hooks just when a term must be saved.
         self._writer = ThreadPoolExecutor(1, "les-state")
-        self._fresh, self._state = load_state(path / "state.json")
+        self._fresh, self._state = load_state(path / STATE_FILE)
         self.was_fresh = self._fresh
         self._durable = self._state
         self._voters: tuple[str, ...] | None = None
@@ -248,7 +249,7 @@ class StateStore:
             # Kept even if the write fails: it may have reached the disk, and what follows must not undo it.
             self._state = change(self._state)
             if self._state != self._durable:
-                replace_file(self.path / "state.json", msgspec.json.encode(self._state), durable=True)
+                replace_file(self.path / STATE_FILE, msgspec.json.encode(self._state), durable=True)
                 self._durable = self._state
 
     def _commit_at_start(self, change: Callable[[State], State]) -> None:

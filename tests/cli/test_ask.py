@@ -64,13 +64,15 @@ def test_leader_is_me_answers_by_its_exit_code_alone(leader: Daemon, follower: D
 
 def test_a_node_that_waits_for_the_others_has_no_leader(tmp_path: Path) -> None:
     waiting = Cluster(tmp_path, 2)
+    config = waiting.daemons[0].config
+    config.write_text(config.read_text().replace("[cluster]\n", '[cluster]\nalone_after = "1h"\n'))
     waiting.daemons[1].start = lambda *_, **__: waiting.daemons[1]  # type: ignore[method-assign]  # the absent one
     with waiting:
         waiting.daemons[0].wait(lambda status: status["role"] == "joining", "joins")
         les = Les(waiting.daemons[0].config)
         for words in (("leader",), ("leader", "--is-me"), ("leader", "--json")):
             assert les(*words).exit_code == 4
-        assert "waiting for a first member" in les("status").stdout
+        assert "waiting for a first member or seed; leads alone in 59 min " in les("status").stdout
 
 
 def test_a_follower_cannot_step_down_and_says_who_could(leader: Daemon, follower: Daemon) -> None:

@@ -63,6 +63,17 @@ def test_a_witness_is_shown_as_one_and_can_lead_nothing(duo: Cluster) -> None:
     assert "cannot lead: a witness votes, and never leads" in refused.stderr
 
 
+def test_a_witness_takes_no_maintenance_and_has_no_hooks_to_list(duo: Cluster) -> None:
+    *_, witness = _three(duo)
+    les = Les(witness.config)
+    refused = les("maintenance", "on")
+    assert refused.exit_code == 1
+    assert "a witness votes, and never leads" in refused.stderr
+    told = les("hooks", "list")
+    assert (told.exit_code, told.stdout) == (0, "this node is a witness, which loads no plugins and runs no hooks\n")
+    assert les.json("hooks", "list") == {"daemon": True, "hooks": []}
+
+
 def test_a_transfer_moves_leadership_there_and_back(duo: Cluster) -> None:
     leader, other, _ = _three(duo)
     for giver, taker in ((leader, other), (other, leader)):

@@ -78,6 +78,13 @@ def test_check_complains_of_plugins_seeds_ports_and_folders(node: Daemon) -> Non
     assert found[f"audit {node.config}"] == f"{node.config} is no folder"
 
 
+def test_a_note_of_a_plugin_is_told_and_is_no_problem(node: Daemon) -> None:
+    node.config.write_text(f'{node.config.read_text()}[plugins.checks]\ncheck = [{{interface = "nosuch0"}}]\n')
+    assert [(one["what"], one["message"], one["problem"]) for one in Les(node.config).json("check")["findings"]] == [
+        ("checks", "interface nosuch0: there is no such interface at present", False)
+    ]
+
+
 def test_what_is_advised_is_told_and_is_no_problem(node: Daemon) -> None:
     text = node.config.read_text().replace("[cluster]\n", '[cluster]\nquorum = "majority"\nvoters = ["127.0.0.1:1"]\n')
     node.config.write_text(text)
@@ -101,6 +108,20 @@ def test_check_says_that_a_node_would_not_start_with_two_voters_changed(node: Da
     assert f"by +{node.address}, -127.0.0.1:1, and only one voter may change at a time" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [("{", "is damaged ("), ('{"version": 2}', "was written by a newer les-hooks (version 2); install that one again")],
+)
+def test_check_complains_of_a_state_that_a_start_would_refuse(node: Daemon, content: str, why: str) -> None:
+    (node.folder / "state").mkdir()
+    file = node.folder / "state" / "state.json"
+    file.write_text(content)
+    result = Les(node.config)("check")
+    assert result.exit_code == 1
+    assert f"{file}: {why}" in result.stdout
+    assert f"{file}: {why.partition(';')[0]}" in node.les("run").stderr
+
+
 def test_on_a_witness_everybody_says_why_nothing_is_loaded(node: Daemon) -> None:
     node.config.write_text(node.config.read_text().replace("[cluster]\n", '[cluster]\nrole = "witness"\n'))
     les, why = Les(node.config), "this node is a witness, which loads no plugins and runs no hooks"
@@ -109,10 +130,12 @@ def test_on_a_witness_everybody_says_why_nothing_is_loaded(node: Daemon) -> None
     assert {plugin["why"] for plugin in les.json("plugins", "list")["plugins"] if plugin["state"] == "disabled"} == {
         why
     }
-    for words in (("hooks", "list"), ("hooks", "run", "elected")):
-        refused = les(*words)
-        assert refused.exit_code == 1
-        assert f"the plugin scripts does not run: {why}" in refused.stderr
+    for words in (("hooks", "list"), ("hooks", "check")):
+        told = les(*words)
+        assert (told.exit_code, told.stdout) == (0, f"{why}\n")
+    refused = les("hooks", "run", "elected")
+    assert refused.exit_code == 1
+    assert f"the plugin scripts does not run: {why}" in refused.stderr
 
 
 def test_check_complains_of_a_state_directory_that_the_daemon_would_refuse(node: Daemon) -> None:

@@ -104,6 +104,19 @@ def test_without_a_leader_who_could_lead_is_named(capsys: pytest.CaptureFixture[
     assert not any(line.startswith("no leader") for line in shown)
 
 
+def test_a_node_that_may_wait_for_ever_names_no_end(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = _shown(capsys, _answer(role="joining", settled=False, alone_in=None))
+    assert "role           joining, waiting for a first member or seed" in shown
+
+
+def test_a_leader_that_only_others_accept_is_no_next_in_line(capsys: pytest.CaptureFixture[str]) -> None:
+    other = {"address": "10.0.0.2:4000", "name": "b", "why": "the voters or leases differ"}
+    shown = _shown(capsys, _answer(leader=None, leader_name=None, unaccepted=other, succession=[_place("b")]))
+    assert (
+        "leader         b (10.0.0.2:4000) leads, but this node does not accept it: the voters or leases differ" in shown
+    )
+
+
 QUORUM = {
     "mode": "majority",
     "voters": [_voter("a"), _voter("b"), _voter("c", agrees=False), _voter("d", name=None, heard=False)],

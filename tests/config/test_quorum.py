@@ -200,3 +200,15 @@ def test_a_member_without_a_vote_may_be_another_spelling_of_a_voter(load: Load) 
 
 def test_an_observer_without_a_vote_is_what_it_should_be(load: Load) -> None:
     assert advised(load(text(VOTERS, 'role = "observer"', address="10.0.0.4:4000"))) == []
+
+
+@pytest.mark.parametrize("alone_after", ["0s", "100ms", "6499ms"])
+def test_leading_alone_before_the_others_can_have_started_is_advised_against(load: Load, alone_after: str) -> None:
+    (told,) = advised(load(f'[cluster]\nalone_after = "{alone_after}"'))
+    assert told.startswith(f'les.toml:2:1: cluster.alone_after: "{alone_after}" is shorter than nodes that start')
+    assert told.endswith('"60s" would do, and "6500ms" is the least that makes sense')
+
+
+@pytest.mark.parametrize("said", ['alone_after = "6500ms"', 'alone_after = "0s"\nrole = "observer"', ""])
+def test_who_waits_long_enough_or_never_leads_is_not(load: Load, said: str) -> None:
+    assert advised(load(f"[cluster]\n{said}")) == []

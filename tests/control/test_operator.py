@@ -31,7 +31,7 @@ class FakeNode:
     def __init__(self, *others: Member) -> None:
         self.config = SimpleNamespace(
             node=SimpleNamespace(advertise=A.address),
-            cluster=SimpleNamespace(quorum=Quorum.MEMBERS),
+            cluster=SimpleNamespace(quorum=Quorum.MEMBERS, role=Part.MEMBER),
             timing=SimpleNamespace(hold=30.0),
         )
         self.view = View(
@@ -136,6 +136,7 @@ async def test_a_transfer_answers_once_the_named_node_leads() -> None:
         "leader": C.address,
         "leader_name": "c",
         "moved": True,
+        "pending": False,
         "why": "",
     }
 
@@ -152,23 +153,29 @@ async def test_a_transfer_that_takes_a_while_is_waited_for() -> None:
         (lambda node: node.turn(C), C, "b (10.0.0.2:4000) has not taken it; c (10.0.0.3:4000) leads instead"),
         (lambda node: node.turn(A), A, "b (10.0.0.2:4000) has not taken it; this node leads again"),
         (lambda _node: None, A, "not within 0.01 s: this node still leads; `les status` warns of what is in the way"),
-        (lambda node: node.turn(None), None, "not within 0.01 s: nobody leads yet"),
-        (
-            lambda node: node.turn(None, "demoting"),
-            None,
-            "not within 0.01 s: the demote hooks of this node still run",
-        ),
     ],
 )
 async def test_a_transfer_that_is_lost_says_who_leads_and_why(
-    then: Callable[[FakeNode], None], leader: Member | None, why: str
+    then: Callable[[FakeNode], None], leader: Member, why: str
 ) -> None:
     node = FakeNode(B, C)
     node.then = lambda: then(node)
     answer = await _transfer(node, timeout=0.01)
-    assert answer["moved"] is False
-    assert answer["leader"] == (leader.address if leader is not None else None)
+    assert (answer["moved"], answer["pending"]) == (False, False)
+    assert answer["leader"] == leader.address
     assert answer["why"] == Operator.failed(answer) == why
+
+
+@pytest.mark.parametrize(
+    ("role", "why"),
+    [("follower", "nobody leads yet"), ("demoting", "the demote hooks of this node still run")],
+)
+async def test_a_transfer_that_takes_longer_than_its_limit_is_under_way_and_not_lost(role: str, why: str) -> None:
+    node = FakeNode(B, C)
+    node.then = lambda: node.turn(None, role)
+    answer = await _transfer(node, timeout=0.01)
+    assert (answer["moved"], answer["pending"], answer["leader"], answer["why"]) == (False, True, None, why)
+    assert Operator.failed(answer) == ""
 
 
 async def test_a_transfer_ends_with_the_node() -> None:
@@ -252,6 +259,20 @@ async def test_maintenance_of_a_follower_leaves_the_leader_where_it_is() -> None
 async def test_maintenance_where_nobody_else_can_lead_has_nobody_next() -> None:
     answer: Any = await _operator(FakeNode(replace(B, fit=False))).maintain({"seconds": 60.0}, ME)
     assert (answer["moves"], answer["next"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [(Part.WITNESS, "a witness votes, and never leads"), (Part.OBSERVER, "an observer neither votes nor leads")],
+)
+async def test_who_never_leads_anyway_takes_no_maintenance(part: Part, why: str) -> None:
+    node = FakeNode(B, C)
+    node.config.cluster.role = part
+    operator = _operator(node)
+    for ask, move in ((operator.maintain, {}), (operator.plan, {"move": "maintenance"})):
+        with pytest.raises(ControlError, match=f"{why}, so that maintenance would keep it from nothing"):
+            await ask({**move, "seconds": 60.0}, ME)
+    assert node.maintenance is None
 
 
 async def test_maintenance_that_is_not_on_can_be_asked_for_and_ended() -> None:

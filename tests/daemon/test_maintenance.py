@@ -172,9 +172,19 @@ async def test_a_damaged_file_is_logged_and_means_no_maintenance(tmp_path: Path,
     with host.process() as upkeep:
         assert upkeep.current is None
         assert [entry["event"] for entry in host.logged] == ["maintenance-damaged"]
+        assert upkeep.damage
         upkeep.begin(60.0, "and it can begin all the same", 0)
+        assert upkeep.damage == ""
     with host.process() as upkeep:
         assert upkeep.current is not None
+
+
+async def test_ending_what_cannot_be_read_forgets_it(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.file.write_bytes(b"{")
+    with host.process() as upkeep:
+        assert not upkeep.end()
+        assert (upkeep.damage, host.file.exists()) == ("", False)
 
 
 async def test_a_folder_in_its_place_means_that_it_holds_but_not_after_a_restart(tmp_path: Path) -> None:

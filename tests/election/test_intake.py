@@ -366,3 +366,17 @@ def test_the_reason_is_that_of_the_leader_and_not_of_another_who_goes_too() -> N
     assert reasons(lone) == [("a:1", Reason.TIMEOUT), ("b:1", Reason.TIMEOUT)]
     assert lone.machine.view.leading
     assert lone.machine.view.reason is Reason.LEADER_LOST
+
+
+def test_what_comes_over_the_link_of_a_process_whose_successor_is_known_is_late() -> None:
+    """Others have heard the next process at the address already; this node's own link has not broken yet."""
+    lone = Lone()
+    lone.join("a:1")
+    lone.join("b:1")
+    lone.live(1.2, "a:1")
+    later = Boot(2, "y")
+    lone.tell("a:1", Relayed(state=state_of("b:1", boot=later), age=0.0))
+    lone.tell("b:1")
+    lone.beat("b:1")
+    [known] = [member.boot for member in lone.machine.view.members if member.address == "b:1"]
+    assert known == later

@@ -21,11 +21,12 @@ from weakref import WeakKeyDictionary
 import click
 import msgspec
 
-from les_hooks import Context, PluginError, hookimpl
+from les_hooks import Context, Note, PluginError, hookimpl
 from les_hooks.text import plain, printable
 from les_plugins.checks import commands as command_line
+from les_plugins.checks.kinds.interface import no_interface
 from les_plugins.checks.kinds.ping import cannot_ping
-from les_plugins.checks.kinds.unit import no_systemctl
+from les_plugins.checks.kinds.unit import no_bus, no_systemctl
 from les_plugins.checks.settings import Check, ChecksConfig, Kind
 from les_plugins.checks.track import State
 from les_plugins.checks.watch import Watch, Watched
@@ -68,7 +69,8 @@ def validate(ctx: Context) -> Sequence[str]:
     complaints += [f"{each.label}: {why}" for each in config.check if (why := _impossible(each, config, scripts))]
     if not (config.check or scripts):
         complaints.append(f"nothing is checked; put a script into {config.dir}, or add [[plugins.checks.check]]")
-    return [printable(complaint) for complaint in complaints]
+    notes = [f"{each.label}: {why}" for each in config.check if (why := _absent(each, config))]
+    return [*map(printable, complaints), *(Note(printable(note)) for note in notes)]
 
 
 def _impossible(each: Check, config: ChecksConfig, scripts: Mapping[str, object]) -> str:
@@ -79,6 +81,17 @@ def _impossible(each: Check, config: ChecksConfig, scripts: Mapping[str, object]
             return no_systemctl(config.path)
         case Kind.GATEWAY:
             return cannot_ping(each.target)
+        case _:
+            return ""
+
+
+def _absent(each: Check, config: ChecksConfig) -> str:
+    """What is not here now, and may be when the daemon runs: the check is unfit until then."""
+    match each.kind:
+        case Kind.UNIT if not no_systemctl(config.path):
+            return no_bus()
+        case Kind.INTERFACE if no_interface(each.target):
+            return f"{no_interface(each.target)} at present"
         case _:
             return ""
 

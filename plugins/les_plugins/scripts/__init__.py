@@ -199,5 +199,6 @@ def _listed(entry: Entry, record: Record) -> dict[str, object]:
         "path": printable(str(entry.path)),
         "verdict": entry.verdict,
         "reason": entry.reason,
+        "running_since": record.running_since(str(entry.path)),
         "last_runs": runs,
     }

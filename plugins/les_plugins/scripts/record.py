@@ -1,6 +1,8 @@
 """What became of the scripts of one node: for `les status`, and so that nothing is said twice. Private to `scripts`."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from les_hooks.events import Event
@@ -34,9 +36,10 @@ class Run:
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """Last runs by event and path, and the files that were reported as skipped."""
+    """Last runs by event and path, what runs now since when, and the files that were reported as skipped."""
 
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)
+    since: dict[tuple[str, str], float] = field(default_factory=dict)
     reported: dict[str, str] = field(default_factory=dict)
 
     def is_news(self, path: str, reason: str) -> bool:
@@ -47,6 +50,20 @@ class Record:
             self.reported.clear()
         self.reported[path] = reason
         return True
+
+    @contextmanager
+    def running(self, path: str, event: Event) -> Iterator[None]:
+        """Note that it runs, as long as this lasts."""
+        key = (event.kind.value, path)
+        self.since[key] = time.time()
+        try:
+            yield
+        finally:
+            self.since.pop(key, None)
+
+    def running_since(self, path: str) -> float | None:
+        """Since when it runs, in Unix seconds; None where it does not."""
+        return min((since for (_, running), since in self.since.items() if running == path), default=None)
 
     def add(self, path: str, event: Event, finished: Finished) -> None:
         """Note a run."""

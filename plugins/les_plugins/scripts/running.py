@@ -100,19 +100,17 @@ async def _run(entry: Entry, event: Event, ctx: Context, record: Record) -> Fini
         finished = Finished(ending=Ending.UNSTARTED, seconds=0.0, error=reason)
         _end(entry.path, event, ctx, record, finished)
         return finished
-    return await ctx.run(
-        Command(
-            argv=called.argv,
-            env=called.env,
-            stdin=called.stdin.encode(),
-            timeout=None if timeout == math.inf else timeout,
-            grace=ctx.config.grace,
-            on_line=lambda stream, line: ctx.log.info(
-                "script-output", script=entry.path.name, stream=stream, line=line
-            ),
-            on_end=partial(_end, entry.path, event, ctx, record),
-        )
+    command = Command(
+        argv=called.argv,
+        env=called.env,
+        stdin=called.stdin.encode(),
+        timeout=None if timeout == math.inf else timeout,
+        grace=ctx.config.grace,
+        on_line=lambda stream, line: ctx.log.info("script-output", script=entry.path.name, stream=stream, line=line),
+        on_end=partial(_end, entry.path, event, ctx, record),
     )
+    with record.running(str(entry.path), event):
+        return await ctx.run(command)
 
 
 def _why_not_now(entry: Entry) -> str:

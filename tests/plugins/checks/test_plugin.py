@@ -12,7 +12,8 @@ import pytest
 
 import les_plugins.checks as plugin
 from les_hooks.errors import PluginError
-from les_hooks.hookspecs import PROJECT, HookSpecs
+from les_hooks.hookspecs import PROJECT, HookSpecs, Note
+from les_plugins.checks.kinds import unit
 from les_plugins.checks.settings import Check, Pace
 from tests.cluster import free_ports
 from tests.fake_context import FakeContext
@@ -108,6 +109,25 @@ def test_validate_names_what_cannot_be_checked_here(configured: Configured, fold
         "script gone: there is no script checks.d/gone that would run",
         "unit nginx: there is no systemctl here, so no unit can be looked at",
     ]
+
+
+def test_validate_notes_an_interface_that_is_not_here_yet_and_takes_it_for_no_problem(configured: Configured) -> None:
+    ctx = configured(check=(Check(interface="lo"), Check(interface="nosuch0")))
+    assert plugin.validate(ctx) == [Note("interface nosuch0: there is no such interface at present")]
+    assert all(isinstance(line, Note) for line in plugin.validate(ctx))
+
+
+def test_validate_notes_a_unit_where_systemd_does_not_run(
+    configured: Configured, folder: ChecksDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "systemctl").symlink_to("/bin/true")
+    monkeypatch.setattr(plugin, "no_bus", lambda: unit.no_bus([tmp_path / "bus"]))
+    ctx = configured(path=str(tmp_path), check=(Check(unit="nginx"),))
+    (note,) = plugin.validate(ctx)
+    assert isinstance(note, Note)
+    assert note.startswith("unit nginx: systemd does not run here")
+    (tmp_path / "bus").touch()
+    assert plugin.validate(ctx) == []
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="the check is for daemons that run as root")

@@ -2,16 +2,21 @@
 
 from pathlib import Path
 
-__all__ = ["look_at"]
+__all__ = ["look_at", "no_interface"]
 
 NET = Path("/sys/class/net")
+
+
+def no_interface(name: str, net: Path = NET) -> str:
+    """Say that there is none of this name at present; empty where there is."""
+    return "" if (net / name).is_dir() else "there is no such interface"
 
 
 def look_at(name: str, net: Path = NET) -> str:
     """Read what the kernel says of the interface."""
     folder = net / name
-    if not folder.is_dir():
-        return "there is no such interface"
+    if why := no_interface(name, net):
+        return why
     state = _read(folder / "operstate")
     if state == "up":
         return ""

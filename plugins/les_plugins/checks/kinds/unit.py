@@ -1,16 +1,27 @@
 """Whether a unit of systemd is active. Private to `checks`."""
 
 import shutil
+from collections.abc import Sequence
+from pathlib import Path
 
 from les_hooks import Command, Context
 from les_hooks.processes import Ending
 
-__all__ = ["ask_systemd", "no_systemctl"]
+__all__ = ["BUSES", "ask_systemd", "no_bus", "no_systemctl"]
+
+BUSES = (Path("/run/systemd/private"), Path("/run/dbus/system_bus_socket"))
+"""Where systemctl asks systemd: root by itself, others over the system bus."""
 
 
 def no_systemctl(path: str) -> str:
     """Say that there is none; empty where there is."""
     return "" if shutil.which("systemctl", path=path) else "there is no systemctl here, so no unit can be looked at"
+
+
+def no_bus(buses: Sequence[Path] = BUSES) -> str:
+    """Say that nobody answers systemctl at present, as in a container; empty where somebody may."""
+    answers = any(bus.exists() for bus in buses)
+    return "" if answers else "systemd does not run here, so no unit can be looked at"
 
 
 async def ask_systemd(unit: str, ctx: Context, path: str, timeout: float) -> str:
