@@ -71,7 +71,11 @@ class Context(Protocol):
         """Leave a record: `action` is written as `plugin.<name>.<action>`, `outcome` is one of `audit.Outcome`."""
 
     async def run(self, command: "Command") -> "Finished":
-        """Run a program in a process group of its own that never outlives the deadline, this call or the daemon."""
+        """Run a program in a process group of its own that never outlives the deadline, this call or the daemon.
+
+        What `on_elected`, `on_reasserted` and `while_leader` run ends with this node's authority too, and is not
+        started without: it is `superseded` then, and `error` says why.
+        """
 
 
 class HookSpecs:

@@ -10,7 +10,7 @@ from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.events import Event, EventKind, Reason
-from les_hooks.processes import Command, Finished, Runner
+from les_hooks.processes import Command, Ending, Finished, Runner
 
 __all__ = ["FakeContext", "an_event"]
 
@@ -19,7 +19,8 @@ __all__ = ["FakeContext", "an_event"]
 class FakeContext:
     """Implements `les_hooks.hookspecs.Context`; `seconds` is the authority that is left.
 
-    While `confirming` is not set, others are being asked: there is no authority, and who wants to know waits.
+    While `confirming` is not set, others are being asked: there is no authority, and who wants to know waits. Where
+    `refused` says why, no program is started.
     """
 
     config: Any
@@ -28,6 +29,7 @@ class FakeContext:
     dry_run: bool = False
     seconds: float = 60.0
     confirming: asyncio.Event | None = None
+    refused: str = ""
     runner: Runner = field(default_factory=lambda: Runner(None))
     audited: list[dict[str, Any]] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
@@ -65,6 +67,11 @@ class FakeContext:
 
     async def run(self, command: Command) -> Finished:
         """Run it for real."""
+        if self.refused:
+            finished = Finished(ending=Ending.SUPERSEDED, seconds=0.0, error=self.refused)
+            if command.on_end is not None:
+                command.on_end(finished)
+            return finished
         self.commands.append(command)
         return await self.runner.run(command)
 

@@ -41,6 +41,7 @@ class Action(StrEnum):
     MAINTENANCE_ENDED = "maintenance.ended"
     LEADER_ELECTED = "leader.elected"
     LEADER_DEMOTED = "leader.demoted"
+    VOTES_KEPT = "votes.kept"
     LEADER_REASSERTED = "leader.reasserted"
     LEADER_CHANGED = "leader.changed"
     MEMBER_JOINED = "member.joined"

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
@@ -15,6 +14,7 @@ from les_hooks.daemon.records import make_audit, make_narrator, open_store
 from les_hooks.daemon.release import release_grants
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, NoAuthority, recorder
 from les_hooks.daemon.state import StateStore
+from les_hooks.daemon.undoing import undo_plugins
 from les_hooks.events import Event
 from les_hooks.guard import Guard
 from les_hooks.members import NO_MANDATE, Mandate
@@ -25,8 +25,8 @@ __all__ = ["Cleaned", "clean_up"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
-    """What there was to do: `needed` says whether a daemon had died, `failed` what was not undone: plugins' names, or
-    the demotion as a whole. `held_by` is who has the state directory, and sees to it.
+    """What there was to do: `needed` says whether a daemon had died, `failed` what was not undone: plugins' names,
+    the demotion as a whole, or programs that nothing ends. `held_by` is who has the state directory, and sees to it.
     """
 
     needed: bool
@@ -90,7 +90,7 @@ async def _clean_up(
             record=demotion.record,
             guard=guard,
             authority=NoAuthority(release_by),
-            on_released=released.append,
+            on_released=lambda event, _failed: released.append(event),
         )
         hooks.apply(config)
         hooks.dispatcher.start()
@@ -98,20 +98,9 @@ async def _clean_up(
         hooks.dispatcher.submit(make_narrator(config, store, boot).crashed())
         await hooks.dispatcher.drained(LAST_RESORT_SECONDS)
         undone = demotion.failed if released else ("the demotion",)
-        failed = list(dict.fromkeys([*undone, *await _cleaned(hooks, log)]))
+        failed = list(dict.fromkeys([*undone, *await undo_plugins(hooks, log), *hooks.remains]))
         if dead is not None and not failed:
             # Before all that has time: others wait for it.
             await release_grants(config, dead, log)
         audit.record(Action.CLEANUP_RUN, Outcome.FAILURE if failed else Outcome.SUCCESS, failed=failed)
     return Cleaned(needed=True, failed=tuple(failed))
-
-
-async def _cleaned(hooks: Hooks, log: FilteringBoundLogger) -> Sequence[str]:
-    """Have every plugin clean up, and tell which could not."""
-    failed = []
-    for name in hooks.registry.loaded:
-        result = await hooks.dispatcher.ask(name, "cleanup", hooks.plugins.settings[name].timeout)
-        if result is not None and result.error:
-            failed.append(name)
-            log.error("cleanup-failed", plugin=name, error=result.error)
-    return failed

@@ -3,7 +3,7 @@
 Imported by `daemon` and what is above.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
@@ -21,7 +21,7 @@ from les_hooks.processes import Runner
 __all__ = ["Hooks"]
 
 
-def _ignore(_: object) -> None:
+def _ignore(*_: object) -> None:
     """Nobody wants to know."""
 
 
@@ -44,18 +44,19 @@ class Hooks:
         guard: Guard | None = None,
         authority: Authority | None = None,
         dry_run: bool = False,
-        on_released: Callable[[Event], None] = _ignore,
+        on_released: Callable[[Event, Sequence[str]], None] = _ignore,
         on_critical: Callable[[str], None] = _ignore,
         on_broken: Callable[[BaseException], None] = _report,
     ) -> None:
         self.registry = registry
         self._log = log
         leading = authority or NoAuthority()
+        self._runner = Runner(guard, boottime, leading.release_left)
         self.plugins = Plugins(
             registry=registry,
             log=log,
             record=record,
-            runner=Runner(guard, boottime, leading.release_left),
+            runner=self._runner,
             authority=leading,
             dry_run=dry_run,
         )
@@ -69,6 +70,11 @@ class Hooks:
             on_critical=on_critical,
             on_broken=on_broken,
         )
+
+    @property
+    def remains(self) -> tuple[str, ...]:
+        """What still runs of that which a leader, or its demotion, began; to be asked when its demotion has ended."""
+        return (*self.dispatcher.remains, *(f"process group {group}" for group in self._runner.remains))
 
     @property
     def checks(self) -> Mapping[str, PluginContext]:

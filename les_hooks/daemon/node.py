@@ -19,6 +19,7 @@ from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
 from les_hooks.daemon.fitness import RELOAD_PATIENCE_SECONDS, Fitness
 from les_hooks.daemon.folder import GUARD_LOCK
+from les_hooks.daemon.giving_back import GivingBack
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.leaving import leave_in_order
 from les_hooks.daemon.maintenance import Maintenance, Upkeep
@@ -226,6 +227,10 @@ class Node:
             on_broken=self._on_broken,
         )
         self.hooks, self.plugins, self.dispatcher = hooks, hooks.plugins, hooks.dispatcher
+        self._giving_back = GivingBack(
+            self.backend, remains=lambda: hooks.remains, clock=boottime, audit=self.audit, log=self.log
+        )
+        self._close.callback(self._giving_back.close)
         hooks.apply(self.config, self.audit)
         self.dispatcher.start()
         self._close.push_async_callback(self.dispatcher.close)
@@ -315,6 +320,6 @@ class Node:
         self._broke.set()
         self._end()
 
-    def _on_released(self, event: Event) -> None:
+    def _on_released(self, event: Event, failed: Sequence[str]) -> None:
         if event.reason is not Reason.STARTUP:
-            self.backend.released()
+            self._giving_back.demoted(event, failed)

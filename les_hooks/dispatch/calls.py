@@ -32,7 +32,8 @@ _WIND_UP_SECONDS = 8.0
 _LEADER_SHARE = 1 / 3
 _RELEASE_SHARE = 1 / 8
 
-# A thread cannot be stopped, nor a coroutine that swallows its cancellation. A plugin gets no more of them than this.
+# A thread cannot be stopped, nor a coroutine that swallows its cancellation. A plugin gets no more of them than this;
+# and as many again of those that undo what a leader did, which must be called whatever became of the others.
 _MOST_STRAYS = 3
 
 Overtaken = asyncio.Future[None]
@@ -64,7 +65,13 @@ class Caller:
     def __init__(self, clock: Callable[[], float], authority: Authority) -> None:
         self._clock = clock
         self._authority = authority
-        self._strays: Counter[str] = Counter()
+        self._strays: Counter[tuple[str, bool]] = Counter()
+        self._bound: dict[_Work, str] = {}
+
+    @property
+    def remains(self) -> tuple[str, ...]:
+        """The plugins of which a call still runs that a leader, or its demotion, began; left behind or not."""
+        return tuple(sorted({plugin for work, plugin in self._bound.items() if not work.done()}))
 
     async def call(
         self,
@@ -82,12 +89,16 @@ class Caller:
         what a leader does, or to undoing that, and others may lead before.
         """
         plugin = implementation.plugin
-        if self._strays[plugin] >= _MOST_STRAYS:
+        kind = plugin, tie is Tie.RELEASE
+        if self._strays[kind] >= _MOST_STRAYS:
             why = f"{_MOST_STRAYS} earlier calls never ended; restart the daemon once the plugin is mended"
             return CallResult(outcome=CallOutcome.FAILURE, error=why)
         begun = self._clock()
         limits = _Limits(self._authority, tie, timeout)
         work = _begin(implementation, arguments, limits.present)
+        if tie is not Tie.DAEMON:
+            self._bound[work] = plugin
+            work.add_done_callback(self._bound.pop)
         waited: set[asyncio.Future[Any]] = {work} if overtaken is None else {work, overtaken}
         outcome, error = None, ""
         try:
@@ -101,14 +112,14 @@ class Caller:
                 outcome, error = CallOutcome.TIMEOUT, f"did not end within {limit:g} s"
         finally:
             if not work.done():
-                await self._wind_up(plugin, work, limits.wind_up())
+                await self._wind_up(kind, work, limits.wind_up())
         if outcome is not None:
             return CallResult(outcome=outcome, seconds=self._clock() - begun, error=error)
         value, error = work.result()
         outcome = CallOutcome.FAILURE if error else CallOutcome.SUCCESS
         return CallResult(outcome=outcome, seconds=self._clock() - begun, value=value, error=error)
 
-    async def _wind_up(self, plugin: str, work: "_Work", seconds: float) -> None:
+    async def _wind_up(self, kind: tuple[str, bool], work: "_Work", seconds: float) -> None:
         """End the work and give it time for that; being cancelled meanwhile does not cut that short."""
         if isinstance(work, asyncio.Task):
             work.cancel()
@@ -121,8 +132,8 @@ class Caller:
             except asyncio.CancelledError:
                 cancelled = True
         if not work.done():
-            self._strays[plugin] += 1
-            work.add_done_callback(lambda _: self._strays.subtract((plugin,)))
+            self._strays[kind] += 1
+            work.add_done_callback(lambda _: self._strays.subtract((kind,)))
         if cancelled:
             raise asyncio.CancelledError
 

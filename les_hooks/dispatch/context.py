@@ -12,9 +12,12 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks.dispatch.present import present
 from les_hooks.guard import Tie
-from les_hooks.processes import Command, Finished
+from les_hooks.processes import Command, Ending, Finished
 
-__all__ = ["Authority", "PluginContext", "Recorder", "may_act"]
+__all__ = ["NO_AUTHORITY", "Authority", "PluginContext", "Recorder", "may_act"]
+
+NO_AUTHORITY = "no authority to act as leader"
+"""Why something was not begun, in words."""
 
 
 class Recorder(Protocol):
@@ -85,8 +88,19 @@ class PluginContext:
         self.record(f"plugin.{self.name}.{action}", outcome, **fields)
 
     async def run(self, command: Command) -> Finished:
-        """Run a program; what a demotion runs is bound as the demotion is."""
+        """Run a program, bound as the present call is; what a leader does is begun only where this node still leads."""
         call = present.get()
-        if call is not None and call.tie is Tie.RELEASE:
+        if call is not None and call.tie is Tie.AUTHORITY:
+            command = dataclasses.replace(command, ends_with_authority=True)
+        elif call is not None and call.tie is Tie.RELEASE:
             command = dataclasses.replace(command, releases=True)
+        if command.ends_with_authority and not await self.confirmed():
+            return _refused(command)
         return await self.runner(command)
+
+
+def _refused(command: Command) -> Finished:
+    finished = Finished(ending=Ending.SUPERSEDED, seconds=0.0, error=NO_AUTHORITY)
+    if command.on_end is not None:
+        command.on_end(finished)
+    return finished

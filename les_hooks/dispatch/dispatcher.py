@@ -2,13 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.dispatch.calls import Caller, CallOutcome, CallResult, Overtaken
-from les_hooks.dispatch.context import Authority, PluginContext, Recorder, may_act
+from les_hooks.dispatch.context import NO_AUTHORITY, Authority, PluginContext, Recorder, may_act
 from les_hooks.dispatch.lanes import DROPPED, Lane, Turn
 from les_hooks.dispatch.tenure import Tenure
 from les_hooks.events import Event, EventKind
@@ -58,9 +58,10 @@ class _Step:
 class Dispatcher:
     """Runs hooks for events, in two lanes. `start`, then `submit`; `close` ends what still runs.
 
-    `on_released` is called when the work of a `demoted` event has ended, and `on_critical`, once for each `elected`,
-    with the name of a plugin marked critical that did not succeed. `on_broken` is called when a lane can do no more
-    because of an error of ours; nothing that comes after it is dealt with.
+    `on_released` is called when the hooks of a `demoted` event have ended, with the plugins that did not succeed in
+    undoing what they did; see `remains` as well. `on_critical` is called, once for each `elected`, with the name of a
+    plugin marked critical that did not succeed, and `on_broken` when a lane can do no more because of an error of ours;
+    nothing that comes after it is dealt with.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Dispatcher:
         record: Recorder,
         log: FilteringBoundLogger,
         clock: Callable[[], float],
-        on_released: Callable[[Event], None],
+        on_released: Callable[[Event, Sequence[str]], None],
         on_critical: Callable[[str], None],
         on_broken: Callable[[BaseException], None],
     ) -> None:
@@ -89,6 +90,7 @@ class Dispatcher:
         self._tenure = Tenure(self._caller, log, record, authority, self._look)
         self._workers: list[asyncio.Task[None]] = []
         self._retiring: dict[str, list[_Step]] = {}
+        self._not_undone: dict[str, None] = {}
 
     def configure(self, contexts: Mapping[str, PluginContext], settings: Mapping[str, PluginSettings]) -> None:
         """Take the contexts and settings of the loaded plugins, by name; events whose turn has begun keep theirs."""
@@ -137,6 +139,11 @@ class Dispatcher:
         await self._tenure.end()
 
     @property
+    def remains(self) -> tuple[str, ...]:
+        """The plugins of which a call still runs that a leader, or its demotion, began. All others have ended."""
+        return self._caller.remains
+
+    @property
     def waiting(self) -> Mapping[str, int]:
         """How many events wait in each lane, for `les status`."""
         return {str(name): lane.waiting for name, lane in self._lanes.items()}
@@ -170,12 +177,16 @@ class Dispatcher:
         for step in self._steps(event.kind) if retiring is None else retiring:
             result = await self._take(turn, step)
             self._finish(event, step.found.plugin, result)
+            if event.kind is EventKind.DEMOTED and result.outcome is not CallOutcome.SUCCESS:
+                self._not_undone[step.found.plugin] = None
             if event.kind is EventKind.ELECTED and step.settings.critical and not failed:
                 failed = result.outcome in _UNSUCCESSFUL
                 if failed:
                     self._on_critical(step.found.plugin)
         if event.kind is EventKind.DEMOTED and retiring is None:
-            self._on_released(event)
+            # What a plugin left undone that was dropped meanwhile is a part of this leadership too.
+            not_undone, self._not_undone = tuple(self._not_undone), {}
+            self._on_released(event, not_undone)
         elif _begins(event) and not (failed or turn.over):
             steps = self._steps(EventKind.WHILE_LEADER)
             self._tenure.begin([(step.found, step.arguments(event)) for step in steps], event)
@@ -196,7 +207,7 @@ class Dispatcher:
     async def _take(self, turn: Turn, step: _Step) -> CallResult:
         limit = await self._limit(turn, step)
         if turn.event.kind in _NEEDS_AUTHORITY and not await may_act(self._authority, turn.overtaken) and not turn.over:
-            return CallResult(outcome=CallOutcome.SUPERSEDED, error="no authority to act as leader")
+            return CallResult(outcome=CallOutcome.SUPERSEDED, error=NO_AUTHORITY)
         if turn.over:
             return CallResult(outcome=CallOutcome.SUPERSEDED)
         tie = _tie(turn.event.kind)

@@ -268,7 +268,7 @@ class Machine:
                 return self._office.take_offer(sender, frame, now)
             case _:
                 self._quorum.hear(sender, frame)
-                mine = self._quorum.vote(self._office.nominee, now.boottime)
+                mine = self._quorum.vote(self._office.nominee, self.role, now.boottime)
                 return mine or self.role is Role.CANDIDATE
 
     def _decide(self, now: Instant) -> None:

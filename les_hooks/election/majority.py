@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from les_hooks.election.ballot import Ballot
 from les_hooks.election.effects import Effect, Send
+from les_hooks.election.electorates import rival_of
 from les_hooks.election.frames import (
     Electorate,
     Grant,
@@ -105,12 +106,21 @@ class Majority:
         """Say how many voters this node hears, where they are too few. Who leads is kept by its grants alone."""
         if role is Role.LEADER:
             return ""
+        rival = self._rival(role)
+        if rival is not None:
+            return f"yields to the {len(rival.voters)} other voters that some nodes go by"
         if role is Role.JOINING:
             return "has not seen enough of the cluster yet"
         heard = frozenset(self.electorate.voters) & {*self.roster.heard_directly(), self.identity.address}
         if len(heard) >= self.electorate.majority:
             return ""
         return f"hears {len(heard)} of {len(self.electorate.voters)} voters, and needs {self.electorate.majority}"
+
+    def _rival(self, role: Role) -> Electorate | None:
+        """The voters to whom this node yields; as a rule all go by the same."""
+        if all(peer.state.electorate == self.electorate for peer in self.roster.peers.values()):
+            return None
+        return rival_of(self.electorate, self.roster.states(), self.ballot.term if role is Role.LEADER else 0)
 
     # -- this node as the leader -----------------------------------------------------------------------------------
 
@@ -136,12 +146,12 @@ class Majority:
         return now < self.act_until
 
     def is_lost(self, nominee: State | None) -> bool:
-        """Whether another leads in a higher term: beyond the bounds of `docs/safety.md` two can, and this one yields.
+        """Whether another leads in a higher term, or other voters have elected one: only one of them may go on.
 
         Who should lead does not matter: a leader that no majority wants is not granted anything any more.
         """
-        rival = self._sitting()
-        return rival is not None and rival.led_term > self.ballot.term
+        other = self._sitting()
+        return (other is not None and other.led_term > self.ballot.term) or self._rival(Role.LEADER) is not None
 
     def accepted(self, nominee: State | None, role: Role, *, has_followed: bool) -> State | None:
         """The sitting leader. Candidates are confirmed by votes."""
@@ -217,9 +227,9 @@ class Majority:
         else:
             self.voter.unpledged()
 
-    def vote(self, nominee: State | None, now: float) -> bool:
+    def vote(self, nominee: State | None, role: Role, now: float) -> bool:
         """Answer the wish of who should lead, if there is one and the vote is free."""
-        if self.voter is None or nominee is None:
+        if self.voter is None or nominee is None or self._rival(role) is not None:
             return False
         address = Address(nominee.address)
         answer = self.voter.answer(address, nominee.boot, now)

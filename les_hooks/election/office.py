@@ -76,13 +76,13 @@ class Office:
         if self.role is Role.JOINING and now.boottime >= self.contacts.settled_at(self.timing.settle):
             self.role = next_role(self.role, Trigger.SETTLED)
             self.standing.kept = True
-        # Before the stamp that is owed to a sitting leader: a fresh one may be older than its, where this clock is behind.
+        # Before the stamp that is owed to a sitting leader: where this clock is behind, a fresh one may be older.
         self.standing.recover(now)
         self._take_stamp(now)
         if self.bequest is not None and self.bequest.is_settled(self.roster.states(), now.boottime):
             self._retire(now)
         self._take_role(now)
-        if self.quorum.vote(self.nominee, now.boottime):
+        if self.quorum.vote(self.nominee, self.role, now.boottime):
             self._take_role(now)
         accepted = self._accepted(now)
         # `settle` is there to hear the leader. Who has heard it may confirm the next one, though not yet stand itself;

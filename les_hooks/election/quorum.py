@@ -75,8 +75,8 @@ class Quorum(Protocol):
     def written(self, report: Pledged | PledgeFailed) -> None:
         """What was promised is on disk, or is not."""
 
-    def vote(self, nominee: State | None, now: float) -> bool:
-        """Give one's own word to who should lead; returns whether that was this node itself."""
+    def vote(self, nominee: State | None, role: Role, now: float) -> bool:
+        """Give the word of this node, which is of that `role`, to who should lead; returns whether that is itself."""
 
     def next_moment(self) -> tuple[float, ...]:
         """When time alone changes something, boottime."""

@@ -131,7 +131,7 @@ class Unanimity:
     def written(self, report: Pledged | PledgeFailed) -> None:
         """Nothing: nobody promised."""
 
-    def vote(self, nominee: State | None, now: float) -> bool:
+    def vote(self, nominee: State | None, role: Role, now: float) -> bool:
         """Nothing: whom this node accepts is its word."""
         return False
 

@@ -17,7 +17,7 @@ class Ending(StrEnum):
     TIMEOUT = "timeout"
     """Its time was up, and its group was ended."""
     SUPERSEDED = "superseded"
-    """It was no longer wanted, and its group was ended."""
+    """It was no longer wanted, and its group was ended; or it was not started, and `error` says why."""
     UNSTARTED = "unstarted"
     """It could not be started at all."""
 
@@ -45,9 +45,10 @@ class Command:
     `argv[0]` is a path. To `env` comes `LES_RUN`, another value for each run, by which the guard knows it.
 
     `timeout` in seconds, None for work that lasts (`while-leader`); `grace` seconds lie between TERM and KILL, at most.
-    `ends_with_authority`: the guard ends its group when the daemon dies or lets its authority run out, and a demotion
-    gives it a quarter of what is left until others may lead. `releases`: it undoes what a leader did, and is gone by
-    the time that others may lead; set for all that `on_demoted` and `cleanup` run.
+    `ends_with_authority`: it is started only where this node may act as the leader, the guard ends its group when the
+    daemon dies or lets its authority run out, and a demotion gives it a quarter of what is left until others may lead;
+    set for all that `on_elected`, `on_reasserted` and `while_leader` run. `releases`: it undoes what a leader did, and
+    is gone by the time that others may lead; set for all that `on_demoted` and `cleanup` run.
 
     `on_line` is called with the stream's name (`stdout`, `stderr`) and each line of output, decoded, without control
     characters, cut to a bound. `on_end` is called once with how it ended: also where the caller is cancelled and so

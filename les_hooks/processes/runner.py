@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from les_hooks.guard import Guard, Tie
-from les_hooks.guard.process import RUN_VARIABLE
+from les_hooks.guard.process import RUN_VARIABLE, living
 from les_hooks.processes.child import Child, why_unstarted
 from les_hooks.processes.command import Command, Ending, Finished
 
@@ -65,6 +65,13 @@ class Runner:
         self._guard = guard
         self._clock = clock
         self._release_left = release_left
+        self._left: set[int] = set()
+
+    @property
+    def remains(self) -> tuple[int, ...]:
+        """The process groups, of what a leader or its demotion ran, that are still there after KILL."""
+        self._left = {group for group in self._left if living(group, [])}
+        return tuple(sorted(self._left))
 
     async def run(self, command: Command) -> Finished:
         """Run the program to the end of its group.
@@ -97,6 +104,8 @@ class Runner:
         if self._guard is not None:
             # Where it is not gone, KILL is on its way, and a guard that kept the number would one day hit a stranger.
             self._guard.remove(child.group)
+        if not gone and tie is not Tie.DAEMON:
+            self._left.add(child.group)
         code = child.reap() if child.exited.done() else None
         cut = child.close()
         finished = self._tell(

@@ -116,7 +116,7 @@ class Harness:
             record=self._note_call,
             log=self._log,
             clock=self._stage.time,
-            on_released=lambda _: None,
+            on_released=lambda _event, _failed: None,
             on_critical=self._note_step_down,
             on_broken=lambda _: None,
         )

@@ -69,7 +69,7 @@ async def measure(flips: int) -> list[Row]:
             record=record,
             log=log,
             clock=boottime,
-            on_released=lambda _: None,
+            on_released=lambda _event, _failed: None,
             on_critical=lambda _: None,
             on_broken=lambda _: None,
         )

@@ -157,7 +157,7 @@ async def test_a_node_whose_lanes_break_ends_by_itself_and_owes_a_cleanup(
     async with running(tmp_path, Watcher(), cleanup=("/bin/touch", str(tmp_path / "cleaned"))) as node:
         await asyncio.wait_for(node.wait_elected(), 10)
 
-        def bug(_event: Event) -> None:
+        def bug(*_: object) -> None:
             raise AssertionError("a bug")
 
         monkeypatch.setattr(node.dispatcher, "_on_released", bug)
@@ -220,7 +220,7 @@ async def test_lanes_that_break_while_a_node_stops_are_not_waited_for(
     async with running(tmp_path, watcher) as node:
         await watcher.until("work begins")
 
-        def bug(_event: Event) -> None:
+        def bug(*_: object) -> None:
             raise AssertionError("a bug")
 
         monkeypatch.setattr(node.dispatcher, "_on_released", bug)
@@ -350,3 +350,35 @@ async def test_a_daemon_that_starts_after_a_crash_gives_back_the_votes_of_the_de
         log = structlog.wrap_logger(structlog.PrintLogger(), [LogCapture()])
         async with Node(config, log=log, registry=registry, cleanup=()):
             assert voter.machine.all(Undone) == [Undone(address=Address(f"127.0.0.1:{port}"), boot=dead)]
+
+
+async def test_what_keeps_a_node_from_leading_is_known_before_it_joins(tmp_path: Path) -> None:
+    """Its startup hooks may take their time; by then the check has spoken, and is not asked again."""
+
+    class Hasty(Checked):
+        async def check(self, report: Callable[[str], None]) -> None:
+            report("no disk")
+            self.gate.set()
+            await asyncio.Event().wait()
+
+    watcher = Hasty()
+    watcher.gate.clear()
+    async with running(tmp_path, watcher) as node:
+        await node.wait_settled()
+        async with asyncio.timeout(5):
+            while node.view is None or [member.unfit for member in node.view.members] != ["watcher: no disk"]:
+                await asyncio.sleep(0.01)
+        assert not node.is_leader
+        assert "elected first" not in watcher.lines
+
+
+async def test_maintenance_outlives_a_restart_and_keeps_the_node_from_leading(tmp_path: Path) -> None:
+    async with running(tmp_path, Watcher()) as node:
+        await node.wait_elected()
+        node.maintain(60.0, "new disk", 0)
+    async with running(tmp_path, Watcher()) as node:
+        await node.wait_settled()
+        await asyncio.sleep(0.3)  # far longer than it takes to lead alone
+        assert not node.is_leader
+        node.end_maintenance()
+        await node.wait_elected()

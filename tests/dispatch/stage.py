@@ -75,6 +75,7 @@ class Stage:
     authority: Leading
     records: list[dict[str, Any]] = field(default_factory=list)
     released: list[Event] = field(default_factory=list)
+    failed: list[tuple[str, ...]] = field(default_factory=list)
     critical: list[str] = field(default_factory=list)
     broken: list[BaseException] = field(default_factory=list)
     logged: list[Any] = field(default_factory=list)
@@ -84,6 +85,11 @@ class Stage:
         event = an_event(kind, **changes)
         self.dispatcher.submit(event)
         return event
+
+    def note_release(self, event: Event, failed: Sequence[str]) -> None:
+        """A demotion has ended."""
+        self.released.append(event)
+        self.failed.append(tuple(failed))
 
     async def settle(self) -> None:
         """Wait until all is done."""
@@ -120,7 +126,7 @@ async def staged(
         ),
         log=log,
         clock=loop.time,
-        on_released=lambda event: stage.released.append(event),
+        on_released=lambda event, failed: stage.note_release(event, failed),
         on_critical=lambda name: stage.critical.append(name),
         on_broken=lambda error: stage.broken.append(error),
     )

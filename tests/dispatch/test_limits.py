@@ -207,7 +207,7 @@ async def test_outside_of_a_call_there_is_no_end() -> None:
     assert contexts[0].time_left() == math.inf
 
 
-async def test_the_programs_of_a_demotion_and_a_cleanup_are_bound_as_these_are() -> None:
+async def test_a_program_is_bound_as_the_call_is_that_runs_it() -> None:
     ran: dict[str, Command] = {}
 
     async def runner(command: Command) -> Finished:
@@ -217,17 +217,163 @@ async def test_the_programs_of_a_demotion_and_a_cleanup_are_bound_as_these_are()
     async def note(event: Event, ctx: Any) -> None:
         await replace(ctx, runner=runner).run(Command(argv=(event.kind,)))
 
+    async def while_leader(event: Event, ctx: Any) -> None:
+        await replace(ctx, runner=runner).run(Command(argv=("while-leader",)))
+        await asyncio.Event().wait()
+
     async def cleanup(ctx: Any) -> None:
         await replace(ctx, runner=runner).run(Command(argv=("cleanup",)))
 
-    async with staged(plugin(on_elected=note, on_demoted=note, on_member_lost=note, cleanup=cleanup)) as stage:
-        for kind in ("elected", "demoted", "member-lost"):
+    hooks = {f"on_{kind}": note for kind in ("elected", "reasserted", "demoted", "member_lost")}
+    async with staged(plugin(**hooks, while_leader=while_leader, cleanup=cleanup)) as stage:
+        for kind in ("elected", "reasserted", "demoted", "member-lost"):
             stage.tell(kind)
             await stage.settle()
+            while kind == "elected" and "while-leader" not in ran:
+                await asyncio.sleep(0)
         await stage.dispatcher.ask("a", "cleanup", 1.0)
-    assert {name: command.releases for name, command in ran.items()} == {
-        "elected": False,
-        "demoted": True,
-        "member-lost": False,
-        "cleanup": True,
+    assert {name: (command.ends_with_authority, command.releases) for name, command in ran.items()} == {
+        "elected": (True, False),
+        "reasserted": (True, False),
+        "while-leader": (True, False),
+        "demoted": (False, True),
+        "member-lost": (False, False),
+        "cleanup": (False, True),
     }
+
+
+@virtual()
+async def test_a_leaders_program_is_started_under_authority_only_and_refused_in_words() -> None:
+    ran: list[str] = []
+    told: list[Finished] = []
+    stage: Stage
+
+    async def runner(command: Command) -> Finished:
+        ran.append(command.argv[0])
+        return Finished(ending=Ending.SUCCESS, seconds=0.0)
+
+    async def on_elected(ctx: Any) -> None:
+        bound = replace(ctx, runner=runner)
+        await bound.run(Command(argv=("with",)))
+        stage.authority.seconds = 0.0
+        refused = await bound.run(Command(argv=("without",), on_end=told.append))
+        assert told == [refused]
+
+    async def on_demoted(ctx: Any) -> None:
+        await replace(ctx, runner=runner).run(Command(argv=("undo",)))
+
+    async with staged(plugin(on_elected=on_elected, on_demoted=on_demoted)) as stage:
+        stage.tell("elected")
+        stage.tell("demoted")
+        await stage.settle()
+        assert stage.outcomes() == ["superseded", "success"]
+        stage.authority.seconds = 5.0
+        stage.tell("elected")
+        await stage.settle()
+        stage.tell("demoted")
+        await stage.settle()
+    assert ran == ["undo", "with", "undo"]
+    assert [(each.ending, each.error) for each in told] == [(Ending.SUPERSEDED, "no authority to act as leader")]
+
+
+# -- what is left, and who failed --------------------------------------------------------------------------------------
+
+
+async def fail(event: Event) -> None:
+    raise ValueError("no")
+
+
+@virtual()
+async def test_a_demotion_tells_who_did_not_undo_what_it_did() -> None:
+    hanging = Hanging()
+    quick = plugin(on_demoted=lambda: None)
+    async with staged(plugin(on_demoted=fail), plugin(on_demoted=hanging.hook), quick, timeout=1.0) as stage:
+        stage.tell("demoted")
+        await stage.settle()
+        assert stage.failed == [("a", "b")]
+        assert stage.dispatcher.remains == ()
+
+
+@virtual()
+async def test_who_failed_to_undo_when_it_was_dropped_is_told_with_the_next_demotion_and_not_after() -> None:
+    async with staged(plugin(on_demoted=fail)) as stage:
+        stage.dispatcher.retire({"a"}, an_event("demoted", reason=Reason.RELOAD))
+        stage.registry.load([])
+        for _ in range(2):
+            stage.tell("demoted")
+            await stage.settle()
+        assert stage.failed == [("a",), ()]
+
+
+@virtual()
+async def test_a_demotion_that_is_cut_short_by_the_end_of_the_node_has_failed() -> None:
+    hanging = Hanging()
+    async with staged(plugin(on_demoted=hanging.hook)) as stage:
+        stage.tell("demoted")
+        await hanging.begun()
+        await stage.dispatcher.close()
+        assert stage.failed == [("a",)]
+
+
+@pytest.mark.parametrize("kind", ["elected", "reasserted", "demoted"])
+def test_what_a_leader_began_and_nobody_could_end_remains_until_it_has_ended(kind: str) -> None:
+    @virtual()
+    async def check() -> None:
+        hanging = Hanging(reluctant=60)
+        async with staged(plugin(**{f"on_{kind}": hanging.hook}), plugin(), timeout=1.0) as stage:
+            stage.tell(kind)
+            await stage.settle()
+            assert list(stage.dispatcher.remains) == ["a"]
+            await asyncio.sleep(60)
+            assert list(stage.dispatcher.remains) == []
+
+    check()
+
+
+@virtual()
+async def test_lasting_work_that_nobody_could_end_remains_and_news_do_not() -> None:
+    lasting, news = Hanging(reluctant=60), Hanging(reluctant=60)
+    async with staged(
+        plugin(while_leader=lasting.hook), plugin(on_member_lost=news.hook, on_leader_changed=news.hook), timeout=1.0
+    ) as stage:
+        for kind in ("elected", "member-lost", "leader-changed"):
+            stage.tell(kind)
+        await lasting.begun()
+        await news.begun()
+        stage.tell("demoted")
+        await stage.settle()
+        assert stage.dispatcher.remains == ("a",)
+        assert stage.failed == [()]
+        await asyncio.sleep(60)
+
+
+@virtual()
+async def test_a_plugin_that_is_called_no_more_is_still_told_to_undo_what_it_did() -> None:
+    hanging = Hanging(reluctant=3600)
+    undone: list[str] = []
+
+    async def on_demoted() -> None:
+        undone.append("undone")
+
+    async with staged(plugin(on_elected=hanging.hook, on_demoted=on_demoted), timeout=1.0) as stage:
+        for _ in range(4):
+            stage.tell("elected")
+        await stage.settle()
+        assert "3 earlier calls never ended" in stage.records[-1]["reason"]
+        stage.tell("demoted")
+        await stage.settle()
+        assert undone == ["undone"]
+        assert (stage.failed, stage.dispatcher.remains) == ([()], ("a",))
+        await asyncio.sleep(3600)
+
+
+@virtual()
+async def test_a_plugin_whose_undoing_never_ends_is_called_no_more_and_has_failed() -> None:
+    hanging = Hanging(reluctant=3600)
+    async with staged(plugin(on_demoted=hanging.hook), timeout=1.0) as stage:
+        for _ in range(4):
+            stage.tell("demoted")
+        await stage.settle()
+        assert len(hanging.cancelled) == 3
+        assert stage.failed == [("a",)] * 4
+        await asyncio.sleep(3600)

@@ -20,6 +20,7 @@ CHOSEN = [
     "test_majority.py",
     "test_handover.py",
     "test_alone.py",
+    "test_electorates.py",
 ]
 
 

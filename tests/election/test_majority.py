@@ -481,3 +481,41 @@ def test_a_process_that_is_undone_is_buried_and_another_at_its_address_is_not() 
     assert lone.members() == ["a:1"]
     lone.give(Undone(address=Address("a:1"), boot=FIRST))
     assert lone.members() == []
+
+
+def test_two_lists_without_a_common_majority_never_elect_two_leaders() -> None:
+    """A running cluster is not disturbed by newcomers with another list."""
+    world = cluster("abc")
+    fresh = World("d", "e", voters="cde").electorate
+    world.add("d")
+    world.add("e")
+    world.electorate = fresh
+    for name in "de":
+        world.start(name)
+    world.run(3 * LEASE)
+    assert world.leaders() == "a"
+    assert world.machine("d").state.unfit == "yields to the 3 other voters that some nodes go by"
+    assert world.leader_of("d") is None
+
+
+def test_of_two_lists_that_meet_at_the_start_one_elects() -> None:
+    world = World(*"abcde", voters="cde")
+    for name in "de":
+        world.start(name)
+    world.electorate = World("a", voters="abc").electorate
+    for name in "abc":
+        world.start(name)
+    world.run(3 * LEASE)
+    assert world.leaders() == "a"
+
+
+def test_of_leaders_of_two_lists_that_meet_the_one_of_the_lower_term_yields() -> None:
+    lone = Lone(voters=ME)
+    lone.seeds(ME)
+    lone.give(SeedIsSelf(address=ME))
+    lone.live(5)
+    others = {"electorate": electorate_of("a:1"), "role": "leader"}
+    lone.join("a:1", led_term=0, **others)
+    assert lone.machine.view.leading
+    lone.tell("a:1", led_term=9, **others)
+    assert lone.machine.state.role == "demoting"

@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from les_hooks.processes import Command, Ending, Finished, Runner, time_to_run
+from les_hooks.processes.child import Child
 
 from .conftest import Script
 
@@ -90,3 +93,24 @@ def test_a_quarter_of_the_time_five_seconds_at_most_is_for_the_end(left: float, 
 
 def test_without_an_end_there_is_no_limit() -> None:
     assert time_to_run(math.inf) == math.inf
+
+
+@pytest.mark.parametrize("tied", [{"ends_with_authority": True}, {"releases": True}, {}])
+async def test_what_nothing_ends_remains_where_a_leader_or_its_demotion_began_it(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tied: dict[str, bool]
+) -> None:
+    """A dead disk holds up even who was killed; here nobody sends it the signal."""
+    monkeypatch.setattr("les_hooks.processes.runner._KILL_SECONDS", 0.05)
+    monkeypatch.setattr(Child, "signal", lambda child, number: None)
+    runner = Runner(None)
+    path = script(STUBBORN.format(tmp_path))
+    finished = await runner.run(Command(argv=(path,), env=ENVIRONMENT, timeout=0.2, grace=0.05, **tied))  # type: ignore[arg-type]
+    group = int(finished.error.split()[2])
+    try:
+        assert finished.error.endswith("is still there after KILL")
+        assert runner.remains == ((group,) if tied else ())
+    finally:
+        os.killpg(group, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while runner.remains:
+            await asyncio.sleep(0.005)

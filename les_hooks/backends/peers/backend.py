@@ -84,6 +84,7 @@ class PeersBackend:
         self._log: FilteringBoundLogger = structlog.get_logger() if log is None else log
         self._driver: Driver | None = None
         self._fitness: Fitness | None = None
+        self._warned: tuple[str, ...] = ()
         self._links = Links(
             settings.hello, report=self._tell, changed=self._links_changed, now=self._now, log=self._log
         )
@@ -263,9 +264,19 @@ class PeersBackend:
                 self._left.set()
 
     def _show(self, view: View) -> None:
+        self._warn()
         members = {member.address for member in view.members}
         self._heard = {address: state for address, state in self._heard.items() if address in members}
         self._on_view(view)
+
+    def _warn(self) -> None:
+        """Log what an operator should mend, once for as long as it lasts."""
+        assert self._driver is not None, "views come from its machine"
+        warnings = self._driver.machine.warnings
+        for warning in warnings:
+            if warning not in self._warned:
+                self._log.warning("cluster-doubtful", what=warning)
+        self._warned = warnings
 
     async def _keep(self, term: int, newest: float) -> None:
         async with self._saving:

@@ -10,10 +10,10 @@ import msgspec
 from les_hooks.events import Event, EventKind
 from les_hooks.text import plain
 
-__all__ = ["ENDS_WITH_AUTHORITY", "Call", "call", "harmless"]
+__all__ = ["OF_A_LEADER", "Call", "call", "harmless"]
 
-ENDS_WITH_AUTHORITY = frozenset({EventKind.ELECTED, EventKind.REASSERTED, EventKind.WHILE_LEADER})
-"""What only a leader may do: begun only under authority, and ended by the guard when that is gone."""
+OF_A_LEADER = frozenset({EventKind.ELECTED, EventKind.REASSERTED, EventKind.WHILE_LEADER})
+"""What only a leader does."""
 
 # Linux takes 128 KiB of one variable; a list of more members would keep every script from starting.
 _LONGEST_LIST_BYTES = 100_000

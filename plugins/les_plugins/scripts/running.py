@@ -13,7 +13,7 @@ from les_hooks.hookspecs import Context
 from les_hooks.processes import Command, Ending, Finished
 from les_hooks.text import plain
 from les_plugins.programs import Verdict
-from les_plugins.scripts.calling import ENDS_WITH_AUTHORITY, call
+from les_plugins.scripts.calling import OF_A_LEADER, call
 from les_plugins.scripts.folders import Entry, judge, scripts_for
 from les_plugins.scripts.record import FAILURES, Record
 
@@ -50,11 +50,10 @@ async def tell(event: Event, ctx: Context, record: Record) -> None:
     """Run all scripts of the event, in order. Raises PluginError at the end, naming those that failed."""
     failed = []
     for entry in _runnable(event.kind, ctx, record):
-        if event.kind in ENDS_WITH_AUTHORITY and not await ctx.confirmed():
-            _end(entry.path, event, ctx, record, Finished(ending=Ending.SUPERSEDED, seconds=0.0, error="no-authority"))
-            continue
+        if event.kind in OF_A_LEADER:
+            await ctx.confirmed()  # while others are being asked, LES_DEADLINE would say that no time is left
         finished = await _run(entry, event, ctx, record)
-        if finished is not None and finished.ending is not Ending.SUCCESS:
+        if finished is not None and finished.ending in FAILURES:
             failed.append(f"{entry.path} {_how(entry.path, finished, ctx.config.timeout)}")
     if failed:
         raise PluginError(ctx.name, f"on {event.kind}: {'; '.join(failed)}")
@@ -108,7 +107,6 @@ async def _run(entry: Entry, event: Event, ctx: Context, record: Record) -> Fini
             stdin=called.stdin.encode(),
             timeout=None if timeout == math.inf else timeout,
             grace=ctx.config.grace,
-            ends_with_authority=event.kind in ENDS_WITH_AUTHORITY,
             on_line=lambda stream, line: ctx.log.info(
                 "script-output", script=entry.path.name, stream=stream, line=line
             ),

@@ -173,12 +173,15 @@ async def test_a_refused_file_is_logged_and_not_run(hooks: HooksDir, ctx: FakeCo
 
 
 @pytest.mark.parametrize("kind", [EventKind.ELECTED, EventKind.REASSERTED])
-async def test_without_authority_no_leaders_script_starts(hooks: HooksDir, ctx: FakeContext, kind: EventKind) -> None:
+async def test_a_script_that_is_refused_for_want_of_authority_is_audited_and_no_failure(
+    hooks: HooksDir, ctx: FakeContext, kind: EventKind
+) -> None:
     hooks.add("x", "echo x >> $OUT")
-    ctx.seconds = 0.0
+    ctx.seconds, ctx.refused = 0.0, "no authority to act as leader"
     await getattr(plugin, kind.hook)(an_event(kind), ctx)
     assert hooks.noted() == []
-    assert [(record["outcome"], record["reason"]) for record in ctx.audited] == [("superseded", "no-authority")]
+    assert [(record["outcome"], record["reason"]) for record in ctx.audited] == [("superseded", ctx.refused)]
+    ctx.refused = ""
     await plugin.on_demoted(an_event(EventKind.DEMOTED), ctx)
     assert hooks.noted() == ["x"]
 
@@ -198,13 +201,6 @@ async def test_a_leader_that_asks_the_others_waits_and_skips_no_script(
     assert sorted(await until_noted(hooks, 2)) == ["x", "y"]
     task.cancel()
     await asyncio.wait({task})
-
-
-async def test_only_a_leaders_work_ends_with_authority(hooks: HooksDir, ctx: FakeContext) -> None:
-    hooks.add("x")
-    for kind in (EventKind.ELECTED, EventKind.REASSERTED, EventKind.DEMOTED, EventKind.LEADER_CHANGED):
-        await getattr(plugin, kind.hook)(an_event(kind), ctx)
-    assert [command.ends_with_authority for command in ctx.commands] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -316,7 +312,7 @@ async def test_all_work_runs_side_by_side_and_is_gone_when_the_call_ends(hooks: 
     hooks.add("general", "echo general >> $OUT")
     task = asyncio.create_task(plugin.while_leader(an_event(), ctx))
     groups = await until_noted(hooks, 2)
-    assert all(command.timeout is None and command.ends_with_authority for command in ctx.commands)
+    assert all(command.timeout is None for command in ctx.commands)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
