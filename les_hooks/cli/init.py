@@ -38,18 +38,22 @@ _INSECURE: Final = (
 @click.option(
     "--voters", metavar="HOST:PORT,...", help="The nodes that vote: with these there is never a second leader."
 )
-@click.option("--witness", is_flag=True, help="This node votes, never leads, and runs no hooks.")
+@click.option("--witness", is_flag=True, help="This node votes, never leads, and runs no hooks; goes with --voters.")
+@click.option("--observer", is_flag=True, help="This node has no vote, never leads, and runs hooks.")
 @click.option("--root-scripts", is_flag=True, help="A relaxed unit, for scripts that manage the host as root.")
 @click.option("--force", is_flag=True, help="Replace the files that are there already.")
 @json_option
-def init(folder: Path, witness: bool, root_scripts: bool, force: bool, as_json: bool, **given: str | None) -> None:
+def init(
+    folder: Path, witness: bool, observer: bool, root_scripts: bool, force: bool, as_json: bool, **given: str | None
+) -> None:
     """Write les.toml, hooks.d and les.service into FOLDER, by default this one.
 
     Nothing is replaced without --force. The scripts in hooks.d do nothing until they are made executable; a witness has
     none.
     """
     folder = folder.absolute()
-    values = _values(given, folder, witness=witness)
+    role = _role(witness, observer, has_voters=given["voters"] is not None)
+    values = _values(given, role, folder)
     les = program()
     files = [
         NewFile(path=folder / "les.toml", text=settings_file(values, _remarks(values, root_scripts))),
@@ -63,7 +67,18 @@ def init(folder: Path, witness: bool, root_scripts: bool, force: bool, as_json: 
     _tell(folder, files, _warnings(values, les, folder, root_scripts), as_json)
 
 
-def _values(given: Mapping[str, str | None], folder: Path, *, witness: bool) -> dict[str, object]:
+def _role(witness: bool, observer: bool, *, has_voters: bool) -> Part:
+    if witness and observer:
+        raise click.UsageError("a node is a --witness or an --observer, not both: only the witness votes")
+    if witness and not has_voters:
+        raise click.UsageError(
+            "--witness goes with --voters, without which nobody votes: name the nodes that do, this one among them and "
+            "the same on every node; for a node that only watches take --observer"
+        )
+    return Part.WITNESS if witness else Part.OBSERVER if observer else Part.MEMBER
+
+
+def _values(given: Mapping[str, str | None], role: Part, folder: Path) -> dict[str, object]:
     """What the flags say, by the keys of les.toml. Raises ConfigError where that would be no configuration."""
     flags: dict[str, tuple[object, str]] = {}
     for key, flag in (("node.name", "name"), ("node.bind", "bind"), ("node.advertise", "advertise")):
@@ -74,8 +89,8 @@ def _values(given: Mapping[str, str | None], folder: Path, *, witness: bool) -> 
             flags[f"cluster.{name}"] = [one.strip() for one in said.split(",") if one.strip()], f"--{name}"
     if given["voters"] is not None:
         flags["cluster.quorum"] = Quorum.MAJORITY.value, "--voters"
-    if witness:
-        flags["cluster.role"] = Part.WITNESS.value, "--witness"
+    if role is not Part.MEMBER:
+        flags["cluster.role"] = role.value, f"--{role}"
     if given["bind"] is not None and _others_reach(given["bind"]):
         flags["security.insecure"] = True, "--bind"
     if folder.resolve() != _SYSTEM_FOLDER:

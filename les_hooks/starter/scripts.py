@@ -77,7 +77,8 @@ An executable in one of these folders runs when its event happens. One right her
 
 The event is the first argument; `LES_EVENT`, `LES_ROLE`, `LES_LEADER`, `LES_TERM` and others are in the environment,
 and all of it is one line of JSON on standard input. Scripts run in the order of their names, each with a time limit.
-They can be told the same event twice, so let them be idempotent.
+They can be told the same event twice, so let them be idempotent. What must never run on two nodes at once goes into
+`while-leader.d`, as a program that stays in the foreground, and wants `quorum = "majority"`.
 
     les hooks list                     what runs on which event, and why something does not
     les hooks run elected --dry-run    how scripts would be called

@@ -95,6 +95,28 @@ def test_voters_and_a_witness_are_written_down(tmp_path: Path) -> None:
     assert cluster.voters == cluster.seeds == tuple(voters.split(","))
 
 
+def test_an_observer_is_written_down_beside_voters_and_without_any(tmp_path: Path) -> None:
+    assert init(str(tmp_path / "votes"), "--voters", "127.0.0.1:4001", "--observer").exit_code == 0
+    assert init(str(tmp_path / "members"), "--seeds", "127.0.0.1:4001", "--observer").exit_code == 0
+    assert (tmp_path / "members" / "hooks.d" / "leader-changed.d").is_dir()
+    made = [load_config(tmp_path / name / "les.toml").cluster for name in ("votes", "members")]
+    assert [(cluster.quorum, cluster.role) for cluster in made] == [("majority", "observer"), ("members", "observer")]
+
+
+@pytest.mark.parametrize(
+    ("flags", "advice"),
+    [
+        (("--witness", "--seeds", "127.0.0.1:4001"), "--witness goes with --voters"),
+        (("--witness", "--observer", "--voters", "127.0.0.1:4000"), "not both"),
+    ],
+)
+def test_roles_that_make_no_sense_are_refused(tmp_path: Path, flags: tuple[str, ...], advice: str) -> None:
+    result = init(str(tmp_path / "new"), *flags)
+    assert result.exit_code == 2
+    assert advice in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
 def test_an_address_that_others_reach_is_allowed_with_a_warning(tmp_path: Path) -> None:
     result = init(str(tmp_path), "--bind", "10.0.0.1:4000")
     assert load_config(tmp_path / "les.toml").security.insecure
@@ -110,6 +132,7 @@ def test_an_address_that_others_reach_is_allowed_with_a_warning(tmp_path: Path) 
         (("--name", "a b"), "--name: node.name:"),
         (("--seeds", "x"), "--seeds: cluster.seeds"),
         (("--voters", "127.0.0.1:4001", "--witness"), "--witness: cluster.role: a witness does nothing but vote"),
+        (("--voters", "127.0.0.1:4000", "--observer"), "--observer: cluster.role: an observer has no vote"),
     ],
 )
 def test_flags_that_would_be_no_configuration_write_nothing(
