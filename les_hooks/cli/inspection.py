@@ -62,8 +62,11 @@ async def plugin_findings(config: Config, bench: Hooks) -> list[Finding]:
 def vote_findings(config: Config) -> Iterator[Finding]:
     """How long a leader has to demote, once too few voters answer it."""
     if config.cluster.quorum is Quorum.MAJORITY and config.cluster.role is Part.MEMBER:
-        share = config.timing.lease / 3
-        message = f"the demote hooks of a leader that is cut off are ended after {share:.3g} s, a third of timing.lease"
+        lease = config.timing.lease
+        message = (
+            f"the demote hooks of a leader that is cut off are told to end after {lease / 4:.3g} s, and are gone after "
+            f"{lease / 3:.3g} s, a quarter and a third of timing.lease"
+        )
         yield Finding(area="configuration", what="votes", message=message, problem=False)
 
 

@@ -10,8 +10,8 @@ from les_hooks.members import Part
 
 __all__ = ["advice"]
 
-# The last third of a lease is for the demotion.
-_PARTS_OF_A_LEASE = 3
+# The last third of a lease is for the demotion, and the last quarter of that for ending what takes too long.
+_PARTS_OF_A_LEASE = 4
 
 # Hosts that get their power back together differ by more than this in when they start their daemons.
 _COMMON_START_SECONDS = 5.0
@@ -73,6 +73,6 @@ def _limits(config: Config) -> Iterator[tuple[str, str]]:
             yield (
                 key,
                 f"{toml_string(format_duration(limit))} is more than a leader has that is cut off: its demote hooks "
-                f"are ended after {share:.3g} s, a third of timing.lease; lease = {enough} would let them have all "
-                "of it",
+                f"are told to end after {share:.3g} s, a quarter of timing.lease; lease = {enough} would let them "
+                "have all of it",
             )

@@ -29,6 +29,7 @@ from les_hooks.daemon.release import release_grants
 from les_hooks.daemon.reload import live_changes
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
 from les_hooks.daemon.story import Story
+from les_hooks.daemon.undoing import undo_plugins
 from les_hooks.errors import ControlError
 from les_hooks.events import Event, Reason
 from les_hooks.failures import report_failure
@@ -212,12 +213,17 @@ class Node:
         self.started_at, self.started_boottime = time.time(), boottime()
         self.chronicle.tell(self.chronicle.narrator.startup())
         await self.dispatcher.drained(LAST_RESORT_SECONDS)
-        if dead is not None and not (self._demotion.failed or self._demotion.dropped):
+        if dead is not None and await self._is_undone():
             await release_grants(config, dead, self.log)
         self.joined_boottime = boottime()
         await self.backend.join()
         # Without this line, a node that waits for ever for somebody to join it would not say what for.
         self.log.info("joining", address=config.node.advertise, seeds=list(config.cluster.seeds))
+
+    async def _is_undone(self) -> bool:
+        """Have plugins undo what a daemon that died left beside their demote hooks; whether nothing of it is left."""
+        failed = [*self._demotion.failed, *await undo_plugins(self.hooks, self.log)]
+        return not (failed or self._demotion.dropped)
 
     def _make_hooks(self) -> None:
         """Load the plugins, and have their hooks called from now on."""

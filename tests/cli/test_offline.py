@@ -47,13 +47,17 @@ def test_check_tells_how_long_hooks_of_a_leader_may_take_that_is_cut_off(node: D
     told = Les(node.config).json("check")["findings"]
     assert [(finding["message"], finding["problem"]) for finding in told] == [
         (
-            'plugins.scripts.timeout: "2100ms" is more than a leader has that is cut off: its demote hooks are ended '
-            'after 2 s, a third of timing.lease; lease = "6300ms" would let them have all of it',
+            'plugins.scripts.timeout: "2100ms" is more than a leader has that is cut off: its demote hooks are told to '
+            'end after 1.5 s, a quarter of timing.lease; lease = "8400ms" would let them have all of it',
             False,
         ),
-        ("the demote hooks of a leader that is cut off are ended after 2 s, a third of timing.lease", False),
+        (
+            "the demote hooks of a leader that is cut off are told to end after 1.5 s, and are gone after 2 s, a "
+            "quarter and a third of timing.lease",
+            False,
+        ),
     ]
-    node.config.write_text(node.config.read_text().replace("2100ms", "2s"))
+    node.config.write_text(node.config.read_text().replace("2100ms", "1500ms"))
     assert len(Les(node.config).json("check")["findings"]) == 1
 
 

@@ -335,21 +335,29 @@ async def test_a_witness_runs_no_checks(tmp_path: Path) -> None:
     assert watcher.lines == []
 
 
-async def test_a_daemon_that_starts_after_a_crash_gives_back_the_votes_of_the_dead_one(tmp_path: Path) -> None:
-    """Its startup demotion has cleared what was left, so that nobody needs to wait for the lease to end."""
+@pytest.mark.parametrize("undone", [True, False])
+async def test_a_daemon_that_starts_after_a_crash_gives_back_the_votes_of_the_dead_one(
+    tmp_path: Path, undone: bool
+) -> None:
+    """Where the startup demotion and the plugins' cleanup have cleared what was left, nobody waits for the lease."""
+
+    def cleanup() -> None:
+        assert undone
+
     dead = crash(tmp_path)
     voter = make_node(noting=True)
     port = free_port()
     async with voting(voter):
-        more = f'[cluster]\nname = "web"\nquorum = "majority"\nvoters = ["127.0.0.1:{port}", "{voter.address}"]\n'
         (tmp_path / "les.toml").write_text(
-            f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "state"\n{more}'
+            f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "state"\n[plugins.hello]\n[cluster]\nname = "web"\n'
+            f'quorum = "majority"\nvoters = ["127.0.0.1:{port}", "{voter.address}"]\n'
         )
-        registry = Registry([Offer("scripts", plugin())])
+        registry = Registry([Offer("scripts", plugin()), Offer("hello", plugin(cleanup=cleanup))])
         config = load_config(tmp_path / "les.toml", registry=registry)
         log = structlog.wrap_logger(structlog.PrintLogger(), [LogCapture()])
         async with Node(config, log=log, registry=registry, cleanup=()):
-            assert voter.machine.all(Undone) == [Undone(address=Address(f"127.0.0.1:{port}"), boot=dead)]
+            told = [Undone(address=Address(f"127.0.0.1:{port}"), boot=dead)] if undone else []
+            assert voter.machine.all(Undone) == told
 
 
 async def test_what_keeps_a_node_from_leading_is_known_before_it_joins(tmp_path: Path) -> None:
