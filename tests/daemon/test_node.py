@@ -349,8 +349,8 @@ async def test_a_daemon_that_starts_after_a_crash_gives_back_the_votes_of_the_de
     port = free_port()
     async with voting(voter):
         (tmp_path / "les.toml").write_text(
-            f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "state"\n[plugins.hello]\n[cluster]\nname = "web"\n'
-            f'quorum = "majority"\nvoters = ["127.0.0.1:{port}", "{voter.address}"]\n'
+            f'[node]\nname = "a"\nbind = "127.0.0.1:{port}"\nstate_dir = "state"\n[plugins.hello]\n'
+            f'[cluster]\nname = "web"\nquorum = "majority"\nvoters = ["127.0.0.1:{port}", "{voter.address}"]\n'
         )
         registry = Registry([Offer("scripts", plugin()), Offer("hello", plugin(cleanup=cleanup))])
         config = load_config(tmp_path / "les.toml", registry=registry)
