@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from les_hooks.cli.group import FAILED, NO_LEADER
-from les_hooks.cli.output import clock_time, emit_json, note, say, seconds
+from les_hooks.cli.output import emit_json, note, say, seconds, utc_time
 from les_hooks.cli.planned import show_plan, who
 from les_hooks.cli.target import Target, ask_options, json_option
 from les_hooks.config.durations import parse_interval
@@ -162,7 +162,7 @@ def _begin(target: Target, length: float, reason: str, dry_run: bool, as_json: b
 
 
 def _standing(answer: Mapping[str, Any]) -> str:
-    return f"in maintenance until {clock_time(answer['until'], exact=False)} ({seconds(round(answer['left']))})"
+    return f"in maintenance until {utc_time(answer['until'])} ({seconds(round(answer['left']))})"
 
 
 def _because(answer: Mapping[str, Any]) -> str:

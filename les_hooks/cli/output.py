@@ -30,6 +30,7 @@ __all__ = [
     "seconds",
     "table",
     "unaccepted",
+    "utc_time",
 ]
 
 _GAP = "  "
@@ -114,6 +115,11 @@ def clock_time(unix: float | None, *, date: bool = True, exact: bool = True) -> 
     form = "%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S"
     whole = time.strftime(form, time.localtime(unix))
     return f"{whole}.{int(unix % 1 * 1000):03d}" if exact else whole
+
+
+def utc_time(unix: float) -> str:
+    """Unix seconds as `2026-11-22T14:00:00Z`: a moment that all nodes tell, and not each in its own time."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix))
 
 
 def seconds(value: float) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from les_hooks.cli.output import Cell, ago, clock_time, emit_json, fields, say, seconds, table, unaccepted
+from les_hooks.cli.output import Cell, ago, clock_time, emit_json, fields, say, seconds, table, unaccepted, utc_time
 from les_hooks.cli.target import Target, ask_options, json_option
 from les_hooks.cli.votes import quorum_fields, voters_table
 from les_hooks.control.client import call
@@ -74,13 +74,20 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
         *quorum_fields(answer),
         ("maintenance", _maintenance(answer.get("maintenance"))),
         ("up", f"{seconds(node['uptime'])}, pid {node['pid']}, version {node['version']}"),
-        ("guard", f"pid {answer['guard']}" if answer["guard"] else Cell("not running", "yellow")),
+        ("guard", _guard(answer)),
         ("waiting", ", ".join(f"{count} on the {lane} lane" for lane, count in waiting.items() if count)),
         ("security", answer["security"]),
         ("configuration", f"{source}, read {ago(answer['config']['loaded'])}"),
         ("state", answer["state_dir"]),
         ("audit", Cell(degraded, "red") if audit["degraded"] else trail),
     ]
+
+
+def _guard(answer: Mapping[str, Any]) -> str | Cell:
+    if answer["guard"]:
+        return f"pid {answer['guard']}"
+    witness = answer["node"].get("part") == "witness"
+    return "not needed: a witness runs nothing" if witness else Cell("not running", "yellow")
 
 
 def _alone(answer: Mapping[str, Any]) -> str:
@@ -102,7 +109,7 @@ def _maintenance(standing: Mapping[str, Any] | None) -> str | Cell:
     if not standing or not standing.get("on"):
         return ""
     reason = f": {standing['note']}" if standing["note"] else ""
-    return Cell(f"until {clock_time(standing['until'], exact=False)}{reason}", "yellow")
+    return Cell(f"until {utc_time(standing['until'])}{reason}", "yellow")
 
 
 def members_table(found: Sequence[Mapping[str, Any]], leading: str | None, *, reasons: bool = True) -> None:
@@ -156,8 +163,10 @@ def _plugins_table(found: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _brief(value: object) -> str:
-    """A plugin's status in a few words: numbers and texts as they are, lists by their length."""
+    """A plugin's status in a few words: its own summary, or numbers and texts as they are, lists by their length."""
     if not isinstance(value, Mapping):
         return ""
+    if isinstance(value.get("summary"), str):
+        return str(value["summary"])
     words = (f"{key}: {len(item) if isinstance(item, list) else item}" for key, item in value.items())
     return ", ".join(words)

@@ -36,6 +36,7 @@ async def status(node: Node) -> Mapping[str, Any]:
         "node": {
             "name": config.node.name,
             "address": config.node.advertise,
+            "part": config.cluster.role,
             "version": __version__,
             "boot": node.boot.counter,
             "pid": os.getpid(),

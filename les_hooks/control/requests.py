@@ -14,7 +14,7 @@ from les_hooks.control import report
 from les_hooks.control.operator import Operator
 from les_hooks.control.server import Caller, Handler, Streamer
 from les_hooks.daemon import Node
-from les_hooks.errors import ControlError, LesHooksError
+from les_hooks.errors import ControlError, LesHooksError, PluginError
 from les_hooks.members import Part
 from les_hooks.text import printable
 
@@ -120,7 +120,8 @@ class Requests:
         if result is None:
             raise ControlError(f"the plugin {name} takes no requests")
         if result.error:
-            raise ControlError(result.error)
+            # A plugin that refuses has said so in words for people.
+            raise ControlError(result.error.removeprefix(f"{PluginError.__name__}: "))
         try:
             return msgspec.to_builtins(result.value)
         except (TypeError, ValueError, RecursionError) as error:

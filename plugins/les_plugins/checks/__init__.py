@@ -14,6 +14,7 @@ Loaded through its entry point; nothing imports it.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -101,8 +102,18 @@ def status(ctx: Context) -> Mapping[str, object]:
     """Tell what each check says, and has said."""
     watch = _watches.get(ctx)
     if watch is None:
-        return {"checks": [], "refused": {}}
-    return {"checks": [_shown(each) for each in watch.watched.values()], "refused": watch.refused}
+        return {"summary": "checks nothing yet", "checks": [], "refused": {}}
+    shown = [_shown(each) for each in watch.watched.values()]
+    return {"summary": _summary(watch), "checks": shown, "refused": watch.refused}
+
+
+def _summary(watch: Watch) -> str:
+    states = Counter(each.track.state for each in watch.watched.values())
+    count = len(watch.watched)
+    words = [f"{count} check{'' if count == 1 else 's'}"]
+    words += [f"{states[state]} {state}" for state in (State.UNFIT, State.UNKNOWN) if states[state]]
+    words += [f"{len(watch.refused)} refused"] if watch.refused else []
+    return ", ".join(words)
 
 
 @hookimpl

@@ -12,7 +12,7 @@ import msgspec
 from les_hooks import Context
 from les_hooks.text import printable
 from les_plugins.checks.probes import Probe, probe_of
-from les_plugins.checks.settings import Check, ChecksConfig
+from les_plugins.checks.settings import Check, ChecksConfig, Kind
 from les_plugins.checks.track import State, Track
 from les_plugins.programs import Found, Verdict, look
 
@@ -106,7 +106,7 @@ class Watch:
             for each in scripts
             if each.verdict is Verdict.RUNS
         }
-        self._refuse({str(each.path): each.reason for each in scripts if each.verdict is Verdict.REFUSED}, len(wanted))
+        self._refuse({_label(each): _short(each) for each in scripts if each.verdict is Verdict.REFUSED}, len(wanted))
         self._skip({str(each.path): each.reason for each in scripts if each.verdict is Verdict.SKIPPED})
         for label in [name for name, each in self.watched.items() if each.check not in self._config.check]:
             if label not in wanted and (task := self.watched.pop(label).task) is not None:
@@ -180,3 +180,12 @@ class Watch:
         if wrong:
             return "; ".join(wrong)
         return None if any(each.track.state is State.UNKNOWN for each in self.watched.values()) else ""
+
+
+def _label(found: Found) -> str:
+    return f"{Kind.SCRIPT} {found.path.name}"
+
+
+def _short(found: Found) -> str:
+    """Why it is refused, without the path where the label says it already."""
+    return found.reason.removeprefix(f"{found.path} ").removeprefix(f"{found.path}: ")

@@ -26,7 +26,7 @@ from les_plugins.programs import Verdict, missing_interpreter
 from les_plugins.scripts import running
 from les_plugins.scripts.calling import call
 from les_plugins.scripts.folders import Entry, discover, scripts_for
-from les_plugins.scripts.record import Record
+from les_plugins.scripts.record import FAILURES, Record
 
 __all__ = ["ScriptsConfig"]
 
@@ -164,7 +164,18 @@ def validate(ctx: Context) -> Sequence[str]:
 @hookimpl
 def status(ctx: Context) -> Mapping[str, object]:
     """Tell the last run of each script."""
-    return {"scripts": [asdict(run) for run in _record(ctx).runs.values()]}
+    record = _record(ctx)
+    return {"summary": _summary(record), "scripts": [asdict(run) for run in record.runs.values()]}
+
+
+def _summary(record: Record) -> str:
+    last = record.runs.values()
+    counts = {
+        "ran": {run.path for run in last},
+        "failed last": {run.path for run in last if run.outcome in FAILURES},
+        "running now": record.since,
+    }
+    return ", ".join(f"{len(those)} {what}" for what, those in counts.items() if those)
 
 
 @hookimpl

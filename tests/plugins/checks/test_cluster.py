@@ -124,4 +124,4 @@ def test_the_commands_show_and_run_checks(tmp_path: Path) -> None:
         assert bad.returncode == 1
         none = les_checks(daemon, "run", "dsik")
         assert none.returncode == 1
-        assert "has no check 'dsik'; it has script disk" in none.stderr
+        assert none.stderr == "les: plugin checks: has no check 'dsik'; it has script disk\n"

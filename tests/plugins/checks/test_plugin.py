@@ -60,12 +60,13 @@ async def test_status_shows_each_check_with_its_course(configured: Configured, f
     (port,) = free_ports(1)
     folder.add("disk", "exit 0")
     ctx = configured(scripts=QUICK, check=(Check(name="db", tcp=f"127.0.0.1:{port}"),))  # type: ignore[arg-type]  # an address
-    assert plugin.status(ctx) == {"checks": [], "refused": {}}
+    assert plugin.status(ctx) == {"summary": "checks nothing yet", "checks": [], "refused": {}}
     async with checking(ctx) as reported:
         assert reported[0] == "db: connection refused"
         async with asyncio.timeout(10):
             while len(rows(ctx)) < 2 or not rows(ctx)[1]["runs"]:
                 await asyncio.sleep(0.01)
+        assert plugin.status(ctx)["summary"] == "2 checks, 1 unfit"
         shown = {row["name"]: row for row in rows(ctx)}
         assert shown["db"]["state"] == "unfit"
         assert shown["db"]["reason"] == shown["db"]["last"] == "connection refused"
@@ -75,7 +76,7 @@ async def test_status_shows_each_check_with_its_course(configured: Configured, f
         disk = shown["script disk"]
         assert (disk["state"], disk["reason"], disk["last"], disk["failures"]) == ("fit", "", "ok", 0)
         assert 0 < disk["last_seconds"] < 5
-    assert plugin.status(ctx) == {"checks": [], "refused": {}}
+    assert plugin.status(ctx) == {"summary": "checks nothing yet", "checks": [], "refused": {}}
 
 
 async def test_control_lists_and_runs_and_refuses_the_rest(configured: Configured, folder: ChecksDir) -> None:

@@ -213,8 +213,8 @@ async def test_a_script_that_others_could_write_makes_the_node_unfit_without_bei
     path = folder.add("open", "echo run >>$OUT", mode=0o777)
     async with watching(configured(scripts=QUICK)) as (watch, reported):
         await until(lambda: reported)
-        assert reported[0].startswith(f"{path}: {path} (mode 0777, owner 0): others could write it")
-        assert list(watch.refused) == [str(path)]
+        assert reported[0].startswith("script open: (mode 0777, owner 0): others could write it")
+        assert list(watch.refused) == ["script open"]
         path.chmod(0o755)
         await until(lambda: reported[-1] == "")
     assert folder.noted()

@@ -75,8 +75,9 @@ async def test_status_tells_the_last_run_of_each_script_of_this_node_alone(hooks
         ("demoted", "failure", 1, 2, 2),
     ]
     assert runs[1]["event_id"] == "n1-1-8"
+    assert plugin.status(ctx)["summary"] == "1 ran, 1 failed last"
     json.dumps(runs)
-    assert plugin.status(FakeContext(config=ctx.config)) == {"scripts": []}
+    assert plugin.status(FakeContext(config=ctx.config)) == {"summary": "", "scripts": []}
 
 
 async def test_the_time_of_a_run_is_not_that_of_its_event(hooks: HooksDir, ctx: FakeContext) -> None:
