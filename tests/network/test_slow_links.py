@@ -12,8 +12,8 @@ from tests.network.slow import SlowLan
 
 _DELAY_SECONDS = 0.05
 
-# An attempt that nobody answers lasts one heartbeat, and the next begins at once. `python -m tests.bench heal` prints how
-# long it takes on a machine that does nothing else: within a second.
+# An attempt that nobody answers lasts one heartbeat, and the next begins at once. `python -m tests.bench heal` prints
+# how long it takes on a machine that does nothing else: within a second.
 _HEALED_SECONDS = 2.0
 
 
