@@ -12,13 +12,19 @@ from les_hooks.election.frames import (
     Ask,
     Beat,
     Bye,
+    Grant,
     Hello,
+    Offer,
+    Refusal,
     Relayed,
+    Release,
+    Request,
     State,
     Tell,
 )
 from les_hooks.election.messages import (
     DialFailed,
+    Fitness,
     Heard,
     Introduced,
     Leave,
@@ -27,18 +33,22 @@ from les_hooks.election.messages import (
     Message,
     OriginalAnswered,
     OriginalFailed,
+    Pledged,
+    PledgeFailed,
     Released,
     Saved,
     SaveFailed,
     SeedIsSelf,
     SeedsKnown,
     StepDown,
+    Transfer,
+    Undone,
 )
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import leadership, most_senior, seniority, sitting_leaders
 from les_hooks.events import Reason
-from les_hooks.members import UNSTAMPED, Address, Boot, View
-from tests.election.lone import ME, WALL, Lone
+from les_hooks.members import UNSTAMPED, Address, Boot, Part, View
+from tests.election.lone import ME, WALL, Lone, electorate_of
 
 LENIENT = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -65,6 +75,8 @@ states = st.builds(
     fit=st.booleans(),
     links=st.lists(addresses, max_size=3).map(tuple),
     members=st.lists(addresses, max_size=3).map(tuple),
+    part=st.sampled_from(Part),
+    electorate=st.sampled_from([None, electorate_of(ME, "a:1", "b:1"), electorate_of(ME, "c:1"), electorate_of("c:1")]),
 )
 relayed = st.builds(Relayed, state=states, age=st.sampled_from([0.0, 0.4, 99.0]), original=st.booleans())
 numbers = st.integers(0, 30)
@@ -74,6 +86,12 @@ frames = st.one_of(
     st.builds(Ask, address=addresses, boot=boots),
     st.builds(Answer, address=addresses, boot=boots, age=st.none() | st.floats(0, 9)),
     st.builds(Bye, boot=boots),
+    st.builds(Request, number=numbers, term=terms, sitting=st.booleans()),
+    st.builds(Grant, number=numbers, boot=boots),
+    st.builds(Grant, number=st.integers(0, 3), boot=st.just(Boot(1, "m"))),
+    st.builds(Refusal, number=numbers, boot=boots, term=terms),
+    st.builds(Release, number=numbers, boot=boots),
+    st.builds(Offer, start_time=stamps, boot=boots),
 )
 hellos = st.builds(
     Hello,
@@ -112,6 +130,11 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(SaveFailed, term=terms),
     st.builds(Saved, term=terms),
     st.builds(StepDown, reason=st.sampled_from([Reason.OPERATOR, Reason.CRITICAL])),
+    st.builds(Pledged, term=terms, boot=boots),
+    st.builds(PledgeFailed, term=terms, boot=boots),
+    st.builds(Undone, address=addresses, boot=boots),
+    st.builds(Fitness, unfit=st.sampled_from(["", "", "no disk"])),
+    st.builds(Transfer, target=addresses),
     st.builds(Leave),
 )
 naps = st.sampled_from([0.0, 0.0, 0.001, 0.3, 0.6, 2.0])
@@ -125,10 +148,12 @@ def changes(lone: Lone) -> list[View]:
 
 
 @LENIENT
-@given(st.lists(steps, max_size=60), st.booleans())
-def test_no_sequence_of_messages_breaks_the_machine(script: list[tuple[Message, float, float]], alone: bool) -> None:
+@given(st.lists(steps, max_size=60), st.booleans(), st.sampled_from(["", ME, f"{ME} a:1 b:1", "a:1 b:1 c:1"]))
+def test_no_sequence_of_messages_breaks_the_machine(
+    script: list[tuple[Message, float, float]], alone: bool, voters: str
+) -> None:
     """Nothing raises; leading and not leading alternate in views, terms never go back, and authority never lapses."""
-    lone = Lone()
+    lone = Lone(voters=voters)
     views = [lone.machine.view]
     if alone:
         lone.seeds()
