@@ -7,10 +7,9 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.election.sim.mutants import MUTANTS, hunt
-from tests.election.sim.patterns import Pattern, check_majority, check_members, is_short, patterns
-from tests.election.sim.runner import Found, run_seeds, transcript
+from tests.election.sim.patterns import is_short, patterns
+from tests.election.sim.runner import Found, look_at, run_seeds, transcript
 from tests.election.sim.storms import Mode
-from tests.election.sim.violation import Violation
 
 
 def main() -> int:
@@ -21,6 +20,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--mode", choices=["majority", "members", "both"], default="both")
     parser.add_argument("--jobs", type=int, default=1, help="how many processes")
+    parser.add_argument("--nodes", type=int, choices=[3, 5], nargs="+", default=[3, 5], help="for patterns")
     parser.add_argument("--seed", type=int, help="this storm alone")
     parser.add_argument("--transcript", action="store_true", help="tell everything that happens in it")
     options = parser.parse_args()
@@ -28,7 +28,7 @@ def main() -> int:
         return show_mutants(options.seeds)
     modes = list(Mode) if options.mode == "both" else [Mode(options.mode)]
     if options.what == "patterns":
-        return max(look_at_patterns(mode, options.jobs) for mode in modes)
+        return max(look_at_patterns(mode, options.nodes, options.jobs) for mode in modes)
     if options.seed is not None:
         options.first, options.seeds = options.seed, 1
     if options.transcript:
@@ -63,13 +63,13 @@ def storm(mode: Mode, first: int, count: int, jobs: int) -> int:
     return 1 if found else 0
 
 
-def look_at_patterns(mode: Mode, jobs: int) -> int:
-    """Look at all ways in which the links of three and of five nodes can be broken."""
+def look_at_patterns(mode: Mode, nodes: list[int], jobs: int) -> int:
+    """Look at all ways in which the links of so many nodes can be broken."""
     began = time.monotonic()
     broken = 0
     looks = [
         (mode, names, pattern, refuse, from_start)
-        for names in ("abc", "abcde")
+        for names in ("abcde"[:count] for count in nodes)
         for pattern in patterns(names)
         for refuse in (False, True)
         for from_start in (False, True)
@@ -82,18 +82,6 @@ def look_at_patterns(mode: Mode, jobs: int) -> int:
             print(why, flush=True)
     print(f"{mode}: {len(looks)} patterns, {broken} violations, {time.monotonic() - began:.0f} s", flush=True)
     return 1 if broken else 0
-
-
-def look_at(look: tuple[Mode, str, Pattern, bool, bool]) -> str:
-    """Look at one pattern; returns what is wrong."""
-    mode, names, pattern, refuse, from_start = look
-    check = check_majority if mode is Mode.MAJORITY else check_members
-    try:
-        check(names, pattern, refuse=refuse, from_start=from_start)
-    except Violation as violation:
-        how = f"{'refused' if refuse else 'silent'} {'from the start' if from_start else 'later'}"
-        return f"{mode} {how}: {violation}"
-    return ""
 
 
 def show_mutants(most: int) -> int:

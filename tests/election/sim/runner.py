@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
+from tests.election.sim.patterns import Pattern, check_majority, check_members
 from tests.election.sim.storms import Mode, Storm
 from tests.election.sim.violation import Violation
 
-__all__ = ["Found", "Tally", "run_seed", "run_seeds", "transcript"]
+__all__ = ["Found", "Tally", "look_at", "run_seed", "run_seeds", "transcript"]
 
 _BLOCK = 100
 
@@ -81,3 +82,15 @@ def _run_block(block: tuple[Mode, int, int]) -> Tally:
         seconds=time.process_time() - began,
         found=tuple(found for _, found in outcomes if found is not None),
     )
+
+
+def look_at(look: tuple[Mode, str, Pattern, bool, bool]) -> str:
+    """Look at one pattern; returns what is wrong."""
+    mode, names, pattern, refuse, from_start = look
+    check = check_majority if mode is Mode.MAJORITY else check_members
+    try:
+        check(names, pattern, refuse=refuse, from_start=from_start)
+    except Violation as violation:
+        how = f"{'refused' if refuse else 'silent'} {'from the start' if from_start else 'later'}"
+        return f"{mode} {how}: {violation}"
+    return ""
