@@ -24,6 +24,8 @@ NO_PERMISSION: Final = 77
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 _RETRY_SECONDS: Final = 0.05
+# A Ctrl-C that comes between Python's last look and the system call would wait for the next line, be that tomorrow.
+_LOOK_SECONDS: Final = 0.5
 _CHUNK_BYTES: Final = 64 * 1024
 
 
@@ -101,10 +103,12 @@ def _lines(connection: socket.socket, deadline: float | None) -> Iterator[bytes]
     """Yield whole lines until the other end closes. Raises ControlError."""
     buffer = bytearray()
     while True:
-        connection.settimeout(None if deadline is None else _left(deadline))
+        connection.settimeout(_LOOK_SECONDS if deadline is None else _left(deadline))
         try:
             chunk = connection.recv(_CHUNK_BYTES)
         except TimeoutError:
+            if deadline is None:
+                continue
             raise _too_slow() from None
         except ConnectionResetError:
             chunk = b""
