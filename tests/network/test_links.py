@@ -93,7 +93,8 @@ def test_each_side_of_a_partition_has_a_leader_and_the_junior_one_demotes_first_
     assert reasserted.term > max(terms.values())
     # No work of the junior is left when its demote script begins.
     demoting = four.told(junior, "demoting").at
-    assert all(line.at <= demoting for line in four.story() if (line.node, line.word) == (junior.name, "works"))
+    worked = [line.at for line in four.story() if (line.node, line.word) == (junior.name, "works")]
+    assert max(worked) <= demoting + 0.01  # a shell reads the time in steps of that
 
 
 def test_the_authority_of_a_leader_that_nobody_hears_is_renewed_by_itself(four: Cluster) -> None:

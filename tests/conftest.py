@@ -1,0 +1,12 @@
+"""What all tests need of the process that runs them."""
+
+import signal
+
+
+def pytest_configure() -> None:
+    """Let a Ctrl-C reach the programs that tests start, even where this process was started in the background.
+
+    A shell without job control has its background processes ignore SIGINT, and whatever they start inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
