@@ -223,7 +223,9 @@ class Keeper:
         return [each for each in assigned if each.ip in names]
 
     def _matters(self, change: Change) -> bool:
-        """Whether the change is worth a look; renewals are not."""
+        """Whether the change is worth a look; renewals are not, nor is what containers come and go with."""
+        if change.link:
+            return self.ground.concerns(change.link, change.index)
         if not change.ip:
             return True
         held = next((held for held in self.held.values() if held.address.ip == change.ip), None)
