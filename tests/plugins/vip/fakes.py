@@ -71,7 +71,7 @@ class FakeKernel:
         for key in [key for key in self._there if key[1] == ip]:
             self._unset(key)
 
-    def set_link(self, name: str, **fields: Any) -> None:
+    def set_link(self, name: str, /, **fields: Any) -> None:
         """Change a link, or its name."""
         link = replace(self._links.pop(name), **fields)
         self._links[link.name] = link
@@ -197,7 +197,8 @@ class FakeSegment:
         self.hosts: list[FakeHost] = []
         self.ethers: list[FakeEther] = []
         self.sent: list[tuple[float, bytes]] = []
-        self.refuses: KernelError | None = None
+        self.refuses: dict[str, KernelError] = {}
+        """Addresses that nobody can listen for."""
         self.works = True
         self._under_way: list[tuple[float, asyncio.TimerHandle, Callable[[], None]]] = []
 
@@ -209,8 +210,8 @@ class FakeSegment:
 
     def open(self, link: Link, address: IPAddress, on_claim: Callable[[bytes], None]) -> "FakeEther":
         """An `Open`."""
-        if self.refuses is not None:
-            raise self.refuses
+        if str(address) in self.refuses:
+            raise self.refuses[str(address)]
         ether = FakeEther(self, link, address, on_claim)
         self.ethers.append(ether)
         return ether
