@@ -61,6 +61,19 @@ class Context(Protocol):
     def authority(self) -> float:
         """Seconds for which this node may still act as leader, 0.0 when it must not; ask right before you act."""
 
+    def hold_left(self) -> float:
+        """Seconds for which what this node took as leader may stay with it, 0.0 when it must be gone.
+
+        It is `authority`, and goes on through an orderly demotion until that has ended: a lease of what must not be on
+        two nodes, in a kernel say, is renewed by this. Lost authority ends it for the rest of the leadership.
+        """
+
+    def release_left(self) -> float:
+        """Seconds until others may lead, 0.0 once they may.
+
+        Infinite where that is not bound to time: always with `quorum = "members"`, and on who holds no votes.
+        """
+
     async def confirmed(self) -> bool:
         """Wait, for a bounded time, until it is known whether this node may act as leader; then say so.
 
