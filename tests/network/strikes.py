@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from tests.network.lan import Host, Lan, ip
 from tests.network.watch import Watch, side_by_side
 
-__all__ = ["MENDED", "Found", "Kind", "Phase", "observe", "signal_all", "take_away"]
+__all__ = ["MENDED", "Found", "Kind", "Phase", "calm", "observe", "signal_all", "take_away"]
 
 _PACE_SECONDS = 0.05
 # How long one holder and an answered client must last before it counts as the end of the trouble. Longer than the pace
@@ -94,7 +94,9 @@ def observe(kind: Kind, lan: Lan, struck: Host, main: int, watch: Watch) -> list
     middle = time.monotonic()
     if kind in _MENDS:
         _MENDS[kind](lan, struck, watch)
-        _wait(lambda address, now: now > middle + _CALM_SECONDS and _calm(watch, address, now), held, middle)
+        _wait(
+            lambda address, now: now > middle + _CALM_SECONDS and calm(watch, address, now, _CALM_SECONDS), held, middle
+        )
     end = time.monotonic()
     found = []
     for address in held:
@@ -111,6 +113,14 @@ def observe(kind: Kind, lan: Lan, struck: Host, main: int, watch: Watch) -> list
             )
         )
     return found
+
+
+def calm(watch: Watch, address: str, now: float, seconds: float) -> bool:
+    """Whether one host has held the address for so long, and the client was answered all the while."""
+    holding = watch.holdings(address)[-1]
+    if len(holding.hosts) != 1 or now < holding.at + seconds:
+        return False
+    return watch.answers(address).hole(now - seconds, now) < seconds / 4
 
 
 def signal_all(host: Host, number: signal.Signals) -> None:
@@ -188,15 +198,9 @@ def _settled(watch: Watch, address: str, taken: float | None, now: float) -> boo
     """Whether a host has taken the address, and either all is well or two have held it for long enough to see that."""
     if taken is None:
         return False
-    return _calm(watch, address, now) or (len(watch.holders(address)) > 1 and now > taken + _PATIENCE_SECONDS)
-
-
-def _calm(watch: Watch, address: str, now: float) -> bool:
-    """Whether one host has held it for a while, and the client was answered."""
-    holding = watch.holdings(address)[-1]
-    if len(holding.hosts) != 1 or now < holding.at + _CALM_SECONDS:
-        return False
-    return watch.answers(address).hole(now - _CALM_SECONDS, now) < _CALM_SECONDS / 4
+    return calm(watch, address, now, _CALM_SECONDS) or (
+        len(watch.holders(address)) > 1 and now > taken + _PATIENCE_SECONDS
+    )
 
 
 def _taken(watch: Watch, address: str, struck: Host | None, begin: float) -> float | None:

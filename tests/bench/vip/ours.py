@@ -3,27 +3,21 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.vip.systems import ADDRESS_4, ADDRESS_6
 from tests.network.cluster import Cluster
 from tests.network.lan import Host, Lan
+from tests.network.vip import ADDRESSES, table
 
-__all__ = ["Les", "plugin"]
-
-
-def plugin(addresses: Sequence[str], more: str = "") -> str:
-    """The table of the plugin that holds these addresses."""
-    listed = ", ".join(f'"{each}/{64 if ":" in each else 24}"' for each in addresses)
-    return f'[plugins.vip]\naddresses = [{listed}]\ninterface = "eth0"\n{more}\n'
+__all__ = ["Les"]
 
 
 class Les:
     """Our daemon; `timing` and `vip` are lines for the tables of these names, empty for the defaults."""
 
-    addresses: Sequence[str] = (ADDRESS_4, ADDRESS_6)
+    addresses: Sequence[str] = ADDRESSES
     calm_seconds = 1.5
 
     def __init__(self, folder: Path, lan: Lan, *, timing: str = "", vip: str = "", lease_seconds: float = 0.0) -> None:
-        more = f"[timing]\n{timing}\n{plugin(self.addresses, vip)}"
+        more = f"[timing]\n{timing}\n{table(more=vip)}"
         self.cluster = Cluster(folder, lan, timing=more, lease_seconds=lease_seconds, silent=True)
         self._lease = lease_seconds
 

@@ -6,8 +6,9 @@ Debian has both: `apt-get install keepalived ucarp`.
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.vip.systems import ADDRESS_4, ADDRESS_6, Program
+from tests.bench.vip.systems import Program
 from tests.network.lan import Host, Lan
+from tests.network.vip import ADDRESS_4, ADDRESS_6
 
 __all__ = ["Keepalived", "Ucarp"]
 

@@ -8,11 +8,9 @@ from typing import Protocol
 
 from tests.network.lan import Host, Lan
 from tests.network.strikes import signal_all, take_away
+from tests.network.vip import ADDRESSES
 
-__all__ = ["ADDRESS_4", "ADDRESS_6", "Program", "System"]
-
-ADDRESS_4 = "10.77.0.100"
-ADDRESS_6 = "fd77::100"
+__all__ = ["Program", "System"]
 
 _END_SECONDS = 10.0
 
@@ -44,7 +42,7 @@ class System(Protocol):
 class Program:
     """A system that is one command on each host; to be derived from."""
 
-    addresses: Sequence[str] = (ADDRESS_4, ADDRESS_6)
+    addresses: Sequence[str] = ADDRESSES
     calm_seconds = 1.0
 
     def __init__(self, folder: Path, lan: Lan) -> None:
