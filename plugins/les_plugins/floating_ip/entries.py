@@ -11,9 +11,9 @@ from msgspec import Meta
 
 from les_hooks.config import Name, Written
 from les_plugins.floating_ip.tokens import Bearer, read_secret, secret_path, unsafe_secret
-from les_plugins.floating_ip.trouble import Trouble
+from les_plugins.floating_ip.trouble import Fault, Trouble
 
-__all__ = ["METADATA", "AddressTable", "ApiTable", "Id", "Ip", "Url"]
+__all__ = ["METADATA", "AddressTable", "ApiTable", "Id", "Ip", "Url", "check_same"]
 
 METADATA = "http://169.254.169.254"
 """Where clouds answer a host's questions about itself: a link-local address, the same for all of them here."""
@@ -58,6 +58,19 @@ def _is_near(host: str) -> bool:
 Ip = Annotated[str, Written(what="an IP address", example="203.0.113.7", pattern=".", parse=_parse_ip)]
 Url = Annotated[str, Written(what="a URL", example="https://api.example", pattern="^https?://", parse=_parse_url)]
 Id = Annotated[int, Meta(ge=1, lt=2**63)]
+
+
+def check_same(found: str, address: str) -> None:
+    """Make sure that an answer is about the address; `found` may be the network that a provider gives out as one.
+
+    Raises Trouble where it is about another one.
+    """
+    try:
+        same = ipaddress.ip_address(address) in ipaddress.ip_network(found, strict=False)
+    except ValueError:
+        same = False
+    if not same:
+        raise Trouble(Fault.MALFORMED, f"an answer about {found[:64]!r}, and not about {address}")
 
 
 class AddressTable(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from les_hooks.backoff import Backoff
 from les_hooks.events import Event
 from les_hooks.hookspecs import Context
 from les_plugins.floating_ip.board import Board
-from les_plugins.floating_ip.providers import Holder, Pending, Provider, Standing, Tools
+from les_plugins.floating_ip.providers import Holder, Pending, Provider, Standing
 from les_plugins.floating_ip.settings import FloatingIpConfig
 from les_plugins.floating_ip.trouble import Fault, Trouble
 from les_plugins.floating_ip.world import World
@@ -37,17 +37,8 @@ class Keeper:
         self._config = config
         self._world = world
         self._term = event.term
-        self._provider: Provider = board.entry.provider(
-            Tools(
-                world=world,
-                allowance=board.allowance,
-                permit=self._permit,
-                own_id=board.own_id,
-                timeout=config.request_timeout,
-                run=ctx.run,
-                event=event,
-            )
-        )
+        self._told = ""
+        self._provider: Provider = board.provider_for(ctx, world, self._permit, event)
 
     async def take(self) -> None:
         """See to it that this node holds the address. Raises Trouble when it does not within `patience`."""
@@ -55,7 +46,9 @@ class Keeper:
         backoff = Backoff()
         while True:
             try:
-                return await self._take(end)
+                await self._take(end)
+                self._told = ""
+                return
             except Trouble as trouble:
                 self._note(trouble)
                 wait = max(self._world.jittered(backoff.after(0.0)), trouble.retry_after)
@@ -152,7 +145,9 @@ class Keeper:
     # -- what is told --------------------------------------------------------------------------------------------------
 
     def _note(self, trouble: Trouble) -> None:
-        if self._board.failed(trouble, self._world.wall()):
+        self._board.failed(trouble, self._world.wall())
+        if str(trouble) != self._told:
+            self._told = str(trouble)
             self._ctx.log.warning("address-unsure", **self._names(), fault=trouble.fault, reason=trouble.why)
             action = "lost-authority" if trouble.fault is Fault.LOST_AUTHORITY else "failed"
             self._ctx.audit(action, "failure", **self._names(), fault=trouble.fault.value, reason=trouble.why)

@@ -13,7 +13,10 @@ from msgspec import Meta
 
 from les_hooks.config import Interval
 from les_plugins.floating_ip.providers import Entry
+from les_plugins.floating_ip.providers.command import CommandTable
 from les_plugins.floating_ip.providers.digitalocean import DigitalOceanTable
+from les_plugins.floating_ip.providers.hetzner import HetznerFloatingTable
+from les_plugins.floating_ip.providers.hetzner_alias import HetznerAliasTable
 
 __all__ = ["FloatingIpConfig"]
 
@@ -34,6 +37,9 @@ class FloatingIpConfig(msgspec.Struct, frozen=True, kw_only=True):
     refresh: Interval = 60.0
     request_timeout: Interval = 10.0
     digitalocean: Annotated[tuple[DigitalOceanTable, ...], _Several] = ()
+    hetzner: Annotated[tuple[HetznerFloatingTable, ...], _Several] = ()
+    hetzner_alias: Annotated[tuple[HetznerAliasTable, ...], _Several] = ()
+    command: Annotated[tuple[CommandTable, ...], _Several] = ()
 
     def __post_init__(self) -> None:
         counts = Counter(entry.address for _, entry in self.entries)
@@ -57,5 +63,5 @@ class FloatingIpConfig(msgspec.Struct, frozen=True, kw_only=True):
         return [f"floating address {entry.address}" for _, entry in self.entries]
 
 
-PROVIDERS = ("digitalocean",)
+PROVIDERS = ("digitalocean", "hetzner", "hetzner_alias", "command")
 """The keys of `FloatingIpConfig` that are lists of addresses."""

@@ -22,6 +22,8 @@ class Fault(StrEnum):
     """The token is not accepted, or may not do this."""
     MISSING = "missing"
     """The provider knows no such thing."""
+    TAKEN = "taken"
+    """Somebody else has it, contrary to what was seen before: the change is not made, and another look is due."""
     REFUSED = "refused"
     """The provider will not do it."""
     BROKEN = "broken"

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-__all__ = ["TOKEN", "Answer", "Asked", "FakeCloud", "FakeDigitalOcean", "error", "hang", "raw", "reset"]
+__all__ = ["TOKEN", "Answer", "Asked", "FakeCloud", "FakeDigitalOcean", "FakeHetzner", "error", "hang", "raw", "reset"]
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN = "dop_v1_0123456789abcdef"
@@ -39,7 +39,6 @@ class FakeCloud:
     instead: "deque[Answer | None]" = field(default_factory=deque)
     before: Callable[[Asked], None] = lambda _: None
     asked: list[Asked] = field(default_factory=list)
-    begun: int = 0
     url: str = ""
 
     @property
@@ -67,11 +66,11 @@ class FakeCloud:
             yield self.url
         finally:
             await runner.cleanup()
+            await asyncio.sleep(2.0)  # who hangs looks around once more
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if (said := self.metadata(request.path)) is not None:
             return said
-        self.begun += 1
         text = await request.text()
         asked = Asked(request.method, request.path_qs, json.loads(text) if text else None, _authorization(request))
         self.asked.append(asked)
@@ -117,10 +116,11 @@ async def reset(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
-async def hang(_: web.Request) -> web.StreamResponse:
-    """Never answer."""
-    await asyncio.Event().wait()
-    raise AssertionError
+async def hang(request: web.Request) -> web.StreamResponse:
+    """Do not answer for as long as somebody waits for it."""
+    while request.transport is not None:
+        await asyncio.sleep(1.0)
+    return web.Response()
 
 
 @dataclass(slots=True)
@@ -191,3 +191,83 @@ class FakeDigitalOcean(FakeCloud):
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+@dataclass(slots=True)
+class FakeHetzner(FakeCloud):
+    """One floating IP, and servers with alias IPs in one private network.
+
+    An action takes `seconds` of the loop's clock, and the next `errors` of them fail at their end. With `strict` an
+    address has to be free before it is assigned. While an action runs on something, that is locked.
+    """
+
+    address: str = "203.0.113.7"
+    floating_ip: int = 4711
+    holder: int | None = 222
+    network: int = 77
+    aliases: dict[int, list[str]] = field(default_factory=dict)
+    seconds: float = 0.0
+    errors: int = 0
+    strict: bool = False
+    actions: list[tuple[float, Callable[[], None], bool]] = field(default_factory=list)
+    ended: dict[int, str] = field(default_factory=dict)
+
+    def metadata(self, path: str) -> web.StreamResponse | None:
+        return web.Response(text=f"{self.own_id}\n") if path == "/hetzner/v1/metadata/instance-id" else None
+
+    def unauthorized(self) -> web.StreamResponse:
+        return self._error(401, "unauthorized", "unable to authenticate")
+
+    async def answer(self, asked: Asked) -> web.StreamResponse:
+        self._finish()
+        match asked.method, asked.path.removeprefix("/v1/").split("/"):
+            case "GET", ["floating_ips", number] if number == str(self.floating_ip):
+                ip = {"id": self.floating_ip, "ip": self.address, "server": self.holder, "blocked": False}
+                return web.json_response({"floating_ip": ip})
+            case "POST", ["floating_ips", number, "actions", "assign"] if number == str(self.floating_ip):
+                if self.strict and self.holder is not None:
+                    return self._error(422, "floating_ip_assigned", "The Floating IP is already assigned")
+                server = asked.body["server"]
+                return self._act(lambda: setattr(self, "holder", server))
+            case "POST", ["floating_ips", number, "actions", "unassign"] if number == str(self.floating_ip):
+                return self._act(lambda: setattr(self, "holder", None))
+            case "GET", ["networks", number] if number == str(self.network):
+                return web.json_response({"network": {"id": self.network, "servers": list(self.aliases)}})
+            case "GET", ["servers", number] if int(number) in self.aliases:
+                net = {"network": self.network, "ip": "10.0.1.9", "alias_ips": self.aliases[int(number)]}
+                return web.json_response({"server": {"id": int(number), "private_net": [net]}})
+            case "POST", ["servers", number, "actions", "change_alias_ips"] if int(number) in self.aliases:
+                return self._change(int(number), asked.body)
+            case "GET", ["actions", number] if 0 < int(number) <= len(self.actions):
+                return web.json_response(self._shown(int(number)))
+            case _:
+                return self._error(404, "not_found", "not found")
+
+    def _change(self, server: int, body: Any) -> web.StreamResponse:
+        assert body["network"] == self.network
+        others = {alias for each, aliases in self.aliases.items() if each != server for alias in aliases}
+        if others & set(body["alias_ips"]):
+            return self._error(422, "ip_not_available", "IP is not available")
+        return self._act(lambda: self.aliases.update({server: list(body["alias_ips"])}))
+
+    def _act(self, change: Callable[[], None]) -> web.StreamResponse:
+        if len(self.ended) < len(self.actions):
+            return self._error(423, "locked", "item you are trying to access is locked")
+        fails, self.errors = self.errors > 0, max(0, self.errors - 1)
+        self.actions.append((_now() + self.seconds, change, fails))
+        return web.json_response(self._shown(len(self.actions)), status=201)
+
+    def _finish(self) -> None:
+        for number, (end, change, fails) in enumerate(self.actions, start=1):
+            if number not in self.ended and end <= _now():
+                self.ended[number] = "error" if fails else "success"
+                if not fails:
+                    change()
+
+    def _shown(self, number: int) -> dict[str, object]:
+        status = self.ended.get(number, "running")
+        why = {"code": "action_failed", "message": "Action failed"} if status == "error" else None
+        return {"action": {"id": number, "command": "a_change", "status": status, "progress": 0, "error": why}}
+
+    def _error(self, status: int, code: str, message: str) -> web.StreamResponse:
+        return web.json_response({"error": {"code": code, "message": message, "details": None}}, status=status)

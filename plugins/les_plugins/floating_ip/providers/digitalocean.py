@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from les_plugins.floating_ip.entries import ApiTable, Id, Url
+from les_plugins.floating_ip.entries import ApiTable, Id, Url, check_same
 from les_plugins.floating_ip.http import Http
 from les_plugins.floating_ip.ownid import number
 from les_plugins.floating_ip.providers import Call, Holder, Pending, Tools
@@ -38,12 +38,17 @@ class _ReservedIp(msgspec.Struct):
     droplet: _Droplet | None  # it must be there: a reply without it does not say that nobody holds the address
 
 
+class _ReservedIpv6(msgspec.Struct):
+    ip: str
+    droplet: _Droplet | None = None  # left out in the documentation's example of one that nobody holds
+
+
 class _V4(msgspec.Struct):
     reserved_ip: _ReservedIp
 
 
 class _V6(msgspec.Struct):
-    reserved_ipv6: _ReservedIp
+    reserved_ipv6: _ReservedIpv6
 
 
 class _Action(msgspec.Struct):
@@ -76,6 +81,7 @@ class DigitalOcean:
         mine = await self._me()
         reply = await self._http.get(self._path)
         found = reply.read(_V6).reserved_ipv6 if self._is_v6 else reply.read(_V4).reserved_ip
+        check_same(found.ip, self._table.address)
         return Holder.seen(found.droplet.id if found.droplet is not None else None, mine)
 
     async def describe(self, held: Holder) -> Call:
