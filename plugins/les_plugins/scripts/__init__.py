@@ -162,6 +162,14 @@ def validate(ctx: Context) -> Sequence[str]:
 
 
 @hookimpl
+def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
+    """Name the scripts."""
+    what = "end" if kind is EventKind.WHILE_LEADER else "run"
+    entries = scripts_for(kind, running.folder_of(ctx), os.geteuid())
+    return [f"{what} {printable(str(entry.path))}" for entry in entries if entry.verdict is Verdict.RUNS]
+
+
+@hookimpl
 def status(ctx: Context) -> Mapping[str, object]:
     """Tell the last run of each script."""
     record = _record(ctx)

@@ -68,4 +68,11 @@ def test_pluggy_takes_the_plugin_with_all_its_hooks() -> None:
     manager.register(plugin, "scripts")
     manager.check_pending()
     hooked = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
-    assert hooked == {kind.hook for kind in EventKind} | {"config_type", "deadline", "validate", "status", "control"}
+    assert hooked == {kind.hook for kind in EventKind} | {
+        "config_type",
+        "deadline",
+        "validate",
+        "plan",
+        "status",
+        "control",
+    }
