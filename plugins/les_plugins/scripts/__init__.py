@@ -49,13 +49,13 @@ Grace = Annotated[
 
 
 class ScriptsConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`dir` and `timeout` (seconds, for each script) come from `[hooks]`; `path` is the PATH that scripts get.
+    """`dir` comes from `[hooks]`, and so does `timeout` (seconds, for each script) where the plugin's table has none.
 
-    `grace` lies between TERM and KILL; 5 seconds at most.
+    `path` is the PATH that scripts get. `grace` lies between TERM and KILL; 5 seconds at most.
     """
 
     dir: str = "hooks.d"
-    timeout: float = 30.0
+    timeout: float
     grace: Grace = 5.0
     path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

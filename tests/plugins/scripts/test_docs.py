@@ -22,7 +22,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "scripts.md").read_text(encoding="u
 def test_the_table_of_variables_is_that_of_the_code() -> None:
     documented = re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE)
     assert sorted(documented) == sorted([*call(Path("/x"), an_event(), "/bin", 30.0).env, RUN_VARIABLE])
-    assert ScriptsConfig().path in PAGE
+    assert ScriptsConfig(timeout=30.0).path in PAGE
 
 
 def test_every_folder_and_outcome_is_named() -> None:

@@ -60,7 +60,7 @@ def test_a_name_with_an_escape_code_is_listed_escaped(hooks: HooksDir, ctx: Fake
 
 
 def test_check_complains_about_a_folder_that_is_not_there(hooks: HooksDir) -> None:
-    ctx = FakeContext(config=ScriptsConfig(dir=str(hooks.path / "gone")))
+    ctx = FakeContext(config=ScriptsConfig(dir=str(hooks.path / "gone"), timeout=30.0))
     (complaint,) = plugin.validate(ctx)
     assert "there is no such folder" in complaint
 
