@@ -57,7 +57,7 @@ def _is_near(host: str) -> bool:
 
 Ip = Annotated[str, Written(what="an IP address", example="203.0.113.7", pattern=".", parse=_parse_ip)]
 Url = Annotated[str, Written(what="a URL", example="https://api.example", pattern="^https?://", parse=_parse_url)]
-Id = Annotated[int, Meta(ge=1, lt=2**63)]
+Id = Annotated[int, Meta(ge=1)]
 
 
 def check_same(found: str, address: str) -> None:
