@@ -61,6 +61,19 @@ class Context(Protocol):
     def authority(self) -> float:
         """Seconds for which this node may still act as leader, 0.0 when it must not; ask right before you act."""
 
+    def hold_left(self) -> float:
+        """Seconds for which what this node took as leader may stay with it, 0.0 when it must be gone.
+
+        It is `authority`, and goes on through an orderly demotion until that has ended: a lease of what must not be on
+        two nodes, in a kernel say, is renewed by this. Lost authority ends it for the rest of the leadership.
+        """
+
+    def release_left(self) -> float:
+        """Seconds until others may lead, 0.0 once they may.
+
+        Infinite where that is not bound to time: always with `quorum = "members"`, and on who holds no votes.
+        """
+
     async def confirmed(self) -> bool:
         """Wait, for a bounded time, until it is known whether this node may act as leader; then say so.
 
@@ -137,6 +150,14 @@ class HookSpecs:
         `report("")` says that it is, `report(why)` that it is not. Until the first report the node is unfit, and also
         when this returns or raises, which begins it again with back-off. It must be `async def`; `report` is to be
         called in the loop.
+        """
+
+    @hookspec
+    async def prepare(self, ctx: Context) -> None:
+        """Make ready what can be made ready without acting: this node may lead in a moment, as the leader is silent.
+
+        Cancelled when the leader is heard again or another node leads, and when the `on_elected` hooks of this node
+        have ended, which so can look at what it found out. It must be `async def`.
         """
 
     @hookspec

@@ -94,6 +94,10 @@ class NoAuthority:
         """No seconds."""
         return 0.0
 
+    def hold_left(self) -> float:
+        """No seconds."""
+        return 0.0
+
     def release_left(self) -> float:
         """Seconds until others may lead."""
         return max(0.0, self._release_by - boottime())

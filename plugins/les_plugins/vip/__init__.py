@@ -1,0 +1,179 @@
+"""The bundled plugin `vip`: the leader has these IP addresses, and loses them when its daemon dies or hangs.
+
+Loaded through its entry point; nothing imports it.
+
+    settings  what `[plugins.vip]` can hold
+    keeper    the addresses of one node: taken, renewed, put back, let go
+    lease     how long the kernel may keep an address
+    lookout   who answers for an address, before it is taken
+    herald    announcing an address
+    ground    this host's interfaces, and what is wrong with them
+    host      the same before the daemon runs, and when it starts, in more words
+    frames    the bytes of ARP and neighbour discovery
+    ether     packet sockets
+    kernel    what is wanted of the kernel; `netlink` does it
+    report    what is shown of the addresses
+    commands  `les vip`
+
+`docs/vip.md` tells users of it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from les_hooks import Context, Event, EventKind, Note, PluginError, hookimpl
+from les_hooks.processes.rights import lacking
+from les_hooks.text import plain
+from les_plugins.vip import commands as command_line
+from les_plugins.vip.host import complaints
+from les_plugins.vip.keeper import Keeper
+from les_plugins.vip.netlink import Netlink
+from les_plugins.vip.report import look_around, shown, summary
+from les_plugins.vip.settings import VipConfig
+
+__all__ = ["VipConfig"]
+
+# Beyond the lifetime of an address that another host has: the longest that `elected` waits, and room for the kernel.
+_MARGIN_SECONDS = 10.0
+
+# By the node's folder, which outlives a reload; a process may hold several nodes.
+_keepers: dict[Path, Keeper] = {}
+
+
+def _keeper(ctx: Context) -> Keeper:
+    keeper = _keepers.get(ctx.state_dir)
+    if keeper is None:
+        keeper = _keepers[ctx.state_dir] = Keeper(ctx)
+    return keeper
+
+
+def _close_unless_held(ctx: Context, keeper: Keeper) -> None:
+    if not keeper.busy and _keepers.pop(ctx.state_dir, None) is not None:
+        keeper.close()
+
+
+@hookimpl
+def config_type() -> type[msgspec.Struct]:
+    """Read `[plugins.vip]` into this."""
+    return VipConfig
+
+
+@hookimpl
+def deadline(event: Event, ctx: Context) -> float:
+    """As long as another host's kernel may keep the addresses, and a margin."""
+    config: VipConfig = ctx.config
+    return config.lifetime + _MARGIN_SECONDS
+
+
+@hookimpl
+async def on_elected(event: Event, ctx: Context) -> None:
+    """Take the addresses, as soon as nobody else has them."""
+    keeper = _keeper(ctx)
+    keeper.adopt(ctx)
+    await keeper.take(event)
+
+
+@hookimpl
+async def on_reasserted(event: Event, ctx: Context) -> None:
+    """Have the addresses, and announce them again."""
+    keeper = _keeper(ctx)
+    keeper.adopt(ctx)
+    await keeper.reassert(event)
+
+
+@hookimpl
+async def on_demoted(event: Event, ctx: Context) -> None:
+    """Let go of the addresses, left-overs included."""
+    keeper = _keeper(ctx)
+    await keeper.release()
+    _close_unless_held(ctx, keeper)
+
+
+@hookimpl
+async def prepare(ctx: Context) -> None:
+    """The leader is silent: find out whether its host still answers for the addresses."""
+    await _keeper(ctx).prepare()
+
+
+@hookimpl
+async def check(ctx: Context, report: Callable[[str], None]) -> None:
+    """Watch interfaces and addresses, as long as the node runs."""
+    keeper = _keeper(ctx)
+    keeper.adopt(ctx)
+    try:
+        await _begin(ctx, keeper)
+        await keeper.watch(report)
+    finally:
+        _close_unless_held(ctx, keeper)
+
+
+async def _begin(ctx: Context, keeper: Keeper) -> None:
+    """Say in the log what `les check` would, once; and do not stand for an office that could not be filled."""
+    if lacking(["CAP_NET_ADMIN"]):
+        keeper.ground.fail(
+            "rights",
+            "this process lacks CAP_NET_ADMIN, without which it can have no address; put this into the unit: "
+            "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW",
+        )
+    await keeper.look()
+    said = tuple(keeper.ground.problems.values())
+    for line in await validate(ctx):
+        if not isinstance(line, Note) and not line.startswith(said):
+            ctx.log.warning("vip-problem", problem=line)
+
+
+@hookimpl
+async def validate(ctx: Context) -> Sequence[str]:
+    """Complain about what would keep the addresses from being taken on this host."""
+    kernel = Netlink()
+    try:
+        return await complaints(ctx.config, kernel)
+    finally:
+        kernel.close()
+
+
+@hookimpl
+async def cleanup(ctx: Context) -> None:
+    """Remove what a daemon that died has left; the kernel would, a little later."""
+    keeper = Keeper(ctx)
+    try:
+        await keeper.release()
+    finally:
+        keeper.close()
+
+
+@hookimpl(optionalhook=True)
+def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
+    """Say which addresses come and go."""
+    config: VipConfig = ctx.config
+    verb = {EventKind.ELECTED: "take", EventKind.REASSERTED: "announce", EventKind.DEMOTED: "remove"}.get(kind)
+    if verb is None:
+        return ()
+    return [f"{verb} {each.ip}/{each.length} on {config.interface_of(each)}" for each in config.addresses]
+
+
+@hookimpl
+def status(ctx: Context) -> Mapping[str, object]:
+    """Tell what is held, and what is wrong."""
+    keeper = _keepers.get(ctx.state_dir)
+    return {"summary": summary(keeper, ctx.config), **shown(keeper, ctx.config)}
+
+
+@hookimpl
+def commands(cli: click.Group) -> None:
+    """Add `les vip`."""
+    command_line.add(cli)
+
+
+@hookimpl
+async def control(action: str, arguments: Mapping[str, object], ctx: Context) -> object:
+    """`status`: each address, having asked who has those that are not here."""
+    if action != "status":
+        raise PluginError(ctx.name, f"knows the action status, not {plain(action)!r}")
+    keeper = _keepers.get(ctx.state_dir)
+    if keeper is not None:
+        await look_around(keeper)
+    return shown(keeper, ctx.config)
