@@ -10,7 +10,7 @@ import pytest
 
 from les_plugins.floating_ip.allowance import Allowance, Purpose
 from les_plugins.floating_ip.http import MOST_BYTES, Http
-from les_plugins.floating_ip.tokens import Bearer
+from les_plugins.floating_ip.tokens import Bearer, read_secret, secret_path
 from les_plugins.floating_ip.trouble import Fault, Trouble
 from les_plugins.lookup import Lookup
 from tests.cluster import free_ports
@@ -180,3 +180,20 @@ async def test_calls_are_counted_and_those_beyond_are_not_made() -> None:
                 await asking.get(PATH)
             assert (await trouble_of(asking)).fault is Fault.SPENT
         assert len(cloud.asked) == 20
+
+
+def test_a_credential_of_systemd_is_found_where_systemd_says(tmp_path: Path) -> None:
+    (tmp_path / "do-token").write_text(f"{TOKEN}\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    secret = read_secret(secret_path(None, "do-token", environ))
+    assert secret.reveal() == TOKEN
+    assert TOKEN not in f"{secret} {secret!r} {[secret]}"
+    with pytest.raises(Trouble, match=r"add LoadCredential=do-token:\.\.\. to the unit"):
+        secret_path(None, "do-token", {})
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"two words", b"a\nb", b"\xff", b"x" * 20_000])
+def test_what_is_no_token_is_refused_before_it_gets_into_a_header(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "token").write_bytes(text)
+    with pytest.raises(Trouble, match="holds no token"):
+        read_secret(tmp_path / "token")

@@ -14,6 +14,7 @@ import pytest
 import les_plugins.floating_ip as plugin
 from les_hooks.errors import PluginError
 from les_hooks.events import EventKind
+from les_hooks.hookspecs import Note
 from les_hooks.testing import Harness, les_harness
 from les_plugins.floating_ip.providers.digitalocean import DigitalOceanTable
 from les_plugins.floating_ip.settings import FloatingIpConfig
@@ -197,12 +198,16 @@ def test_les_check_complains_about_tokens(stage: Stage) -> None:
     assert plugin.validate(ctx) == []
     stage.token_file.chmod(0o644)
     assert plugin.validate(ctx) == [
-        f"203.0.113.7: {stage.token_file} (mode 0644): others could read the token; chmod 600 {stage.token_file}"
+        f"203.0.113.7: {stage.token_file} (mode 0644): others could have the token; chmod o-rwx,g-w {stage.token_file}"
     ]
     stage.token_file.write_text("two words")
     assert "holds no token" in plugin.validate(ctx)[0]
     stage.token_file.unlink()
     assert plugin.validate(ctx)[0].endswith("No such file or directory; it has to hold the token")
+    systemd = DigitalOceanTable(address="203.0.113.7", credential="do-token")
+    (note,) = plugin.validate(stage.context(FloatingIpConfig(digitalocean=(systemd,))))
+    assert isinstance(note, Note)
+    assert note == "203.0.113.7: the credential do-token was not looked at: only systemd's unit has it"
     assert "no address is named" in plugin.validate(stage.context(FloatingIpConfig()))[0]
 
 
