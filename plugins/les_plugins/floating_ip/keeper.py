@@ -95,15 +95,17 @@ class Keeper:
     async def _assign(self, holder: Holder, end: float) -> bool:
         """Ask for the address, and wait until that is done. Returns whether it takes another step."""
         await self._lead()
-        with self._board.allowance.spending(Purpose.TAKE):
-            pending = await self._provider.assign(holder)
-        if pending is None:
-            return False
-        self._say("accepted", "success", instead_of=str(holder), request=pending.id)
+        pending = None
         try:
+            with self._board.allowance.spending(Purpose.TAKE):
+                pending = await self._provider.assign(holder)
+            if pending is None:
+                return False
+            self._say("accepted", "success", instead_of=str(holder), request=pending.id)
             await self._wait(pending, end)
         except asyncio.CancelledError:
-            self._say("abandoned", "failure", request=pending.id)
+            # Whether it is carried out is the provider's to know; the next leader looks.
+            self._say("abandoned", "failure", request=None if pending is None else pending.id)
             raise
         return pending.more
 
