@@ -97,7 +97,7 @@ async def on_demoted(event: Event, ctx: Context) -> None:
     _close_unless_held(ctx, keeper)
 
 
-@hookimpl(optionalhook=True)
+@hookimpl
 async def prepare(ctx: Context) -> None:
     """The leader is silent: find out whether its host still answers for the addresses."""
     await _keeper(ctx).prepare()
