@@ -41,6 +41,11 @@ __all__ = ["VipConfig"]
 # Beyond the lifetime of an address that another host has: the longest that `elected` waits, and room for the kernel.
 _MARGIN_SECONDS = 10.0
 
+_NO_RIGHT = (
+    "this process lacks CAP_NET_ADMIN, without which it can have no address; put this into the unit: "
+    "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW"
+)
+
 # By the node's folder, which outlives a reload; a process may hold several nodes.
 _keepers: dict[Path, Keeper] = {}
 
@@ -121,29 +126,26 @@ async def prepare(ctx: Context) -> None:
 
 @hookimpl
 async def check(ctx: Context, report: Callable[[str], None]) -> None:
-    """Watch interfaces and addresses, as long as the node runs."""
+    """Watch interfaces and addresses, as long as the node runs; say once in the log what `les check` would."""
+    lines = [line for line in await validate(ctx) if not isinstance(line, Note)]
     keeper = _keeper(ctx)
     keeper.adopt(ctx)
+    if lacking(["CAP_NET_ADMIN"]):
+        # Nor will it be had while this process lives: a node that stood for the office would step down at once.
+        keeper.ground.fail("rights", _NO_RIGHT)
+
+    def tell(unfit: str) -> None:
+        said = tuple(keeper.ground.problems.values())
+        for line in lines:
+            if not line.startswith(said):
+                ctx.log.warning("vip-problem", problem=line)
+        lines.clear()
+        report(unfit)
+
     try:
-        await _begin(ctx, keeper)
-        await keeper.watch(report)
+        await keeper.watch(tell)
     finally:
         _close_unless_held(ctx, keeper)
-
-
-async def _begin(ctx: Context, keeper: Keeper) -> None:
-    """Say in the log what `les check` would, once; and do not stand for an office that could not be filled."""
-    if lacking(["CAP_NET_ADMIN"]):
-        keeper.ground.fail(
-            "rights",
-            "this process lacks CAP_NET_ADMIN, without which it can have no address; put this into the unit: "
-            "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW",
-        )
-    await keeper.look()
-    said = tuple(keeper.ground.problems.values())
-    for line in await validate(ctx):
-        if not isinstance(line, Note) and not line.startswith(said):
-            ctx.log.warning("vip-problem", problem=line)
 
 
 @hookimpl
