@@ -153,6 +153,14 @@ class HookSpecs:
         """
 
     @hookspec
+    async def prepare(self, ctx: Context) -> None:
+        """Make ready what can be made ready without acting: this node may lead in a moment, as the leader is silent.
+
+        Cancelled when the leader is heard again or another node leads, and when the `on_elected` hooks of this node
+        have ended, which so can look at what it found out. It must be `async def`.
+        """
+
+    @hookspec
     def deadline(self, event: Event, ctx: Context) -> float:
         """Seconds that all of the plugin's work on this event may take; without this hook, its `timeout`.
 

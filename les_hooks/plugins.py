@@ -221,7 +221,7 @@ def _register(name: str, plugin: object) -> _Loaded:
 
 def _check_kind(name: str, hook: str, function: object) -> None:
     awaited = inspect.iscoroutinefunction(function)
-    if hook in ("while_leader", "check") and not awaited:
+    if hook in ("while_leader", "check", "prepare") and not awaited:
         # A thread cannot be ended, and this one would have to be.
         raise PluginError(name, f"{hook} must be `async def`")
     if hook in ("config_type", "commands") and awaited:

@@ -195,6 +195,16 @@ class Harness:
             )
         self._stage.rounds()
 
+    def prepare(self) -> None:
+        """The leader falls silent: begin its `prepare`, which ends with the hooks of `elected`, or by `recover`."""
+        self._stage.call(self._loaded.prepare)
+        self._stage.rounds()
+
+    def recover(self) -> None:
+        """The leader is heard again: its `prepare` is cancelled."""
+        self._stage.call(self._loaded.stand_easy)
+        self._stage.rounds()
+
     def watch(self) -> None:
         """Begin its `check`, as a node does at its start; `unfit` is what it says. To be called once.
 

@@ -157,6 +157,35 @@ def test_what_was_taken_stays_as_long_as_the_test_says(les_harness: Harness) -> 
     assert keeping.left == [(2.0, 3.0), (0.0, 0.0)]
 
 
+class Ready:
+    """A plugin that makes ready until it is told to stop."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @hookimpl
+    async def prepare(self) -> None:
+        self.lines.append("prepares")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.lines.append("ends")
+
+    @hookimpl
+    async def on_elected(self) -> None:
+        self.lines.append("elected")
+
+
+def test_the_leader_falls_silent_when_the_test_says_so(les_harness: Harness) -> None:
+    ready = Ready()
+    les_harness.load(ready, name="ready")
+    les_harness.prepare()
+    les_harness.recover()
+    les_harness.prepare()
+    les_harness.fire("elected")
+    assert ready.lines == ["prepares", "ends", "prepares", "elected", "ends"]
+
+
 class Asking:
     """A plugin that asks before it acts."""
 

@@ -1,7 +1,6 @@
 """The bundled plugin `scripts`: runs what is in `hooks.d`. Loaded through its entry point; nothing imports it.
 
     folders   which programs run on which event
-    calling   arguments, variables and input of a script
     running   one after another for an event; again and again while leading
     record    what became of them
 
@@ -22,9 +21,8 @@ from les_hooks.errors import PluginError
 from les_hooks.events import Event, EventKind
 from les_hooks.hookspecs import Context, hookimpl
 from les_hooks.text import plain, printable
-from les_plugins.programs import Verdict, missing_interpreter
+from les_plugins.programs import Verdict, call, missing_interpreter
 from les_plugins.scripts import running
-from les_plugins.scripts.calling import call
 from les_plugins.scripts.folders import Entry, discover, scripts_for
 from les_plugins.scripts.record import FAILURES, Record
 

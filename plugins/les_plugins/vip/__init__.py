@@ -8,9 +8,11 @@ Loaded through its entry point; nothing imports it.
     lookout   who answers for an address, before it is taken
     herald    announcing an address
     ground    this host's interfaces, and what is wrong with them
+    host      the same before the daemon runs, and when it starts, in more words
     frames    the bytes of ARP and neighbour discovery
     ether     packet sockets
     kernel    what is wanted of the kernel; `netlink` does it
+    report    what is shown of the addresses
     commands  `les vip`
 
 `docs/vip.md` tells users of it.
@@ -22,11 +24,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from les_hooks import Context, Event, EventKind, PluginError, hookimpl
+from les_hooks import Context, Event, EventKind, Note, PluginError, hookimpl
+from les_hooks.processes.rights import lacking
 from les_hooks.text import plain
 from les_plugins.vip import commands as command_line
+from les_plugins.vip.host import complaints
 from les_plugins.vip.keeper import Keeper
-from les_plugins.vip.report import shown, summary
+from les_plugins.vip.netlink import Netlink
+from les_plugins.vip.report import look_around, shown, summary
 from les_plugins.vip.settings import VipConfig
 
 __all__ = ["VipConfig"]
@@ -87,7 +92,7 @@ async def on_demoted(event: Event, ctx: Context) -> None:
     _close_unless_held(ctx, keeper)
 
 
-@hookimpl(optionalhook=True)
+@hookimpl
 async def prepare(ctx: Context) -> None:
     """The leader is silent: find out whether its host still answers for the addresses."""
     await _keeper(ctx).prepare()
@@ -99,9 +104,35 @@ async def check(ctx: Context, report: Callable[[str], None]) -> None:
     keeper = _keeper(ctx)
     keeper.adopt(ctx)
     try:
+        await _begin(ctx, keeper)
         await keeper.watch(report)
     finally:
         _close_unless_held(ctx, keeper)
+
+
+async def _begin(ctx: Context, keeper: Keeper) -> None:
+    """Say in the log what `les check` would, once; and do not stand for an office that could not be filled."""
+    if lacking(["CAP_NET_ADMIN"]):
+        keeper.ground.fail(
+            "rights",
+            "this process lacks CAP_NET_ADMIN, without which it can have no address; put this into the unit: "
+            "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW",
+        )
+    await keeper.look()
+    said = tuple(keeper.ground.problems.values())
+    for line in await validate(ctx):
+        if not isinstance(line, Note) and not line.startswith(said):
+            ctx.log.warning("vip-problem", problem=line)
+
+
+@hookimpl
+async def validate(ctx: Context) -> Sequence[str]:
+    """Complain about what would keep the addresses from being taken on this host."""
+    kernel = Netlink()
+    try:
+        return await complaints(ctx.config, kernel)
+    finally:
+        kernel.close()
 
 
 @hookimpl
@@ -128,7 +159,7 @@ def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
 def status(ctx: Context) -> Mapping[str, object]:
     """Tell what is held, and what is wrong."""
     keeper = _keepers.get(ctx.state_dir)
-    return {"summary": summary(keeper, ctx.config), "addresses": shown(keeper, ctx.config)}
+    return {"summary": summary(keeper, ctx.config), **shown(keeper, ctx.config)}
 
 
 @hookimpl
@@ -139,7 +170,10 @@ def commands(cli: click.Group) -> None:
 
 @hookimpl
 async def control(action: str, arguments: Mapping[str, object], ctx: Context) -> object:
-    """`status`: each address."""
+    """`status`: each address, having asked who has those that are not here."""
     if action != "status":
         raise PluginError(ctx.name, f"knows the action status, not {plain(action)!r}")
-    return shown(_keepers.get(ctx.state_dir), ctx.config)
+    keeper = _keepers.get(ctx.state_dir)
+    if keeper is not None:
+        await look_around(keeper)
+    return shown(keeper, ctx.config)

@@ -12,8 +12,8 @@ from les_hooks.guard.process import RUN_VARIABLE
 from les_hooks.hookspecs import PROJECT, HookSpecs
 from les_hooks.processes import Ending
 from les_hooks.processes.output import KEPT_BYTES, LINE_BYTES, WINDOW_SECONDS
+from les_plugins.programs.calling import call
 from les_plugins.scripts import ScriptsConfig
-from les_plugins.scripts.calling import call
 from tests.fake_context import an_event
 
 PAGE = (Path(__file__).parents[3] / "docs" / "scripts.md").read_text(encoding="utf-8")

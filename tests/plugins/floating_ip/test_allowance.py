@@ -1,0 +1,46 @@
+"""A sliding hour of calls, with a reserve for take-overs."""
+
+import pytest
+
+from les_plugins.floating_ip.allowance import Allowance
+from les_plugins.floating_ip.trouble import Trouble
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_call_is_free_again_an_hour_later_and_the_trouble_says_when() -> None:
+    clock = Clock()
+    allowance = Allowance(20, clock)
+    for _ in range(15):
+        allowance.take()
+        clock.now += 10.0
+    with pytest.raises(Trouble) as caught:
+        allowance.take()
+    assert caught.value.retry_after == pytest.approx(3600.0 - 150.0)
+    clock.now += caught.value.retry_after
+    allowance.take()
+    with pytest.raises(Trouble):
+        allowance.take()
+
+
+def test_the_reserve_is_for_take_overs_alone_and_ends_too() -> None:
+    clock = Clock()
+    allowance = Allowance(20, clock)
+    for _ in range(15):
+        allowance.take()
+    with allowance.with_reserve():
+        for _ in range(5):
+            allowance.take()
+        assert allowance.left == 0
+        with pytest.raises(Trouble) as caught:
+            allowance.take()
+    assert caught.value.retry_after == pytest.approx(3600.0)
+    with pytest.raises(Trouble):
+        allowance.take()
+    clock.now += 3600.0
+    assert allowance.left == 20
