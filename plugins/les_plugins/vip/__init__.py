@@ -104,8 +104,10 @@ async def check(ctx: Context, report: Callable[[str], None]) -> None:
     keeper = _keeper(ctx)
     keeper.adopt(ctx)
     try:
-        await _begin(ctx, keeper)
-        await keeper.watch(report)
+        # From the first moment: the clearing up at the start would give it up, and there were two.
+        with keeper.watched():
+            await _begin(ctx, keeper)
+            await keeper.watch(report)
     finally:
         _close_unless_held(ctx, keeper)
 

@@ -7,7 +7,7 @@ hold an address, and until when, is asked right before each renewal.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from les_hooks import Context, Event, PluginError, Reason
@@ -276,16 +276,21 @@ class Keeper:
 
     # -- seeing to it --------------------------------------------------------------------------------------------------
 
-    async def watch(self, report: Callable[[str], None]) -> None:
-        """See to it, until cancelled, that what is on the interfaces is what should be, and report what is wrong."""
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """While within, this keeper is not given up for another one."""
         self._watchers += 1
         try:
-            while True:
-                await self.look()
-                report(self.ground.unfit)
-                await self._something_matters()
+            yield
         finally:
             self._watchers -= 1
+
+    async def watch(self, report: Callable[[str], None]) -> None:
+        """See to it, until cancelled, that what is on the interfaces is what should be, and report what is wrong."""
+        while True:
+            await self.look()
+            report(self.ground.unfit)
+            await self._something_matters()
 
     async def _something_matters(self) -> None:
         with contextlib.suppress(TimeoutError):
