@@ -41,6 +41,14 @@ def boottime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def _is_released(event: Event) -> bool:
+    """Whether another node led just before, and has let go.
+
+    The reason alone may be what this node itself did last, and somebody that it did not hear of may lead since.
+    """
+    return event.reason in _ORDERLY and event.previous_leader not in (None, event.leader)
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Held:
     """An address that this node has, since that Unix time; the kernel keeps it until the boottime `until`, if let."""
@@ -127,7 +135,7 @@ class Keeper:
         async with asyncio.TaskGroup() as group:
             for address in self.config.addresses:
                 if address not in self.held:
-                    group.create_task(self._take(address, event.reason in _ORDERLY, failed))
+                    group.create_task(self._take(address, _is_released(event), failed))
         if failed:
             raise PluginError(self.ctx.name, "; ".join(failed))
 
@@ -159,7 +167,7 @@ class Keeper:
     async def _hold(self, address: VirtualAddress, link: Link, lookout: Lookout) -> None:
         await self._put(address, link)
         until = self._clock() + self._seconds()
-        herald = Herald(lookout, self.config.announce, clock=self._clock, wall=self._wall)
+        herald = Herald(lookout, self.config.announce, may=self._acts, clock=self._clock, wall=self._wall)
         self.held[address] = Held(address=address, link=link, herald=herald, since=self._wall(), until=until)
         herald.shout()
 
@@ -201,6 +209,10 @@ class Keeper:
         if not self._leads or self.ctx.hold_left() <= 0.0:
             return 0
         return most_seconds(self.config.lifetime, self.ctx.release_left())
+
+    def _acts(self) -> bool:
+        """Whether this node may act as the leader at this moment."""
+        return self._leads and self.ctx.authority() > 0.0
 
     def _why_not(self) -> str:
         if not self._leads or self.ctx.hold_left() <= 0.0:
@@ -365,7 +377,7 @@ class Keeper:
     def _claimed(self, address: VirtualAddress, mac: bytes) -> None:
         """Another host says that the address is its own."""
         held = self.held.get(address)
-        if held is None:
+        if held is None or not self._acts():
             return
         held.herald.defend()
         if (address, mac) not in self._rivals and len(self._rivals) < _MOST_RIVALS:
