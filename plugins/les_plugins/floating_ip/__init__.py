@@ -138,7 +138,7 @@ def status(ctx: Context) -> Mapping[str, object]:
     return {"summary": report.summary(boards), "addresses": [board.shown for board in boards]}
 
 
-@hookimpl(optionalhook=True)
+@hookimpl
 async def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
     """What a leader would call."""
     return await report.plan(_boards_of(ctx), ctx, WORLD) if kind in _CALLING else ()

@@ -170,7 +170,7 @@ async def cleanup(ctx: Context) -> None:
         keeper.close()
 
 
-@hookimpl(optionalhook=True)
+@hookimpl
 def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
     """Say which addresses come and go."""
     config: VipConfig = ctx.config

@@ -37,6 +37,14 @@ def boottime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def _is_released(event: Event) -> bool:
+    """Whether another node led just before, and has let go.
+
+    The reason alone may be what this node itself did last, and somebody that it did not hear of may lead since.
+    """
+    return event.reason in _ORDERLY and event.previous_leader not in (None, event.leader)
+
+
 class Keeper:
     """Keeps the addresses of a context; `adopt` another when the configuration changes.
 
@@ -110,7 +118,7 @@ class Keeper:
         async with asyncio.TaskGroup() as group:
             for address in self.config.addresses:
                 if address not in self.held:
-                    group.create_task(self._take(address, event.reason in _ORDERLY, failed))
+                    group.create_task(self._take(address, _is_released(event), failed))
         if failed:
             raise PluginError(self.ctx.name, "; ".join(failed))
 
@@ -238,7 +246,7 @@ class Keeper:
     def _claimed(self, address: VirtualAddress, mac: bytes) -> None:
         """Another host says that the address is its own."""
         held = self.held.get(address)
-        if held is None:
+        if held is None or not self._holdings.acts():
             return
         held.herald.defend()
         if (address.ip, mac) not in self._rivals and len(self._rivals) < _MOST_RIVALS:
