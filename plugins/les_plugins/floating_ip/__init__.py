@@ -136,7 +136,7 @@ def status(ctx: Context) -> Mapping[str, object]:
     return {"summary": report.summary(boards), "addresses": [board.shown for board in boards]}
 
 
-@hookimpl(optionalhook=True)
+@hookimpl
 async def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
     """What would be called for each address."""
     return await report.plan(kind, _boards_of(ctx), ctx, WORLD)
