@@ -36,8 +36,9 @@ __all__ = ["FloatingIpConfig"]
 
 WORLD = World()
 
-# On top of `patience`, so that the plugin says itself what it did not get, and the dispatcher only guards against bugs.
-_MARGIN_SECONDS = 5.0
+# On top of `patience`, for a program to be ended: the plugin says itself what it did not get, and the dispatcher only
+# guards against bugs.
+_MARGIN_SECONDS = 10.0
 
 # By context and not in one variable: a process may hold several nodes.
 _boards: WeakKeyDictionary[Context, tuple[Board, ...]] = WeakKeyDictionary()
