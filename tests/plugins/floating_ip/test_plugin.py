@@ -179,9 +179,12 @@ async def test_check_looks_now_and_shows_the_call_without_the_token(stage: Stage
         assert (row["error"], row["call"]) == ("denied: status 403: no scope", None)
         assert cloud.changes == []
         assert await plugin.plan(EventKind.ELECTED, ctx) == [
-            f"203.0.113.7 at digitalocean, where this node has it not: {CALL}"
+            f"have digitalocean deliver 203.0.113.7 here, unless it does: {CALL}"
         ]
-        assert await plugin.plan(EventKind.DEMOTED, ctx) == ()
+        assert await plugin.plan(EventKind.DEMOTED, ctx) == [
+            "leave 203.0.113.7 where it is, for the next leader to take"
+        ]
+        assert await plugin.plan(EventKind.STARTED, ctx) == ()
 
 
 async def _control(ctx: FakeContext, action: str) -> Any:
