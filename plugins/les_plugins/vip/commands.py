@@ -38,7 +38,7 @@ def add(cli: click.Group) -> None:
 
 def _show(answer: Mapping[str, Any]) -> None:
     table(
-        ("address", "interface", "here", "kept for", "announced", "answered by"),
+        ("address", "interface", "here", "lease", "announced", "answered by"),
         (
             (
                 f"{each['address']}/{each['prefix']}",
@@ -63,12 +63,13 @@ def _here(each: Mapping[str, Any]) -> Cell:
 def _answered(each: Mapping[str, Any]) -> str | Cell:
     """Who else says that it has the address: the holder where it is not here, a rival where it is."""
     if each["held"]:
-        return Cell("this node and others", "red") if each["claimed_by"] else "this node"
+        return Cell("contended", "red") if each["claimed_by"] else "this node"
     return _who(each["claimed_by"][0]) if each["claimed_by"] else Cell("nobody", "yellow")
 
 
 def _who(claim: Mapping[str, Any]) -> str:
-    return f"{claim['mac']}, {seconds(claim['seconds_ago'])} ago"
+    past = claim["seconds_ago"]
+    return f"{claim['mac']}, {'now' if past < 1.0 else f'{seconds(past)} ago'}"
 
 
 def _below(answer: Mapping[str, Any]) -> Iterator[tuple[str, Cell]]:
@@ -77,5 +78,7 @@ def _below(answer: Mapping[str, Any]) -> Iterator[tuple[str, Cell]]:
         yield "problem", Cell(problem, "yellow")
     for each in answer["addresses"]:
         for claim in each["claimed_by"][0 if each["held"] else 1 :]:
-            text = f"{each['address']} is claimed by {_who(claim)}"
-            yield ("conflict", Cell(text, "red")) if each["held"] else ("before", Cell(text))
+            if each["held"]:
+                yield "conflict", Cell(f"{each['address']} is claimed by {_who(claim)}, too", "red")
+            else:
+                yield "before", Cell(f"{each['address']} was claimed by {_who(claim)}")

@@ -43,9 +43,13 @@ class Herald:
         self._defended = -_DEFENCE_SECONDS
         self._speaking: asyncio.Task[None] | None = None
 
-    def shout(self) -> None:
-        """Announce the address now, several times at growing intervals, and now and then until `hush`."""
+    def shout(self, announce: Announce | None = None) -> None:
+        """Announce the address now, several times at growing intervals, and now and then until `hush`.
+
+        `announce` is how from now on, where that has changed.
+        """
         self.hush()
+        self._announce = announce or self._announce
         self._say()
         self._speaking = asyncio.create_task(self._go_on(), name=f"vip-announce-{self._lookout.address.ip}")
 

@@ -15,16 +15,12 @@ __all__ = ["look_around", "shown", "summary"]
 # Who said nothing for longer may have lost the address: a holder announces it each minute, unless told not to.
 _STALE_SECONDS: Final = 300.0
 
-# Who answered just now is not asked again, however often somebody wants to know.
-_FRESH_SECONDS: Final = 1.0
-
 
 async def look_around(keeper: Keeper) -> None:
     """Ask who has the addresses, and wait for answers; not where `probe` is off."""
     asked = False
     for address, lookout in keeper.ground.lookouts.items():
-        heard = any(ago < _FRESH_SECONDS for _, ago in keeper.claims(address))
-        if keeper.config.probe and lookout.can_ask and lookout.link is not None and not heard:
+        if keeper.config.probe and lookout.can_ask and lookout.link is not None:
             # Past the lookout: what it asked itself is what it judges a silence by.
             asked |= lookout.send(probe(address.address, lookout.link.mac))
     if asked:
