@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
-from les_hooks.events import Event
+from les_hooks.events import Event, EventKind
 
 if TYPE_CHECKING:
     import click
@@ -176,6 +176,14 @@ class HookSpecs:
     @hookspec
     def validate(self, ctx: Context) -> Sequence[str]:
         """What `les check` should complain about, one line each, a `Note` where it is none; nothing may be changed."""
+        return ()
+
+    @hookspec
+    def plan(self, kind: EventKind, ctx: Context) -> Sequence[str]:
+        """What the plugin would do on an event of this kind, one line each, for an operator's dry run.
+
+        In the imperative: "remove 10.0.0.100 from eth0"; for `while-leader`, what it would end. It must be quick.
+        """
         return ()
 
     @hookspec

@@ -16,6 +16,7 @@ import msgspec
 import pluggy
 
 from les_hooks.errors import PluginError
+from les_hooks.events import EventKind
 from les_hooks.hookspecs import PROJECT, HookSpecs
 from les_hooks.text import error_words
 
@@ -134,6 +135,14 @@ class Registry:
     def implementations(self, hook: str) -> tuple[Implementation, ...]:
         """Who implements the hook, in the order of the calls."""
         return tuple(plugin.hooks[hook] for plugin in self._loaded.values() if hook in plugin.hooks)
+
+    def calls(self, kind: EventKind) -> tuple[Implementation, ...]:
+        """Who is called for events of this kind, in the order of the calls.
+
+        What was done last is undone first: what others of the leader's work need is there for as long as they do.
+        """
+        found = self.implementations(kind.hook)
+        return found[::-1] if kind is EventKind.DEMOTED else found
 
     def implementation(self, plugin: str, hook: str) -> Implementation | None:
         """The plugin's function for the hook, if it is loaded and has one."""

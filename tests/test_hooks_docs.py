@@ -146,6 +146,11 @@ def validate(ctx):
     return []
 
 @hookimpl
+def plan(kind, ctx):
+    note("plan")
+    return ["do " + kind]
+
+@hookimpl
 def status(ctx):
     note("status")
     return {}
@@ -272,6 +277,7 @@ def test_every_hook_fires_in_a_run_of_three_nodes(tmp_path: Path) -> None:
         assert json.loads(ours.les(leader, "status", "--json"))
         ours.les(leader, "check")
         assert ours.les(leader, "observe") == "pong\n"
+        assert "demoted: do demoted (plugin observer)" in ours.les(leader, "step-down", "--dry-run")
         ours.daemons[first].send_signal(signal.SIGKILL)
         ours.until(lambda: len(ours.who("on_member_lost", "member-lost", "refused")) >= 2, "a loss")
         ours.until(lambda: [line for line in ours.lines() if line[1] == "cleanup"], "a cleanup")

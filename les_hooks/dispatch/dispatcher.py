@@ -220,7 +220,7 @@ class Dispatcher:
                 settings=self._settings[found.plugin],
                 deadline=self._registry.implementation(found.plugin, "deadline"),
             )
-            for found in self._registry.implementations(kind.hook)
+            for found in self._registry.calls(kind)
             if found.plugin in self._contexts
         ]
 

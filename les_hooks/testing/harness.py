@@ -235,6 +235,10 @@ class Harness:
         """Its part of `les status`, as JSON has it."""
         return msgspec.to_builtins(self._ask("status"))
 
+    def plan(self, kind: EventKind | str) -> Sequence[str]:
+        """What it says that it would do on an event of this kind."""
+        return list(self._ask("plan", kind=EventKind(kind)) or ())
+
     def control(self, action: str, **arguments: object) -> Any:
         """What it answers to a request of its commands, as JSON has it."""
         return msgspec.to_builtins(self._ask("control", action=action, arguments=arguments))

@@ -99,8 +99,12 @@ class NetDaemon(Daemon):
         text = (self.folder / "state" / "audit.jsonl").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
+    def recent(self) -> list[dict[str, Any]]:
+        """The audit since `mark`."""
+        return self.records()[self._read :]
+
     def mark(self) -> None:
-        """Let `news` begin here."""
+        """Let `recent` and `news` begin here."""
         self._read = len(self.records())
 
     def leaderships(self) -> list[str]:
@@ -118,7 +122,7 @@ class NetDaemon(Daemon):
         """What the audit says of leadership and members since `mark`: action, member, reason."""
         return [
             f"{record['action']} {record['member'] or '-'} {record['reason']}"
-            for record in self.records()[self._read :]
+            for record in self.recent()
             if record["action"].startswith(("leader.", "member."))
         ]
 

@@ -17,7 +17,6 @@ import pytest
 
 from tests.cluster import until
 from tests.needs import need_netns, need_program
-from tests.network.cluster import NetDaemon
 from tests.network.lan import Host, Lan, ip
 from tests.network.strikes import Found, Kind, calm
 from tests.network.vip import ADDRESS_4, ADDRESSES, VipCluster
@@ -102,8 +101,8 @@ def _gone(found: Sequence[Found], within_seconds: float) -> None:
         assert each.gone_seconds < within_seconds, each
 
 
-def _records(node: NetDaemon, action: str) -> list[dict[str, Any]]:
-    return [record for record in node.records() if record["action"] == f"plugin.vip.{action}"]
+def _vip(records: Sequence[dict[str, Any]], action: str) -> list[dict[str, Any]]:
+    return [record for record in records if record["action"] == f"plugin.vip.{action}"]
 
 
 def test_who_leaves_lets_go_before_the_next_one_takes(setup: Setup) -> None:
@@ -122,6 +121,8 @@ def test_the_kernel_removes_what_nobody_renews_and_only_then_the_next_one_takes(
     if not setup.votes:
         # The old kernel answers until then.
         assert all(each.fault.hole_seconds < _SLACK_SECONDS for each in found)
+    # It does not even say that it has them.
+    assert [_vip(node.recent(), "conflict") for node in setup.cluster.nodes.daemons] == [[], [], []]
 
 
 def test_a_host_that_is_lost_is_replaced_without_waiting_for_its_kernel(setup: Setup) -> None:
@@ -160,7 +161,7 @@ def test_what_somebody_removes_is_put_back_at_once_and_audited(setup: Setup) -> 
         assert each.next_seconds < _SLACK_SECONDS, each
         assert each.fault.holders == {leader.host.number}, each
         assert each.fault.two_seconds == 0.0, each
-    assert {record["address"] for record in _records(leader, "restored")} == set(ADDRESSES)
+    assert {record["address"] for record in _vip(leader.recent(), "restored")} == set(ADDRESSES)
 
 
 def test_what_somebody_adds_where_nobody_leads_is_removed(setup: Setup) -> None:
@@ -170,7 +171,7 @@ def test_what_somebody_adds_where_nobody_leads_is_removed(setup: Setup) -> None:
         lives = ("valid_lft", "60", "preferred_lft", "60")
         ip("-n", follower.host.namespace, "addr", "add", f"{ADDRESS_4}/32", "dev", "eth0", *lives)
         until(lambda: watch.holders(ADDRESS_4) == {leader.host.number}, "the follower has removed it", 2.0)
-    assert _records(follower, "removed")[-1]["address"] == ADDRESS_4
+    assert _vip(follower.recent(), "removed")[-1]["address"] == ADDRESS_4
 
 
 def _claim(host: Host) -> None:
@@ -178,8 +179,8 @@ def _claim(host: Host) -> None:
     ip("-n", host.namespace, "addr", "add", f"{ADDRESS_4}/32", "dev", "eth0")
     notify = "echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify"
     subprocess.run([*host.inside, "sh", "-c", notify], check=True, timeout=10)
-    for state in ("down", "up"):
-        ip("-n", host.namespace, "link", "set", "eth0", state)
+    # Whoever has a hardware address set says so, be it the one that it had.
+    ip("-n", host.namespace, "link", "set", "eth0", "address", host.mac)
 
 
 def test_a_stranger_who_has_an_address_is_waited_for_and_then_audited(lan: Lan, tmp_path: Path) -> None:
@@ -189,8 +190,8 @@ def test_a_stranger_who_has_an_address_is_waited_for_and_then_audited(lan: Lan, 
     begun = time.monotonic()
     with contextlib.closing(VipCluster(tmp_path, lan, timing=_TIMING)) as cluster:
         leader = cluster.nodes.whole()
-        until(lambda: _records(leader, "taken"), "the leader has taken an address")
-        [conflict] = until(lambda: _records(leader, "conflict"), "the conflict is in the audit")
+        until(lambda: _vip(leader.records(), "taken"), "the leader has taken an address")
+        [conflict] = until(lambda: _vip(leader.records(), "conflict"), "the conflict is in the audit")
         assert time.monotonic() - begun > _LIFETIME_SECONDS
         assert conflict["mac"] == stranger.mac
         assert conflict["address"] == ADDRESS_4
@@ -202,7 +203,7 @@ def test_a_stranger_who_comes_later_is_audited_and_the_leader_keeps_the_client(l
     with contextlib.closing(VipCluster(tmp_path, lan, timing=_TIMING)) as cluster:
         with cluster.watched() as (leader, watch):
             _claim(stranger)
-            [conflict] = until(lambda: _records(leader, "conflict"), "the conflict is in the audit")
+            [conflict] = until(lambda: _vip(leader.records(), "conflict"), "the conflict is in the audit")
             cluster.rest(watch, leader)
         assert conflict["mac"] == stranger.mac
 

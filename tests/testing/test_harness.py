@@ -13,7 +13,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from les_hooks import Command, ConfigError, Context, Duration, Ending, Event, Finished, PluginError, hookimpl
+from les_hooks import Command, ConfigError, Context, Duration, Ending, Event, EventKind, Finished, PluginError, hookimpl
 from les_hooks.testing import Harness, les_harness
 
 __all__ = ["les_harness"]  # the fixture
@@ -58,6 +58,10 @@ class Vip:
     @hookimpl
     def validate(self, ctx: Context) -> Sequence[str]:
         return [f"there is no {ctx.config.interface}"]
+
+    @hookimpl
+    def plan(self, kind: EventKind, ctx: Context) -> Sequence[str]:
+        return [f"{kind}: clear {ctx.config.interface}"]
 
     @hookimpl
     def status(self, ctx: Context) -> Mapping[str, object]:
@@ -265,6 +269,7 @@ def test_a_critical_plugin_that_fails_is_seen_to_step_down(les_harness: Harness)
 def test_the_other_hooks_are_asked(les_harness: Harness) -> None:
     les_harness.load(Vip(), {"interface": "eth0"}, dry_run=True)
     assert les_harness.validate() == ["there is no eth0"]
+    assert les_harness.plan("demoted") == ["demoted: clear eth0"]
     assert les_harness.status() == {"folder": "vip", "dry_run": True}
     assert les_harness.control("echo", x=1) == {"x": 1}
     with pytest.raises(PluginError, match="plugin vip: control: ValueError: no such action: shout"):

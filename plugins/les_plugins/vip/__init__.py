@@ -3,8 +3,10 @@
 Loaded through its entry point; nothing imports it.
 
     settings  what `[plugins.vip]` can hold
-    keeper    the addresses of one node: taken, renewed, put back, let go
+    keeper    what one node does about its addresses: takes them, watches over them, lets go of them
+    holdings  the addresses that it has put into its kernel: renewed, put back, removed
     lease     how long the kernel may keep an address
+    takeover  whether an address may be taken yet
     lookout   who answers for an address, before it is taken
     herald    announcing an address
     ground    this host's interfaces, and what is wrong with them
@@ -56,8 +58,17 @@ def _keeper(ctx: Context) -> Keeper:
 
 
 def _close_unless_held(ctx: Context, keeper: Keeper) -> None:
-    if not keeper.busy and _keepers.pop(ctx.state_dir, None) is not None:
+    if not keeper.busy and _keepers.get(ctx.state_dir) is keeper:
+        del _keepers[ctx.state_dir]
         keeper.close()
+
+
+def _only_said(kind: EventKind, ctx: Context) -> bool:
+    """Whether nothing may be changed; what would be is in the log then."""
+    if ctx.dry_run:
+        for step in plan(kind, ctx):
+            ctx.log.info("vip-would", step=step)
+    return ctx.dry_run
 
 
 @hookimpl
@@ -76,6 +87,8 @@ def deadline(event: Event, ctx: Context) -> float:
 @hookimpl
 async def on_elected(event: Event, ctx: Context) -> None:
     """Take the addresses, as soon as nobody else has them."""
+    if _only_said(event.kind, ctx):
+        return
     keeper = _keeper(ctx)
     keeper.adopt(ctx)
     await keeper.take(event)
@@ -84,6 +97,8 @@ async def on_elected(event: Event, ctx: Context) -> None:
 @hookimpl
 async def on_reasserted(event: Event, ctx: Context) -> None:
     """Have the addresses, and announce them again."""
+    if _only_said(event.kind, ctx):
+        return
     keeper = _keeper(ctx)
     keeper.adopt(ctx)
     await keeper.reassert(event)
@@ -92,15 +107,21 @@ async def on_reasserted(event: Event, ctx: Context) -> None:
 @hookimpl
 async def on_demoted(event: Event, ctx: Context) -> None:
     """Let go of the addresses, left-overs included."""
+    if _only_said(event.kind, ctx):
+        return
     keeper = _keeper(ctx)
-    await keeper.release()
-    _close_unless_held(ctx, keeper)
+    try:
+        await keeper.release()
+    finally:
+        _close_unless_held(ctx, keeper)
 
 
 @hookimpl
 async def prepare(ctx: Context) -> None:
     """The leader is silent: find out whether its host still answers for the addresses."""
-    await _keeper(ctx).prepare()
+    keeper = _keepers.get(ctx.state_dir)
+    if keeper is not None:  # without `check` at work there is nobody to hear an answer
+        await keeper.prepare()
 
 
 @hookimpl
@@ -140,6 +161,8 @@ async def validate(ctx: Context) -> Sequence[str]:
 @hookimpl
 async def cleanup(ctx: Context) -> None:
     """Remove what a daemon that died has left; the kernel would, a little later."""
+    if _only_said(EventKind.DEMOTED, ctx):
+        return
     keeper = Keeper(ctx)
     try:
         await keeper.release()
@@ -147,7 +170,7 @@ async def cleanup(ctx: Context) -> None:
         keeper.close()
 
 
-@hookimpl(optionalhook=True)
+@hookimpl
 def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
     """Say which addresses come and go."""
     config: VipConfig = ctx.config

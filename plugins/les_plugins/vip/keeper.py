@@ -1,36 +1,32 @@
-"""The addresses of one node: taken when it leads, renewed, put back, let go. For `vip`.
-
-The kernel removes what is not renewed, so that no address outlives a daemon that died, hangs or was stopped. Who may
-hold an address, and until when, is asked right before each renewal.
-"""
+"""What one node does about its addresses: takes them when it leads, watches over them, lets go of them. For `vip`."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 from les_hooks import Context, Event, PluginError, Reason
+from les_hooks.backoff import Backoff
 from les_plugins.vip.ether import Open, open_ether
 from les_plugins.vip.frames import mac_text
 from les_plugins.vip.ground import Ground
-from les_plugins.vip.herald import Herald
-from les_plugins.vip.kernel import Assigned, Change, Kernel, KernelError, Link, Placement
-from les_plugins.vip.lease import most_seconds, pace
-from les_plugins.vip.lookout import Lookout
+from les_plugins.vip.holdings import Held, Holdings
+from les_plugins.vip.kernel import Assigned, Change, Kernel, KernelError, ReadOnly
 from les_plugins.vip.netlink import Netlink
-from les_plugins.vip.settings import Mode, Takeover, VipConfig, VirtualAddress
+from les_plugins.vip.settings import VipConfig, VirtualAddress
+from les_plugins.vip.takeover import find_free
 
-__all__ = ["Held", "Keeper", "boottime"]
+__all__ = ["Keeper", "boottime"]
 
 # Whoever led before has removed the addresses by then.
 _ORDERLY = frozenset({Reason.LEADER_LEFT, Reason.LEADER_RESIGNED, Reason.TRANSFER})
 
-# How much longer than its lifetime an address may answer elsewhere before that is no dying leader's.
-_GRACE_SECONDS = 1.0
-
 # Netlink tells of every change; this is for what it did not.
 _LOOK_SECONDS = 10.0
+
+# From one look to the next, however much changes; and at most, where somebody removes what is put back again and again.
+_LEAST_PAUSE_SECONDS = 0.05
+_MOST_PAUSE_SECONDS = 1.0
 
 # As many are told of; a host that makes hardware addresses up is not to fill the disk.
 _MOST_RIVALS = 16
@@ -41,20 +37,12 @@ def boottime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Held:
-    """An address that this node has, since that Unix time; the kernel keeps it until the boottime `until`, if let."""
+def _is_released(event: Event) -> bool:
+    """Whether another node led just before, and has let go.
 
-    address: VirtualAddress
-    link: Link
-    herald: Herald
-    since: float
-    until: float
-
-    @property
-    def assigned(self) -> Assigned:
-        """It as the kernel knows it."""
-        return Assigned(index=self.link.index, ip=self.address.ip, length=self.address.length, valid=None)
+    The reason alone may be what this node itself did last, and somebody that it did not hear of may lead since.
+    """
+    return event.reason in _ORDERLY and event.previous_leader not in (None, event.leader)
 
 
 class Keeper:
@@ -73,15 +61,15 @@ class Keeper:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.ctx = ctx
-        self.held: dict[VirtualAddress, Held] = {}
-        self.ground = Ground(log=ctx.log, clock=clock, open_ether=open_ether, on_claim=self._claimed)
-        self._kernel = kernel if kernel is not None else Netlink()
+        self.ground = Ground(
+            log=ctx.log, clock=clock, open_ether=open_ether, on_claim=self._claimed, on_news=self._report
+        )
+        kernel = kernel if kernel is not None else Netlink()
+        self._kernel: Kernel = ReadOnly(kernel) if ctx.dry_run else kernel
         self._clock = clock
-        self._wall = wall
-        self._leads = False
-        self._rivals: set[tuple[VirtualAddress, bytes]] = set()
-        self._lock = asyncio.Lock()
-        self._renewing: asyncio.Task[None] | None = None
+        self._holdings = Holdings(ctx, self._kernel, self.ground, clock=clock, wall=wall)
+        self._rivals: set[tuple[str, bytes]] = set()
+        self._reports: list[Callable[[str], None]] = []
         self._watchers = 0
 
     @property
@@ -92,12 +80,17 @@ class Keeper:
 
     def adopt(self, ctx: Context) -> None:
         """Go on with another configuration; what it no longer names goes with the next look."""
-        self.ctx = ctx
+        self.ctx = self._holdings.ctx = ctx
+
+    @property
+    def held(self) -> Mapping[VirtualAddress, Held]:
+        """What this node has."""
+        return self._holdings.held
 
     @property
     def busy(self) -> bool:
         """Whether something is held, or watched."""
-        return self._leads or bool(self.held) or self._watchers > 0
+        return self._holdings.leads or bool(self.held) or self._watchers > 0
 
     def lifetime_left(self, held: Held) -> float:
         """Seconds for which the kernel would keep the address if nobody renewed it."""
@@ -111,7 +104,7 @@ class Keeper:
 
     def close(self) -> None:
         """Let go of links and kernel; the addresses stay until they end."""
-        self._stop_renewing()
+        self._holdings.end()
         self.ground.close()
         self._kernel.close()
 
@@ -119,15 +112,13 @@ class Keeper:
 
     async def take(self, event: Event) -> None:
         """Have every address, each as soon as it is free. Raises PluginError, with what could be had taken."""
-        self._leads = True
+        self._holdings.begin()
         await self.look()
-        if self._renewing is None:
-            self._renewing = asyncio.create_task(self._renew_on(), name="vip-renew")
         failed: list[str] = []
         async with asyncio.TaskGroup() as group:
             for address in self.config.addresses:
                 if address not in self.held:
-                    group.create_task(self._take(address, event.reason in _ORDERLY, failed))
+                    group.create_task(self._take(address, _is_released(event), failed))
         if failed:
             raise PluginError(self.ctx.name, "; ".join(failed))
 
@@ -137,161 +128,47 @@ class Keeper:
         await self.take(event)
         for held in before:
             if self.held.get(held.address) is held:
-                held.herald.shout()
+                held.herald.shout(self.config.announce)
 
     async def _take(self, address: VirtualAddress, orderly: bool, failed: list[str]) -> None:
         begun = self._clock()
+        interface = self.config.interface_of(address)
         try:
-            link = self.ground.link(self.config.interface_of(address))
-            lookout = self.ground.lookouts[address]
-            found = await self._find_free(lookout, orderly=orderly)
-            async with self._lock:
-                await self._hold(address, link, lookout)
+            self.ground.link(interface)
+            lookout = self.ground.lookout(address)
+            found = await find_free(lookout, self.config, clock=self._clock, orderly=orderly)
+            # A clock that jumped meanwhile is no reason to do without.
+            await self.ctx.confirmed()
+            if not await self._holdings.take(address, self.ground.link(interface), lookout):
+                return
         except KernelError as error:
             failed.append(f"cannot take {address.ip}: {error.why}")
             self.ctx.audit("taken", "failure", address=address.ip, error=error.why)
             return
         waited = round(self._clock() - begun, 3)
-        self.ctx.audit("taken", "success", address=address.ip, interface=link.name, found=found, waited=waited)
-        self.ctx.log.info("address-taken", address=address.ip, interface=link.name, found=found, waited=waited)
+        self.ctx.audit("taken", "success", address=address.ip, interface=interface, found=found, waited=waited)
+        self.ctx.log.info("address-taken", address=address.ip, interface=interface, found=found, waited=waited)
         lookout.ask()  # who has it all the same is heard
-
-    async def _hold(self, address: VirtualAddress, link: Link, lookout: Lookout) -> None:
-        await self._put(address, link)
-        until = self._clock() + self._seconds()
-        herald = Herald(lookout, self.config.announce, clock=self._clock, wall=self._wall)
-        self.held[address] = Held(address=address, link=link, herald=herald, since=self._wall(), until=until)
-        herald.shout()
-
-    async def _find_free(self, lookout: Lookout, *, orderly: bool) -> str:
-        """Wait until the address may be taken; returns what was found, in a word of docs/vip.md."""
-        config = self.config
-        if not config.probe or not lookout.can_ask:
-            return "not-asked"
-        if orderly:
-            return "released"
-        if config.takeover is Takeover.IMMEDIATE:
-            return "not-waited"
-        if lookout.is_silent:
-            return "silent"
-        if not lookout.is_answered and await lookout.is_free():
-            return "free"
-        until = self._clock() + config.lifetime + _GRACE_SECONDS
-        if await lookout.falls_silent(until):
-            return "fell-silent"
-        return "answered"
-
-    async def _put(self, address: VirtualAddress, link: Link) -> None:
-        """Have the kernel keep the address from now on, but no longer than this node may hold it."""
-        seconds = self._seconds()
-        if not seconds:
-            raise KernelError(self._why_not())
-        placement = Placement(
-            index=link.index,
-            ip=address.ip,
-            length=address.length,
-            seconds=seconds,
-            label=self.config.label,
-            route=self.config.mode is Mode.ROUTE,
-        )
-        await self._kernel.put(placement)
-
-    def _seconds(self) -> int:
-        """For how long the kernel may keep an address from now on; 0: it must not be renewed."""
-        if not self._leads or self.ctx.hold_left() <= 0.0:
-            return 0
-        return most_seconds(self.config.lifetime, self.ctx.release_left())
-
-    def _why_not(self) -> str:
-        if not self._leads or self.ctx.hold_left() <= 0.0:
-            return "this node must not act as the leader"
-        return (
-            f"others may lead in {self.ctx.release_left():.1f} s already, and the kernel counts whole seconds and is "
-            "up to half a second late; set timing.lease to 3s or more"
-        )
-
-    # -- renewing ------------------------------------------------------------------------------------------------------
-
-    async def _renew_on(self) -> None:
-        while True:
-            await asyncio.sleep(pace(self.config.lifetime))
-            async with self._lock:
-                # One after the other, at once: the kernel is later where they end at different moments.
-                for held in list(self.held.values()):
-                    await self._renew(held)
-
-    async def _renew(self, held: Held) -> None:
-        if not self._seconds():
-            return
-        try:
-            await self._put(held.address, held.link)
-        except KernelError as error:
-            self.ground.fail(f"renewal {held.address.ip}", f"cannot renew {held.address.ip}: {error.why}")
-        else:
-            held.until = self._clock() + self._seconds()
-            self.ground.mend(f"renewal {held.address.ip}")
-
-    def _stop_renewing(self) -> None:
-        if self._renewing is not None:
-            self._renewing.cancel()
-            self._renewing = None
-        for held in self.held.values():
-            held.herald.hush()
 
     # -- not leading ---------------------------------------------------------------------------------------------------
 
     async def release(self) -> None:
         """Let go of every address, and of what an earlier process left behind. Raises PluginError where that fails."""
-        self._leads = False
-        self._stop_renewing()
-        async with self._lock:
-            held, self.held = list(self.held.values()), {}
-            self._rivals.clear()
-            failed = [await self._remove(each.assigned, "released") for each in held]
-            if not held:
-                failed += await self._sweep()
-        if any(failed):
-            raise PluginError(self.ctx.name, "; ".join(filter(None, failed)))
-
-    async def _sweep(self) -> list[str]:
+        self._holdings.end()
+        self._rivals.clear()
+        failed = await self._holdings.let_go()
         try:
+            # What is there, and not only what is known: a call that was interrupted, or another process, leaves more.
             ours = self._ours(await self._kernel.assigned())
         except KernelError as error:
-            return [error.why]
-        if self.ground.strangers is None:
-            self.ground.strangers = frozenset(each for each in ours if each.permanent)
-        return [await self._remove(each, "left-over") for each in ours if each not in self.ground.strangers]
-
-    async def _remove(self, assigned: Assigned, why: str) -> str:
-        """Remove an address; returns what went wrong, empty where nothing did."""
-        try:
-            there = await self._kernel.remove(assigned)
-        except KernelError as error:
-            self.ctx.audit("removed", "failure", address=assigned.ip, why=why, error=error.why)
-            return f"cannot remove {assigned.ip}: {error.why}"
-        if there:
-            self.ctx.audit("removed", "success", address=assigned.ip, why=why)
-            self.ctx.log.info("address-removed", address=assigned.ip, why=why)
-        return ""
-
-    # -- seeing to it --------------------------------------------------------------------------------------------------
-
-    async def watch(self, report: Callable[[str], None]) -> None:
-        """See to it, until cancelled, that what is on the interfaces is what should be, and report what is wrong."""
-        self._watchers += 1
-        try:
-            while True:
-                await self.look()
-                report(self.ground.unfit)
-                await self._something_matters()
-        finally:
-            self._watchers -= 1
-
-    async def _something_matters(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_SECONDS):
-                while not any(self._matters(change) for change in await self._kernel.changes()):
-                    pass
+            failed.append(f"cannot see whether all is gone: {error.why}")
+        else:
+            self.ground.tell_apart(self.config, ours)
+            failed += await self._holdings.clear(
+                [each for each in ours if not self.ground.is_strange(each)], "left-over"
+            )
+        if failed:
+            raise PluginError(self.ctx.name, "; ".join(dict.fromkeys(failed)))
 
     async def prepare(self) -> None:
         """Ask, until cancelled, who has the addresses: their holder has fallen silent."""
@@ -300,49 +177,54 @@ class Keeper:
                 for lookout in self.ground.lookouts.values():
                     group.create_task(lookout.watch())
 
-    async def look(self) -> None:
-        """Compare what is with what should be, once, and put it right."""
-        async with self._lock:
-            try:
-                links = await self._kernel.links()
-                ours = self._ours(await self._kernel.assigned())
-            except KernelError as error:
-                self.ground.fail("netlink", error.why)
-                return
-            self.ground.mend("netlink")
-            back = self.ground.survey(self.config, links, ours)
-            await self._let_go(ours)
-            await self._put_back(ours)
+    # -- seeing to it --------------------------------------------------------------------------------------------------
+
+    async def watch(self, report: Callable[[str], None]) -> None:
+        """See to it, until cancelled, that what is on the interfaces is what should be, and report what is wrong."""
+        quarrel = Backoff(least=_LEAST_PAUSE_SECONDS, most=_MOST_PAUSE_SECONDS, healthy=_LOOK_SECONDS)
+        restored = self._clock()
+        self._watchers += 1
+        try:
+            while True:
+                pause = _LEAST_PAUSE_SECONDS
+                if await self.look():
+                    since, restored = restored, self._clock()
+                    pause = quarrel.after(restored - since)
+                if report not in self._reports:
+                    self._reports.append(report)
+                    report(self.ground.unfit)
+                await asyncio.sleep(pause)
+                await self._something_matters()
+        finally:
+            self._watchers -= 1
+            if report in self._reports:
+                self._reports.remove(report)
+
+    async def _something_matters(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                while not any(self._matters(change) for change in await self._kernel.changes()):
+                    pass
+
+    async def look(self) -> bool:
+        """Compare what is with what should be, once, and put it right; returns whether something was put back."""
+        begun = self._clock()
+        try:
+            links = await self._kernel.links()
+            ours = self._ours(await self._kernel.assigned())
+        except KernelError as error:
+            self.ground.fail("netlink", error.why)
+            return False
+        self.ground.mend("netlink")
+        back = self.ground.survey(self.config, links, ours)
+        await self._holdings.settle(links)
+        strays = [each for each in ours if not self.ground.is_strange(each)]
+        await self._holdings.clear(strays, "not-leading")
+        restored = await self._holdings.restore(ours, begun)
         for held in self.held.values():
             if held.link.name in back:
                 held.herald.shout()
-
-    async def _let_go(self, ours: Sequence[Assigned]) -> None:
-        """Remove what should not be here: all of ours where this node does not lead, and what is not named any more."""
-        for address in [address for address in self.held if address not in self.config.addresses]:
-            held = self.held.pop(address)
-            held.herald.hush()
-            await self._remove(held.assigned, "unconfigured")
-        if not self._leads:
-            for each in ours:
-                if each not in (self.ground.strangers or ()):
-                    await self._remove(each, "not-leading")
-
-    async def _put_back(self, ours: Sequence[Assigned]) -> None:
-        there = {(each.index, each.ip, each.length) for each in ours}
-        for held in self.held.values():
-            key = (held.link.index, held.address.ip, held.address.length)
-            if key in there or self.ctx.authority() <= 0.0:
-                continue
-            try:
-                await self._put(held.address, held.link)
-            except KernelError as error:
-                self.ground.fail(f"renewal {held.address.ip}", f"cannot put {held.address.ip} back: {error.why}")
-                continue
-            held.until = self._clock() + self._seconds()
-            held.herald.shout()
-            self.ctx.audit("restored", "success", address=held.address.ip, interface=held.link.name)
-            self.ctx.log.warning("address-restored", address=held.address.ip, interface=held.link.name)
+        return restored
 
     def _ours(self, assigned: Sequence[Assigned]) -> list[Assigned]:
         names = {address.ip for address in (*self.config.addresses, *self.held)}
@@ -357,13 +239,17 @@ class Keeper:
             return change.gone
         return any(change.ip == address.ip for address in self.config.addresses)
 
+    def _report(self) -> None:
+        for report in self._reports:
+            report(self.ground.unfit)
+
     def _claimed(self, address: VirtualAddress, mac: bytes) -> None:
         """Another host says that the address is its own."""
         held = self.held.get(address)
-        if held is None:
+        if held is None or not self._holdings.acts():
             return
         held.herald.defend()
-        if (address, mac) not in self._rivals and len(self._rivals) < _MOST_RIVALS:
-            self._rivals.add((address, mac))
+        if (address.ip, mac) not in self._rivals and len(self._rivals) < _MOST_RIVALS:
+            self._rivals.add((address.ip, mac))
             self.ctx.log.error("address-conflict", address=address.ip, interface=held.link.name, mac=mac_text(mac))
             self.ctx.audit("conflict", "failure", address=address.ip, interface=held.link.name, mac=mac_text(mac))

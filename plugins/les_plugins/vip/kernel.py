@@ -3,11 +3,12 @@
 `netlink` does it for real.
 """
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Assigned", "Change", "Kernel", "KernelError", "Link", "Placement"]
+__all__ = ["Assigned", "Change", "Kernel", "KernelError", "Link", "Placement", "ReadOnly"]
 
 
 class KernelError(Exception):
@@ -17,6 +18,11 @@ class KernelError(Exception):
         super().__init__(why)
         self.why = why
         self.code = code
+
+    @property
+    def silent(self) -> bool:
+        """Whether the kernel did not answer in time, so that nobody knows what it did."""
+        return self.code == errno.ETIMEDOUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,11 @@ class Assigned:
     def permanent(self) -> bool:
         """Whether it stays until somebody removes it."""
         return self.valid is None
+
+    @property
+    def key(self) -> tuple[int, str, int]:
+        """What tells it from every other address, however long it stays."""
+        return (self.index, self.ip, self.length)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +105,33 @@ class Kernel(Protocol):
 
     def close(self) -> None:
         """Let go of the kernel."""
+
+
+class ReadOnly:
+    """Implements `Kernel`: another one, of which nothing may be changed."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    async def links(self) -> Mapping[str, Link]:
+        """Every interface, by name."""
+        return await self._kernel.links()
+
+    async def assigned(self) -> Sequence[Assigned]:
+        """Every address of every interface."""
+        return await self._kernel.assigned()
+
+    async def put(self, placement: Placement) -> None:
+        """Nothing is put."""
+
+    async def remove(self, assigned: Assigned) -> bool:
+        """Nothing is removed."""
+        return False
+
+    async def changes(self) -> Sequence[Change]:
+        """Wait until links or addresses have changed, and tell what did since the last call."""
+        return await self._kernel.changes()
+
+    def close(self) -> None:
+        """Let go of the kernel."""
+        self._kernel.close()

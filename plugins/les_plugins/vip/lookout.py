@@ -1,13 +1,14 @@
 """Looking before an address is taken: who answers for it, and since when nobody does. For `vip`."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from les_plugins.vip.ether import Ether, Open
 from les_plugins.vip.frames import probe
-from les_plugins.vip.kernel import Link
+from les_plugins.vip.kernel import KernelError, Link
 from les_plugins.vip.settings import VirtualAddress
 
 __all__ = ["ANSWER_SECONDS", "LOOK_SECONDS", "Lookout"]
@@ -33,6 +34,7 @@ _FRESH_SECONDS: Final = 1.0
 
 # As many hosts as can claim an address before the rest of them makes no difference.
 _MOST_CLAIMANTS: Final = 8
+_MOST_REMEMBERED: Final = 16
 
 
 class Lookout:
@@ -60,8 +62,9 @@ class Lookout:
         self._ether: Ether | None = None
         self._own: frozenset[bytes] = frozenset()
         self._heard = asyncio.Event()
-        self._watched_since: float | None = None
-        self._asked: deque[float] = deque(maxlen=16)
+        self._asked: deque[float] = deque(maxlen=_MOST_REMEMBERED)
+        self._watched_since = math.inf
+        self._vigil: deque[float] = deque(maxlen=_MOST_REMEMBERED)
 
     # -- the link ------------------------------------------------------------------------------------------------------
 
@@ -93,70 +96,75 @@ class Lookout:
 
     # -- asking --------------------------------------------------------------------------------------------------------
 
-    def ask(self, to: bytes | None = None) -> None:
-        """Ask who has the address: everybody, or one host."""
-        if self.link is not None:
-            self._asked.append(self._clock())
-            self.send(probe(self._ip, self.link.mac, to))
+    def ask(self, to: bytes | None = None) -> bool:
+        """Ask who has the address: everybody, or one host; returns whether the link took the question."""
+        if self.link is None or not self.send(probe(self._ip, self.link.mac, to)):
+            return False
+        self._asked.append(self._clock())
+        return True
 
     def answered_since(self, when: float) -> bool:
         """Whether another host has claimed the address since then."""
         return any(last >= when for last in self.claims.values())
 
     async def is_free(self) -> bool:
-        """Find out whether nobody has the address, within LOOK_SECONDS."""
+        """Find out whether nobody has the address, within LOOK_SECONDS. Raises KernelError where nobody can be asked.
+
+        A process that was stopped meanwhile hears first what was said, and judges then.
+        """
         begun = self._clock()
+        asked = 0
         for _ in range(_QUESTIONS):
-            self.ask()
+            asked += self.ask()
             if await self._hears(ANSWER_SECONDS):
                 return False
-        return not await self._hears(max(0.0, begun + LOOK_SECONDS - self._clock()))
+        if await self._hears(max(0.0, begun + LOOK_SECONDS - self._clock())):
+            return False
+        if not asked:
+            raise KernelError("nobody can be asked who has it: the interface takes no packets")
+        return True
 
     async def falls_silent(self, until: float) -> bool:
         """Ask those who answered again and again; returns whether they all stopped, False if not until then."""
         while (now := self._clock()) < until:
-            if not self.answered_since(now - _QUESTIONS * _ASK_AGAIN_SECONDS) and self._unanswered(now):
+            last = max(self.claims.values(), default=-math.inf)
+            # However late this process is to look: time alone, without questions, says nothing.
+            unanswered = sum(asked > last for asked in self._asked)
+            if now - last > _QUESTIONS * _ASK_AGAIN_SECONDS and unanswered >= _QUESTIONS:
                 return True
-            for mac in [mac for mac, last in self.claims.items() if now - last < LOOK_SECONDS]:
+            for mac in [mac for mac, heard in self.claims.items() if last - heard < LOOK_SECONDS]:
                 self.ask(mac)
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
         return False
 
-    def _unanswered(self, now: float) -> bool:
-        """Whether enough questions were asked after the last answer, however late this process is to look."""
-        last = max(self.claims.values(), default=0.0)
-        return sum(last < asked <= now for asked in self._asked) >= _QUESTIONS
-
     async def watch(self) -> None:
         """Ask until cancelled: the holder fell silent, and it may be gone, or its host."""
-        self._asked.clear()
+        self._vigil.clear()
         self._watched_since = self._clock()
         pauses = iter(_WATCH_SECONDS)
         pause = 0.0
         while True:
-            self.ask()
+            if self.ask():
+                self._vigil.append(self._clock())
             pause = next(pauses, pause)
             await asyncio.sleep(pause)
 
     @property
-    def is_watched(self) -> bool:
-        """Whether `watch` was at work until just now, so that what it heard is worth something."""
-        return bool(
-            self._watched_since is not None and self._asked and self._clock() - self._asked[-1] < _FRESH_SECONDS
-        )
-
-    @property
     def is_silent(self) -> bool:
-        """Whether nobody has answered since the holder fell silent, though enough was asked."""
-        if not self.is_watched or self._watched_since is None or self.answered_since(self._watched_since):
-            return False
+        """Whether nobody has answered since the holder fell silent, though enough was asked until just now."""
         now = self._clock()
-        return sum(asked <= now - ANSWER_SECONDS for asked in self._asked) >= _QUESTIONS
+        enough = sum(asked <= now - ANSWER_SECONDS for asked in self._vigil) >= _QUESTIONS
+        return enough and self._is_watched and not self.answered_since(self._watched_since)
 
     @property
     def is_answered(self) -> bool:
-        """Whether somebody has answered since the holder fell silent."""
-        return self.is_watched and self._watched_since is not None and self.answered_since(self._watched_since)
+        """Whether somebody has answered since the holder fell silent, as far as was asked until just now."""
+        return self._is_watched and self.answered_since(self._watched_since)
+
+    @property
+    def _is_watched(self) -> bool:
+        """Whether `watch` was at work until just now, so that what it heard is worth something."""
+        return bool(self._vigil) and self._clock() - self._vigil[-1] < _FRESH_SECONDS
 
     # -- hearing -------------------------------------------------------------------------------------------------------
 
@@ -176,5 +184,6 @@ class Lookout:
             async with asyncio.timeout(seconds):
                 await self._heard.wait()
         except TimeoutError:
-            return False
+            # Both at once, for a process that was stopped: it was said in time, and read late.
+            return self._heard.is_set()
         return True

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from les_hooks.text import error_words
 from les_plugins.vip.kernel import Assigned, Change, KernelError, Link, Placement
 
 __all__ = ["ROUTE_PROTOCOL", "Netlink"]
@@ -102,7 +103,8 @@ class Netlink:
 
     async def _watch(self) -> None:
         while True:
-            with contextlib.suppress(NetlinkError, OSError):
+            # Whatever it stumbles over: what it cannot decode too, and a buffer that ran over.
+            with contextlib.suppress(Exception):
                 async with AsyncIPRoute() as watch:
                     await watch.bind(groups=_GROUPS)
                     self._note(Change())  # what was missed while no socket was open is seen by looking anew
@@ -141,12 +143,15 @@ class Netlink:
                 yield self._requests
         except TimeoutError:
             self._drop()
-            raise KernelError(f"the kernel did not answer within {_ANSWER_SECONDS:g} s") from None
+            raise KernelError(f"the kernel did not answer within {_ANSWER_SECONDS:g} s", errno.ETIMEDOUT) from None
         except NetlinkError as error:
             raise KernelError(_words(error.code), error.code) from error
         except OSError as error:
             self._drop()
             raise KernelError(_words(error.errno or 0), error.errno or 0) from error
+        except Exception as error:  # what pyroute2 cannot decode, and what else it stumbles over
+            self._drop()
+            raise KernelError(f"netlink fails: {error_words(error)}") from error
 
 
 _V6 = socket.AF_INET6

@@ -25,6 +25,9 @@ _LABEL = re.compile(r"[\x21-\x7e]{1,15}")
 # All of them are renewed and probed several times a second.
 _MOST_ADDRESSES = 64
 
+# All hosts of the network hear it.
+_SHORTEST_REFRESH = 1.0
+
 _SHORTEST_LIFETIME = 2
 _LONGEST_LIFETIME = 3600
 
@@ -79,12 +82,12 @@ class VirtualAddress(msgspec.Struct, frozen=True, order=True):
 
 def parse_virtual_address(text: str) -> VirtualAddress:
     """Read `10.0.0.100/24`, or `10.0.0.100/24 dev eth1`; raises ValueError with the reason."""
-    written, *rest = text.split()
-    if rest and (len(rest) != 2 or rest[0] != "dev"):
+    written, *rest = text.split() or [""]
+    if not written or (rest and (len(rest) != 2 or rest[0] != "dev")):
         raise ValueError('is not an address and its prefix length, with "dev INTERFACE" after it or nothing')
     interface = rest[1] if rest else ""
-    if interface and not _INTERFACE.fullmatch(interface):
-        raise ValueError("names no interface that there can be")
+    if interface:
+        _parse_interface(interface)
     ip, slash, prefix = written.partition("/")
     if not slash:
         raise ValueError(f'has no prefix length; write the one of its subnet, such as "{written}/24"')
@@ -93,11 +96,13 @@ def parse_virtual_address(text: str) -> VirtualAddress:
     except ValueError:
         raise ValueError("is no IP address with a prefix length") from None
     address = interface_address.ip
-    if "%" in ip or not prefix.isdigit():
+    if "%" in ip:
+        raise ValueError('has a zone; write the interface after it: "dev eth0"')
+    if not prefix.isdigit():
         raise ValueError("is no IP address with a prefix length in bits")
     if int(prefix) == 0:
         raise ValueError("has the prefix length 0, which is every address there is; write that of its subnet")
-    if address.is_multicast or address.is_unspecified or address.is_loopback or _is_mapped(address):
+    if address.is_multicast or address.is_unspecified or address.is_loopback or _is_special(address):
         raise ValueError("is no address that one host of a network can have")
     network = interface_address.network
     if network.prefixlen < address.max_prefixlen - 1 and address == network.network_address:
@@ -107,8 +112,12 @@ def parse_virtual_address(text: str) -> VirtualAddress:
     return VirtualAddress(ip=str(address), prefix=int(prefix), interface=interface)
 
 
-def _is_mapped(address: IPAddress) -> bool:
-    return isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
+# This network, and everybody on it; IPv4 addresses in the clothes of IPv6, whose text the kernel writes in another way.
+_SPECIAL = tuple(map(ipaddress.ip_network, ("0.0.0.0/8", "255.255.255.255/32", "::/96", "::ffff:0:0/96")))
+
+
+def _is_special(address: IPAddress) -> bool:
+    return any(address in network for network in _SPECIAL)
 
 
 def _write(address: VirtualAddress) -> str:
@@ -170,9 +179,13 @@ class Announce(msgspec.Struct, frozen=True, kw_only=True):
     interval: Annotated[
         Interval, Meta(description="The pause after the first announcement; each is twice the one before.")
     ] = 0.1
-    refresh: Annotated[Duration, Meta(description='How often it is announced while it is held; `"0s"` is never.')] = (
-        60.0
-    )
+    refresh: Annotated[
+        Duration, Meta(description='How often it is announced while it is held, at most each second; `"0s"` is never.')
+    ] = 60.0
+
+    def __post_init__(self) -> None:
+        if 0.0 < self.refresh < _SHORTEST_REFRESH:
+            raise ValueError('refresh is too short; "1s" is the least, and "0s" is never')
 
 
 class VipConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,9 +230,9 @@ class VipConfig(msgspec.Struct, frozen=True, kw_only=True):
         twice = [ip for ip, count in Counter(each.ip for each in self.addresses).items() if count > 1]
         if twice:
             raise ValueError(f"lists {twice[0]} twice; an address is on one interface of the leader")
-        homeless = [each.ip for each in self.addresses if not each.interface]
+        homeless = [_write(each) for each in self.addresses if not each.interface]
         if homeless and self.interface is None:
-            raise ValueError(f"has no interface for {homeless[0]}; set interface, or write '{homeless[0]}/24 dev eth0'")
+            raise ValueError(f"has no interface for {homeless[0]}; set interface, or write '{homeless[0]} dev eth0'")
 
     @property
     def claims(self) -> Sequence[str]:
