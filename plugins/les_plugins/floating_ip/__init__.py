@@ -46,12 +46,15 @@ _boards: WeakKeyDictionary[Context, tuple[Board, ...]] = WeakKeyDictionary()
 
 def _boards_of(ctx: Context) -> tuple[Board, ...]:
     config: FloatingIpConfig = ctx.config
-    if ctx not in _boards:
-        _boards[ctx] = tuple(
-            Board(provider=provider, entry=entry, allowance=Allowance(entry.calls_per_hour, WORLD.clock))
-            for provider, entry in config.entries
-        )
-    return _boards[ctx]
+    found = _boards.get(ctx)
+    if found is not None:
+        return found
+    made = tuple(
+        Board(provider=provider, entry=entry, allowance=Allowance(entry.calls_per_hour, WORLD.clock))
+        for provider, entry in config.entries
+    )
+    # In one step: `status` and `validate` run in threads.
+    return _boards.setdefault(ctx, made)
 
 
 @hookimpl
