@@ -235,12 +235,11 @@ class Keeper:
         return [each for each in assigned if each.ip in names]
 
     def _matters(self, change: Change) -> bool:
-        """Whether the change is worth a look; renewals are not, nor is each container that comes or goes."""
+        """Whether the change is worth a look; renewals are not, nor is what containers come and go with."""
+        if change.link:
+            return self.ground.concerns(change.link, change.index)
         if not change.ip:
-            ours = {self.config.interface_of(address) for address in self.config.addresses}
-            return (
-                not change.link or change.link in ours or any(self.ground.index(name) == change.index for name in ours)
-            )
+            return True
         held = next((held for held in self.held.values() if held.address.ip == change.ip), None)
         if held is not None and held.link.index == change.index:
             return change.gone

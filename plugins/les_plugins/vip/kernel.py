@@ -78,10 +78,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """The address `ip` on the interface `index` came or went, or that interface did, which is called `link`.
-
-    Neither of them: who knows what.
-    """
+    """The address `ip` on the interface `index` came or went, or the interface `link` changed; neither: who knows."""
 
     ip: str = ""
     link: str = ""

@@ -74,19 +74,19 @@ class FakeKernel:
         """Change a link, or its name."""
         link = replace(self._links.pop(name), **fields)
         self._links[link.name] = link
-        self._tell(Change())
+        self._tell(Change(link=link.name, index=link.index))
 
     def add_link(self, link: Link) -> None:
         """An interface appears."""
         self._links[link.name] = link
-        self._tell(Change())
+        self._tell(Change(link=link.name, index=link.index))
 
     def remove_link(self, name: str) -> None:
         """An interface goes, with all its addresses."""
         link = self._links.pop(name)
         for key in [key for key in self._there if key[0] == link.index]:
             self._unset(key)
-        self._tell(Change())
+        self._tell(Change(link=link.name, index=link.index))
 
     def lose_changes(self) -> None:
         """Nothing is told of what happened just now."""
@@ -223,9 +223,8 @@ class FakeSegment:
         return [when for when, frame in self.sent if _question(frame) == ip]
 
     def announced(self, ip: str) -> list[float]:
-        """When the address was announced: the frames of one announcement count as one."""
-        times = [when for when, frame in self.sent if _announcement(frame) == ip]
-        return sorted(set(times))
+        """When the address was announced; ARP does that with two frames, of which one counts."""
+        return [when for when, frame in self.sent if _announcement(frame) == ip]
 
     def freeze(self, seconds: float) -> None:
         """The process stops here for so long; what arrives meanwhile is there when it goes on, before any timer."""
@@ -292,7 +291,7 @@ def _question(frame: bytes) -> str:
 
 
 def _announcement(frame: bytes) -> str:
-    if frame[12:14] == b"\x08\x06" and frame[28:32] == frame[38:42]:
+    if frame[12:14] == b"\x08\x06" and frame[20:22] == b"\0\1" and frame[28:32] == frame[38:42]:
         return _ip(frame[28:32])
     return _ip(frame[62:78]) if frame[12:14] == b"\x86\xdd" and frame[54] == 136 else ""
 
