@@ -7,6 +7,7 @@ named. `vip` compares with keepalived and UCARP, where they are installed: `apt-
 import argparse
 import asyncio
 import platform
+from pathlib import Path
 
 from tests.bench import flips, handover, heal, loss, rest, spawn, starts, takeover, vip
 from tests.bench.table import Row, show
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--peer", action="append", choices=(*vip.FAMILIES, *settings), help="what moves an address")
     parser.add_argument("--fault", action="append", choices=vip.KINDS, help="what happens to who holds an address")
     parser.add_argument("--lanes", type=int, default=1, help="networks with an address at a time (default 1)")
-    parser.add_argument("--json", action="store_true", help="print every run of an address as JSON")
+    parser.add_argument("--json", type=Path, help="write every run of an address to this file as well")
     asked = parser.parse_args()
     asked.runs = asked.runs or (10 if asked.part == "vip" else 20)
     if asked.part == "vip":

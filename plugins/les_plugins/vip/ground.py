@@ -84,6 +84,11 @@ class Ground:
             raise KernelError(found.obstacle)
         return found
 
+    def index(self, name: str) -> int | None:
+        """The number of that interface, None where there is none."""
+        found = self._links.get(name)
+        return found.index if found is not None else None
+
     def lookout(self, address: VirtualAddress) -> Lookout:
         """Who looks out for the address. Raises KernelError where a stranger has it on this host."""
         if why := self.problems.get(f"{_STRANGER}{address.ip}"):

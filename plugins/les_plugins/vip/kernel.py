@@ -78,9 +78,13 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """The address `ip` on the interface `index` came or went; an empty `ip`: links did, or who knows what."""
+    """The address `ip` on the interface `index` came or went, or that interface did, which is called `link`.
+
+    Neither of them: who knows what.
+    """
 
     ip: str = ""
+    link: str = ""
     index: int = 0
     gone: bool = False
 

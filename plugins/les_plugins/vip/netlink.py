@@ -177,6 +177,8 @@ def _link(message: Any) -> Link:
 
 def _change(message: Any) -> Change:
     event = str(message.get("event", ""))
+    if event in ("RTM_NEWLINK", "RTM_DELLINK"):
+        return Change(link=str(message.get_attr("IFLA_IFNAME") or ""), index=int(message["index"]))
     if event not in ("RTM_NEWADDR", "RTM_DELADDR"):
         return Change()
     return Change(

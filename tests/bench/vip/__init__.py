@@ -31,7 +31,6 @@ def main(asked: argparse.Namespace) -> None:
     kinds = [kind for kind in Kind if not asked.fault or kind in asked.fault]
     runs = measure(Asked(settings=here, kinds=kinds, runs=asked.runs, lanes=asked.lanes))
     if asked.json:
-        print(as_json(runs))
-        return
+        asked.json.write_text(as_json(runs), encoding="utf-8")
     print(f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}")
     show(runs)

@@ -50,7 +50,7 @@ class Run:
 
 
 def measure(asked: Asked) -> list[Run]:
-    """All runs; a Ctrl-C or SIGTERM ends what runs, removes every network, and is raised again."""
+    """All runs; a Ctrl-C or SIGTERM ends what is under way, removes every network, and leaves what was found before."""
     # Even where it runs in the background, and a Ctrl-C would be ignored.
     before = {each: signal.signal(each, signal.default_int_handler) for each in (signal.SIGINT, signal.SIGTERM)}
     stop = threading.Event()
@@ -65,6 +65,8 @@ def measure(asked: Asked) -> list[Run]:
         for count, job in enumerate(as_completed(jobs), 1):
             done += job.result()
             print(f"\r{count} of {len(jobs)} ", end="", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        print("ends early", end="", file=sys.stderr, flush=True)
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
