@@ -9,8 +9,8 @@ import pytest
 
 from les_hooks.events import EventKind, Reason
 from les_plugins.programs import Verdict
-from les_plugins.scripts import ScriptsConfig
 from les_plugins.programs.calling import call
+from les_plugins.scripts import ScriptsConfig
 from les_plugins.scripts.folders import discover
 from tests.fake_context import an_event
 
