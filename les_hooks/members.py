@@ -132,10 +132,14 @@ class Mandate:
 
     It may begin what a leader does until `act_until`, -inf for a node that does not lead; then its demotion begins. Who
     was a leader until then has until `release_by` to end all of it, infinite where nobody can take its place meanwhile.
+
+    What it took as a leader may stay with it until `hold_until`, which an orderly demotion goes on to move; -inf for
+    who holds nothing, who lost its authority or does not know whether it did, and who has ended its demotion.
     """
 
     act_until: float
     release_by: float
+    hold_until: float = -math.inf
 
 
 NO_MANDATE = Mandate(act_until=-math.inf, release_by=math.inf)
@@ -149,6 +153,8 @@ class View:
     `leading`: this node leads, in `term`. `leader`: the sitting leader that this node accepts, itself included;
     `leaderless` says that its absence has lasted long enough to be told. `members` are sorted by seniority and
     hold this node. `settled`: this is a first view worth acting on. `reason` is why leadership stands as it does.
+    `leader_silent`: `leader`, another node, was not heard for half of the time after which it is lost, or its
+    connection broke, and this node may be the next to lead.
     """
 
     leading: bool
@@ -159,3 +165,4 @@ class View:
     departed: tuple[Departure, ...]
     settled: bool
     reason: Reason
+    leader_silent: bool = False

@@ -1,6 +1,7 @@
 """A context for plugins under test: it runs programs for real, and remembers what was logged and audited."""
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ class FakeContext:
     """Implements `les_hooks.hookspecs.Context`; `seconds` is the authority that is left.
 
     While `confirming` is not set, others are being asked: there is no authority, and who wants to know waits. Where
-    `refused` says why, no program is started.
+    `refused` says why, no program is started. `hold` is for how long what was taken may stay; None: as long as there is
+    authority. `release` is how long nobody else may lead.
     """
 
     config: Any
@@ -28,6 +30,8 @@ class FakeContext:
     state_dir: Path = Path("/nonexistent")
     dry_run: bool = False
     seconds: float = 60.0
+    hold: float | None = None
+    release: float = math.inf
     confirming: asyncio.Event | None = None
     refused: str = ""
     runner: Runner = field(default_factory=lambda: Runner(None))
@@ -50,6 +54,14 @@ class FakeContext:
     def authority(self) -> float:
         """As it was set."""
         return 0.0 if self.confirming is not None and not self.confirming.is_set() else self.seconds
+
+    def hold_left(self) -> float:
+        """As it was set."""
+        return self.authority() if self.hold is None else self.hold
+
+    def release_left(self) -> float:
+        """As it was set."""
+        return self.release
 
     def time_left(self) -> float:
         """As much as the authority that was set."""

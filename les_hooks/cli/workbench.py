@@ -19,6 +19,10 @@ class Pretended:
         """As long as it takes."""
         return math.inf
 
+    def hold_left(self) -> float:
+        """As long as it takes."""
+        return math.inf
+
     def release_left(self) -> float:
         """As long as it takes."""
         return math.inf

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from les_hooks.backends import Backend
+from les_hooks.members import NO_MANDATE, Mandate
 
 __all__ = ["BackendAuthority"]
 
@@ -25,15 +26,20 @@ class BackendAuthority:
 
     def left(self) -> float:
         """Seconds for which this node may act, 0.0 when it must not. Plugins may ask from threads of theirs."""
-        if threading.get_ident() == self._thread:
-            self._backend.look()
-        if self._backend.confirming:
-            return 0.0
-        return max(0.0, self._backend.mandate.act_until - self._clock())
+        return max(0.0, self._present().act_until - self._clock())
+
+    def hold_left(self) -> float:
+        """Seconds for which what this node took may stay with it, 0.0 when it must be gone. From any thread, too."""
+        return max(0.0, self._present().hold_until - self._clock())
 
     def release_left(self) -> float:
         """Seconds until others may lead, 0.0 once they may; infinite where this node need not fear that."""
         return max(0.0, self._backend.mandate.release_by - self._clock())
+
+    def _present(self) -> Mandate:
+        if threading.get_ident() == self._thread:
+            self._backend.look()
+        return NO_MANDATE if self._backend.confirming else self._backend.mandate
 
     def changed(self) -> None:
         """The backend knows something new."""

@@ -94,6 +94,10 @@ class NoAuthority:
         """No seconds."""
         return 0.0
 
+    def hold_left(self) -> float:
+        """No seconds."""
+        return 0.0
+
     def release_left(self) -> float:
         """Seconds until others may lead."""
         return max(0.0, self._release_by - boottime())
@@ -129,7 +133,7 @@ class Plugins:
         """Make the plugin's context; one whose configuration is the same stays, and with it what hangs on it."""
         own: Any = config.plugins[name].config
         if name == SCRIPTS and own is not None:
-            own = msgspec.structs.replace(own, dir=str(config.hooks.dir), timeout=config.plugins[name].timeout)
+            own = msgspec.structs.replace(own, dir=str(config.hooks.dir))
         known = self.contexts.get(name)
         if known is not None and known.config == own:
             return known

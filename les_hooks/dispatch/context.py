@@ -33,6 +33,9 @@ class Authority(Protocol):
     def left(self) -> float:
         """Seconds, 0.0 when it must not act."""
 
+    def hold_left(self) -> float:
+        """Seconds for which what this node took as the leader may stay with it, 0.0 when it must be gone."""
+
     def release_left(self) -> float:
         """Seconds until others may lead, 0.0 once they may; infinite where this node need not fear that."""
 
@@ -73,6 +76,14 @@ class PluginContext:
     def authority(self) -> float:
         """Seconds for which this node may still act as leader."""
         return self.leading.left()
+
+    def hold_left(self) -> float:
+        """Seconds for which what this node took as leader may stay with it."""
+        return self.leading.hold_left()
+
+    def release_left(self) -> float:
+        """Seconds until others may lead."""
+        return self.leading.release_left()
 
     def time_left(self) -> float:
         """Seconds that the present call of a hook has before it is ended."""

@@ -135,6 +135,11 @@ class Majority:
         return self.ballot.end
 
     @property
+    def hold_until(self) -> float:
+        """As long as nobody else can be granted a majority."""
+        return self.ballot.end
+
+    @property
     def in_doubt(self) -> bool:
         """Whether its grants are older than what made this node doubt."""
         return self.ballot.in_doubt

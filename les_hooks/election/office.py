@@ -40,7 +40,8 @@ class Office:
     """`role` is what this node is, and `nominee` who is to lead as far as it knows.
 
     `has_followed`: it has accepted a leader since it started. `costly`: the leadership that ended costs seniority.
-    `conflict`: this leader has met another. `bequest` is who is to have the stamp of a leader that gives up.
+    `conflict`: this leader has met another. `lapsed`: what this leadership took must be gone, as its time was over
+    once. `bequest` is who is to have the stamp of a leader that gives up.
     """
 
     identity: Identity
@@ -58,16 +59,30 @@ class Office:
     has_followed: bool = False
     costly: bool = False
     conflict: bool = False
+    lapsed: bool = False
     bequest: Bequest | None = None
 
     @property
     def mandate(self) -> Mandate:
         """How long this node may act as a leader."""
-        if self.role is Role.LEADER:
-            return Mandate(act_until=self.quorum.act_until, release_by=self.quorum.release_by)
-        if self.role in _LEAVING:
-            return Mandate(act_until=-math.inf, release_by=self.quorum.release_by)
-        return NO_MANDATE
+        if self.role not in _LEADING:
+            return NO_MANDATE
+        return Mandate(
+            act_until=self.quorum.act_until if self.role is Role.LEADER else -math.inf,
+            release_by=self.quorum.release_by,
+            hold_until=self._hold_until,
+        )
+
+    @property
+    def _hold_until(self) -> float:
+        """Until when it may keep what it took. One whose hooks have ended has nothing left."""
+        is_undone = self.bequest is not None and self.bequest.is_offered
+        return -math.inf if self.lapsed or is_undone or self.quorum.in_doubt else self.quorum.hold_until
+
+    def look(self, now: float) -> None:
+        """Notice that the time of what it took is over: what is known too late, a grant say, brings it back no more."""
+        if self.role in _LEADING and now >= self.quorum.hold_until:
+            self.lapsed = True
 
     # -- coming to lead --------------------------------------------------------------------------------------------
 
@@ -122,6 +137,7 @@ class Office:
             self.quorum.give_back()
         if self.role is Role.CANDIDATE and self._may_lead(now):
             self.role = next_role(self.role, Trigger.CONFIRMED)
+            self.lapsed = False
             self.terms.begin()
         if self.role is not before:
             self.nominee = self._choose(now)

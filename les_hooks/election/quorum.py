@@ -36,6 +36,10 @@ class Quorum(Protocol):
         """When a leader must have ended all that it did, boottime."""
 
     @property
+    def hold_until(self) -> float:
+        """Until when a leader, or one in its demotion, may keep what it took, boottime."""
+
+    @property
     def in_doubt(self) -> bool:
         """Whether this node must hear the others before it acts as a leader, or becomes one."""
 

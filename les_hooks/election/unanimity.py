@@ -54,6 +54,11 @@ class Unanimity:
         return math.inf
 
     @property
+    def hold_until(self) -> float:
+        """`failure` after the last timely heartbeat: whoever is silent for longer is replaced."""
+        return self.pulse.authority_end
+
+    @property
     def in_doubt(self) -> bool:
         """Whether this node awaits answers after a jump of the wall clock."""
         return bool(self.pulse.awaited)

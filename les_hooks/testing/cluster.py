@@ -76,18 +76,27 @@ class Cluster:
 
 @dataclass(slots=True)
 class HarnessAuthority:
-    """Implements `dispatch.Authority`; `until` is on the clock that `advance` moves."""
+    """Implements `dispatch.Authority`; all times are on the clock that `advance` moves.
+
+    `hold_until` is None where what the node took stays as long as its authority does.
+    """
 
     stage: Stage
     until: float = 1e9
+    hold_until: float | None = None
+    release_by: float = math.inf
 
     def left(self) -> float:
         """Seconds."""
         return max(0.0, self.until - self.stage.ahead)
 
+    def hold_left(self) -> float:
+        """Seconds."""
+        return self.left() if self.hold_until is None else max(0.0, self.hold_until - self.stage.ahead)
+
     def release_left(self) -> float:
-        """Nobody else wants to lead."""
-        return math.inf
+        """Seconds."""
+        return max(0.0, self.release_by - self.stage.ahead)
 
     async def confirmed(self) -> bool:
         """Nobody else has to be asked."""

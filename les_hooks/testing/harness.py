@@ -136,6 +136,24 @@ class Harness:
         self._authority.until = self._stage.ahead + seconds
 
     @property
+    def hold(self) -> float:
+        """Seconds for which what the plugin took may stay; the authority, until you set it: a demotion goes on."""
+        return self._authority.hold_left()
+
+    @hold.setter
+    def hold(self, seconds: float) -> None:
+        self._authority.hold_until = self._stage.ahead + seconds
+
+    @property
+    def release(self) -> float:
+        """Seconds until others may lead; infinite until you set it."""
+        return self._authority.release_left()
+
+    @release.setter
+    def release(self, seconds: float) -> None:
+        self._authority.release_by = self._stage.ahead + seconds
+
+    @property
     def now(self) -> float:
         """The time that events have, in Unix seconds; `advance` moves it on."""
         return self._cluster.now
@@ -177,6 +195,16 @@ class Harness:
             )
         self._stage.rounds()
 
+    def prepare(self) -> None:
+        """The leader falls silent: begin its `prepare`, which ends with the hooks of `elected`, or by `recover`."""
+        self._stage.call(self._loaded.prepare)
+        self._stage.rounds()
+
+    def recover(self) -> None:
+        """The leader is heard again: its `prepare` is cancelled."""
+        self._stage.call(self._loaded.stand_easy)
+        self._stage.rounds()
+
     def watch(self) -> None:
         """Begin its `check`, as a node does at its start; `unfit` is what it says. To be called once.
 
@@ -206,6 +234,10 @@ class Harness:
     def status(self) -> Any:
         """Its part of `les status`, as JSON has it."""
         return msgspec.to_builtins(self._ask("status"))
+
+    def plan(self, kind: EventKind | str) -> Sequence[str]:
+        """What it says that it would do on an event of this kind."""
+        return list(self._ask("plan", kind=EventKind(kind)) or ())
 
     def control(self, action: str, **arguments: object) -> Any:
         """What it answers to a request of its commands, as JSON has it."""

@@ -30,6 +30,9 @@ class _Always:
     def left(self) -> float:
         return 60.0
 
+    def hold_left(self) -> float:
+        return 60.0
+
     def release_left(self) -> float:
         return math.inf
 

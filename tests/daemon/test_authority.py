@@ -41,6 +41,17 @@ def test_authority_counts_down_to_nothing() -> None:
     assert authority(Engine(mandate=until(101.5), confirming=True)).left() == 0.0
 
 
+def test_what_a_leader_took_stays_as_long_as_the_mandate_says_and_not_while_others_are_asked() -> None:
+    def left(hold_until: float, *, confirming: bool = False) -> float:
+        mandate = Mandate(act_until=-math.inf, release_by=math.inf, hold_until=hold_until)
+        return authority(Engine(mandate=mandate, confirming=confirming)).hold_left()
+
+    assert left(100.5) == 0.5
+    assert left(99.0) == left(-math.inf) == 0.0
+    assert left(100.5, confirming=True) == 0.0
+    assert authority(Engine()).hold_left() == 0.0
+
+
 def test_others_may_lead_when_the_mandate_says_so_and_not_before() -> None:
     def left(mandate: Mandate) -> float:
         return authority(Engine(mandate=mandate)).release_left()
@@ -91,7 +102,7 @@ async def test_who_is_not_confirmed_in_time_may_not_act() -> None:
 
 @virtual()
 async def test_a_process_that_is_no_daemon_never_leads() -> None:
-    assert NoAuthority().left() == 0.0
+    assert NoAuthority().left() == NoAuthority().hold_left() == 0.0
     assert not await NoAuthority().confirmed()
 
 
@@ -100,8 +111,10 @@ async def test_the_clocks_are_looked_at_before_each_answer() -> None:
     engine = Engine(mandate=until(101.0))
     leading = authority(engine)
     leading.left()
-    assert engine.looks == 1
+    leading.hold_left()
+    assert engine.looks == 2
     await leading.confirmed()
-    assert engine.looks >= 2
+    looks = engine.looks
+    assert looks > 2
     await asyncio.to_thread(leading.left)
-    assert engine.looks == 3
+    assert engine.looks == looks

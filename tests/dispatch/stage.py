@@ -56,6 +56,9 @@ class Leading:
     def left(self) -> float:
         return self.seconds
 
+    def hold_left(self) -> float:
+        return self.seconds
+
     def release_left(self) -> float:
         return max(0.0, self.release_by - asyncio.get_running_loop().time())
 

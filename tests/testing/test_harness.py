@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from les_hooks import Command, ConfigError, Context, Duration, Ending, Event, Finished, PluginError, hookimpl
+from les_hooks import Command, ConfigError, Context, Duration, Ending, Event, EventKind, Finished, PluginError, hookimpl
 from les_hooks.testing import Harness, les_harness
 
 __all__ = ["les_harness"]  # the fixture
@@ -57,6 +58,10 @@ class Vip:
     @hookimpl
     def validate(self, ctx: Context) -> Sequence[str]:
         return [f"there is no {ctx.config.interface}"]
+
+    @hookimpl
+    def plan(self, kind: EventKind, ctx: Context) -> Sequence[str]:
+        return [f"{kind}: clear {ctx.config.interface}"]
 
     @hookimpl
     def status(self, ctx: Context) -> Mapping[str, object]:
@@ -125,12 +130,64 @@ def test_programs_are_noted_answered_or_really_run(les_harness: Harness) -> None
 def test_authority_is_what_the_test_says_and_runs_out(les_harness: Harness) -> None:
     les_harness.load(Vip(), {"interface": "eth0"})
     les_harness.authority = 2.0
+    assert (les_harness.hold, les_harness.release) == (2.0, math.inf)
     les_harness.advance(1.5)
     assert les_harness.authority == 0.5
     assert les_harness.fire("elected").error == "RuntimeError: too late"
     les_harness.advance(1.0)
     outcome = les_harness.fire("elected")
     assert (outcome.outcome, outcome.error) == ("superseded", "no authority to act as leader")
+
+
+class Keeping:
+    """A plugin that asks how long it may keep what it took."""
+
+    def __init__(self) -> None:
+        self.left: list[tuple[float, float]] = []
+
+    @hookimpl
+    async def on_demoted(self, ctx: Context) -> None:
+        self.left.append((ctx.hold_left(), ctx.release_left()))
+
+
+def test_what_was_taken_stays_as_long_as_the_test_says(les_harness: Harness) -> None:
+    keeping = Keeping()
+    les_harness.load(keeping, name="keeping")
+    les_harness.authority, les_harness.hold, les_harness.release = 0.0, 3.0, 4.0
+    les_harness.advance(1.0)
+    les_harness.fire("demoted")
+    les_harness.advance(5.0)
+    les_harness.fire("demoted")
+    assert keeping.left == [(2.0, 3.0), (0.0, 0.0)]
+
+
+class Ready:
+    """A plugin that makes ready until it is told to stop."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @hookimpl
+    async def prepare(self) -> None:
+        self.lines.append("prepares")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.lines.append("ends")
+
+    @hookimpl
+    async def on_elected(self) -> None:
+        self.lines.append("elected")
+
+
+def test_the_leader_falls_silent_when_the_test_says_so(les_harness: Harness) -> None:
+    ready = Ready()
+    les_harness.load(ready, name="ready")
+    les_harness.prepare()
+    les_harness.recover()
+    les_harness.prepare()
+    les_harness.fire("elected")
+    assert ready.lines == ["prepares", "ends", "prepares", "elected", "ends"]
 
 
 class Asking:
@@ -212,6 +269,7 @@ def test_a_critical_plugin_that_fails_is_seen_to_step_down(les_harness: Harness)
 def test_the_other_hooks_are_asked(les_harness: Harness) -> None:
     les_harness.load(Vip(), {"interface": "eth0"}, dry_run=True)
     assert les_harness.validate() == ["there is no eth0"]
+    assert les_harness.plan("demoted") == ["demoted: clear eth0"]
     assert les_harness.status() == {"folder": "vip", "dry_run": True}
     assert les_harness.control("echo", x=1) == {"x": 1}
     with pytest.raises(PluginError, match="plugin vip: control: ValueError: no such action: shout"):

@@ -21,7 +21,7 @@ import msgspec
 
 from les_hooks.errors import PluginError
 from les_hooks.events import Event, EventKind
-from les_hooks.hookspecs import Context, hookimpl
+from les_hooks.hookspecs import Context, Note, hookimpl
 from les_hooks.text import plain, printable
 from les_plugins.floating_ip import commands as command_line
 from les_plugins.floating_ip import report
@@ -38,8 +38,6 @@ WORLD = World()
 
 # On top of `patience`, so that the plugin says itself what it did not get, and the dispatcher only guards against bugs.
 _MARGIN_SECONDS = 5.0
-
-_CALLING = frozenset({EventKind.ELECTED, EventKind.REASSERTED})
 
 # By context and not in one variable: a process may hold several nodes.
 _boards: WeakKeyDictionary[Context, tuple[Board, ...]] = WeakKeyDictionary()
@@ -122,11 +120,13 @@ def validate(ctx: Context) -> Sequence[str]:
     """Complain about tokens and programs; nobody is asked."""
     config: FloatingIpConfig = ctx.config
     complaints = [
-        f"{entry.address}: {problem}" for _, entry in config.entries for problem in entry.problems(WORLD.environ)
+        type(problem)(f"{entry.address}: {problem}")  # which may be a Note
+        for _, entry in config.entries
+        for problem in entry.problems(WORLD.environ)
     ]
     if not _boards_of(ctx):
         complaints.append("no address is named; add [[plugins.floating_ip.digitalocean]] or another provider's table")
-    return [printable(complaint) for complaint in complaints]
+    return [Note(printable(each)) if isinstance(each, Note) else printable(each) for each in complaints]
 
 
 @hookimpl
@@ -136,10 +136,10 @@ def status(ctx: Context) -> Mapping[str, object]:
     return {"summary": report.summary(boards), "addresses": [board.shown for board in boards]}
 
 
-@hookimpl(optionalhook=True)
+@hookimpl
 async def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
-    """What a leader would call."""
-    return await report.plan(_boards_of(ctx), ctx, WORLD) if kind in _CALLING else ()
+    """What would be called for each address."""
+    return await report.plan(kind, _boards_of(ctx), ctx, WORLD)
 
 
 @hookimpl

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from les_hooks.config import Name, Written
+from les_hooks.hookspecs import Note
 from les_plugins.floating_ip.tokens import Bearer, read_secret, secret_path, unsafe_secret
 from les_plugins.floating_ip.trouble import Fault, Trouble
 
@@ -57,7 +58,7 @@ def _is_near(host: str) -> bool:
 
 Ip = Annotated[str, Written(what="an IP address", example="203.0.113.7", pattern=".", parse=_parse_ip)]
 Url = Annotated[str, Written(what="a URL", example="https://api.example", pattern="^https?://", parse=_parse_url)]
-Id = Annotated[int, Meta(ge=1, lt=2**63)]
+Id = Annotated[int, Meta(ge=1)]
 
 
 def check_same(found: str, address: str) -> None:
@@ -96,9 +97,10 @@ class ApiTable(AddressTable, frozen=True, kw_only=True):
             raise ValueError("needs a token: give it exactly one of token_file and credential")
 
     def problems(self, environ: Mapping[str, str]) -> list[str]:
-        """A token that is not there, or that others could read."""
+        """A token that is not there, or that others could have."""
         if self.token_file is None and "CREDENTIALS_DIRECTORY" not in environ:
-            return []  # who calls `les check` by hand has not what systemd gives to the daemon
+            # Who calls `les check` by hand has not what systemd gives to the daemon.
+            return [Note(f"the credential {self.credential} was not looked at: only systemd's unit has it")]
         try:
             path = secret_path(self.token_file, self.credential, environ)
             read_secret(path)

@@ -138,7 +138,7 @@ class Http:
             return await self._exchange(method, url, guarded, sent)
         except TimeoutError:
             raise Trouble(Fault.UNREACHABLE, f"no answer within {self.timeout:g} s") from None
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             if guarded is not None and guarded.withdrawn is not None:
                 raise guarded.withdrawn from None
             raise Trouble(Fault.UNREACHABLE, self._hidden(_words(error))) from None
@@ -211,13 +211,13 @@ def _retry_after(text: str, now: float) -> float:
     return min(max(0.0, seconds), _LONGEST_RETRY_SECONDS)
 
 
-def _words(error: aiohttp.ClientError) -> str:
+def _words(error: aiohttp.ClientError | OSError) -> str:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return f"no valid certificate ({error.certificate_error})"
         case aiohttp.ServerDisconnectedError():
             return "hung up without an answer"
-        case aiohttp.ClientOSError():
+        case OSError():
             return os_words(getattr(error, "os_error", error))
         case aiohttp.ClientPayloadError():
             return "hung up in the middle of its answer"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from les_hooks.backoff import Backoff
 from les_hooks.events import Event
 from les_hooks.hookspecs import Context
+from les_plugins.floating_ip.allowance import Purpose
 from les_plugins.floating_ip.board import Board
 from les_plugins.floating_ip.providers import Holder, Pending, Provider, Standing
 from les_plugins.floating_ip.settings import FloatingIpConfig
@@ -71,7 +72,8 @@ class Keeper:
     # -- one attempt ---------------------------------------------------------------------------------------------------
 
     async def _take(self, end: float) -> None:
-        holder = await self._look(self._board.holder.standing is not Standing.MINE)
+        is_mine = self._board.holder.standing is Standing.MINE
+        holder = await self._look(Purpose.LOOK if is_mine else Purpose.TAKE)
         if holder.standing is Standing.MINE:
             return
         began, before = self._world.clock(), holder
@@ -81,7 +83,7 @@ class Keeper:
                 self._ctx.log.info("address-would-move", address=self._board.address, call=str(call))
                 return
             more = await self._assign(holder, end)
-            holder = await self._look(True)
+            holder = await self._look()
             if holder.standing is Standing.MINE:
                 seconds = round(self._world.clock() - began, 3)
                 self._say("assigned", "success", instead_of=str(before), seconds=seconds)
@@ -93,15 +95,17 @@ class Keeper:
     async def _assign(self, holder: Holder, end: float) -> bool:
         """Ask for the address, and wait until that is done. Returns whether it takes another step."""
         await self._lead()
-        with self._board.allowance.with_reserve():
-            pending = await self._provider.assign(holder)
-        if pending is None:
-            return False
-        self._say("accepted", "success", instead_of=str(holder), request=pending.id)
+        pending = None
         try:
+            with self._board.allowance.spending(Purpose.TAKE):
+                pending = await self._provider.assign(holder)
+            if pending is None:
+                return False
+            self._say("accepted", "success", instead_of=str(holder), request=pending.id)
             await self._wait(pending, end)
         except asyncio.CancelledError:
-            self._say("abandoned", "failure", request=pending.id)
+            # Whether it is carried out is the provider's to know; the next leader looks.
+            self._say("abandoned", "failure", request=None if pending is None else pending.id)
             raise
         return pending.more
 
@@ -110,8 +114,9 @@ class Keeper:
             await asyncio.sleep(self._world.jittered(self._config.poll))
             await self._lead()
             try:
-                if await self._provider.done(pending):
-                    return
+                with self._board.allowance.spending(Purpose.POLL):
+                    if await self._provider.done(pending):
+                        return
             except Trouble as trouble:
                 if trouble.fault is Fault.FAILED:
                     raise
@@ -121,12 +126,9 @@ class Keeper:
             if self._world.clock() >= end:
                 raise Trouble(Fault.BUSY, f"request {pending.id} was accepted, and is not done yet")
 
-    async def _look(self, urgent: bool) -> Holder:
+    async def _look(self, purpose: Purpose = Purpose.TAKE) -> Holder:
         await self._lead()
-        if urgent:
-            with self._board.allowance.with_reserve():
-                holder = await self._provider.holder()
-        else:
+        with self._board.allowance.spending(purpose):
             holder = await self._provider.holder()
         self._board.saw(holder, self._world.wall())
         return holder

@@ -10,7 +10,8 @@ from les_plugins.floating_ip.trouble import Fault, Trouble
 __all__ = ["Bearer", "Secret", "read_secret", "secret_path", "unsafe_secret"]
 
 _MOST_BYTES = 16 * 1024
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+# A group that may read it was given it on purpose.
+_OTHERS = stat.S_IWGRP | stat.S_IRWXO
 
 
 class Secret:
@@ -63,9 +64,9 @@ def read_secret(path: Path) -> Secret:
 
 
 def unsafe_secret(path: Path) -> str:
-    """Say who else could read it, and what mends that; empty where nobody could. Raises OSError."""
+    """Say that others could read or change it, and what mends that; empty where they cannot. Raises OSError."""
     mode = stat.S_IMODE(os.stat(path).st_mode)
-    return f"{path} (mode {mode:04o}): others could read the token; chmod 600 {path}" if mode & _OTHERS else ""
+    return f"{path} (mode {mode:04o}): others could have the token; chmod o-rwx,g-w {path}" if mode & _OTHERS else ""
 
 
 class Bearer:

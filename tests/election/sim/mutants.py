@@ -230,6 +230,17 @@ def _expiry_not_noticed() -> list[Patch]:
     return [(office.Office, "give_up", give_up)]
 
 
+def _lapse_forgotten() -> list[Patch]:
+    return [(office.Office, "look", lambda self, now: None)]
+
+
+def _kept_beyond_votes() -> list[Patch]:
+    def hold_until(self: majority.Majority) -> float:
+        return self.ballot.end + self.electorate.lease / 2
+
+    return [(majority.Majority, "hold_until", property(hold_until))]
+
+
 # -- who is there ------------------------------------------------------------------------------------------------------
 
 
@@ -292,6 +303,8 @@ MUTANTS = (
     _mutant("late frames unseat leaders", "what is told of a senior counts at once", _late_frames_unseat, Mode.MEMBERS),
     _mutant("pause not noticed", "a node that slept accuses the others", _pause_not_noticed, Mode.MEMBERS, within=800),
     _mutant("end of authority not noticed", "a leader leads on without grants", _expiry_not_noticed),
+    _mutant("lapse forgotten", "a node that slept as leader takes hold again", _lapse_forgotten, Mode.MEMBERS),
+    _mutant("kept beyond the votes", "what a leader took outlasts its grants", _kept_beyond_votes, within=300),
     _mutant("no settle", "a node elects before it has looked for others", _no_settle, Mode.MEMBERS),
     _mutant("newcomer preempts", "the lowest clock leads", _newcomer_preempts, Mode.MEMBERS),
     _mutant("one voter with a shorter lease", "a voter's promise ends earlier than the leader counts", _shorter_lease),

@@ -17,6 +17,8 @@ __all__ = ["Watch"]
 
 _ROUNDING = 1e-6
 
+_LEADING = frozenset({Role.LEADER, Role.DEMOTING, Role.STOPPING})
+
 
 @dataclass(slots=True)
 class Told:
@@ -47,6 +49,9 @@ class Watch:
         self.highest = 0
         self.led_by: dict[Address, tuple[int, int]] = {}
         self.holders: dict[Process, None] = {}
+        # Who keeps what it took as a leader, until when by its own clock; and who let that time pass.
+        self.keepers: dict[Process, float] = {}
+        self.lapsed: set[Process] = set()
         self.votes = Votes(electorate) if electorate is not None else None
         self.stories: dict[Process, Told] = {}
         self.calm_since: dict[str, float] = {}
@@ -75,6 +80,34 @@ class Watch:
                 self.holders[process] = None
                 if len(self.holders) > 1:
                     self._is_alone(process, now)
+        if machine.role in _LEADING or process in self.keepers:
+            self._keeps(process, now, boottime)
+
+    def _keeps(self, process: Process, now: float, boottime: float) -> None:
+        """What a leader took stays with one node at a time, and does not come back once its time was over."""
+        if -math.inf < self.keepers.get(process, math.inf) <= boottime:
+            self.lapsed.add(process)
+        until = self.keepers[process] = process.machine.mandate.hold_until
+        if until <= boottime:
+            return
+        if process in self.lapsed:
+            raise Violation("what had to be gone is not kept again", f"{_name(process)}: {until}, it is {boottime}")
+        if self.electorate is None:
+            return
+        for other in list(self.keepers):
+            if other is not process and self.keeps_until(other) > now:
+                why = f"{_name(process)} keeps what {_name(other)} keeps until {self.keeps_until(other):.3f}"
+                raise Violation("never two nodes that keep what a leader took", why)
+            if other.host.process is not other:
+                self._let_go(other)
+
+    def keeps_until(self, process: Process) -> float:
+        """The true time at which what this process took as a leader is gone at the latest."""
+        return process.host.clock.when(self.keepers[process])
+
+    def _let_go(self, process: Process) -> None:
+        self.keepers.pop(process, None)
+        self.lapsed.discard(process)
 
     def _leaves_time(self, process: Process) -> None:
         """A leader stops acting a third of a lease before its authority ends."""
@@ -106,6 +139,7 @@ class Watch:
     def demoted(self, process: Process, now: float) -> None:
         """The demote hooks have ended, or were ended."""
         self.holders.pop(process, None)
+        self._let_go(process)
         story = self.stories[process]
         if story.demoted:
             raise Violation("elected and demoted alternate", f"{_name(process)} ended a demotion twice")
@@ -114,6 +148,7 @@ class Watch:
     def cleaned(self, process: Process, now: float) -> None:
         """What a dead process left has been undone."""
         self.holders.pop(process, None)
+        self._let_go(process)
 
     def ended(self, process: Process, now: float) -> None:
         """The process is no more."""
@@ -123,6 +158,8 @@ class Watch:
     def vanished(self, host: Host) -> None:
         """The host has lost its power: nothing runs on it any more, nor what a process that died has left."""
         self.holders = {process: None for process in self.holders if process.host is not host}
+        for process in [process for process in self.keepers if process.host is host]:
+            self._let_go(process)
 
     # -- steps ---------------------------------------------------------------------------------------------------------
 

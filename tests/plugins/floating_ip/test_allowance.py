@@ -2,7 +2,7 @@
 
 import pytest
 
-from les_plugins.floating_ip.allowance import Allowance
+from les_plugins.floating_ip.allowance import Allowance, Purpose
 from les_plugins.floating_ip.trouble import Trouble
 
 
@@ -28,17 +28,16 @@ def test_a_call_is_free_again_an_hour_later_and_the_trouble_says_when() -> None:
         allowance.take()
 
 
-def test_the_reserve_is_for_take_overs_alone_and_ends_too() -> None:
+def test_the_last_calls_are_for_polls_and_the_very_last_for_take_overs() -> None:
     clock = Clock()
     allowance = Allowance(20, clock)
-    for _ in range(15):
-        allowance.take()
-    with allowance.with_reserve():
-        for _ in range(5):
-            allowance.take()
-        assert allowance.left == 0
-        with pytest.raises(Trouble) as caught:
-            allowance.take()
+    for purpose, room in ((Purpose.LOOK, 15), (Purpose.POLL, 18), (Purpose.TAKE, 20)):
+        with allowance.spending(purpose):
+            while 20 - allowance.left < room:
+                allowance.take()
+            with pytest.raises(Trouble) as caught:
+                allowance.take()
+    assert allowance.left == 0
     assert caught.value.retry_after == pytest.approx(3600.0)
     with pytest.raises(Trouble):
         allowance.take()

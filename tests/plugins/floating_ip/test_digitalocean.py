@@ -11,7 +11,7 @@ from les_hooks.events import EventKind
 from les_plugins.floating_ip.providers.digitalocean import DigitalOceanTable
 from les_plugins.floating_ip.settings import FloatingIpConfig
 from tests.fake_context import FakeContext, an_event
-from tests.plugins.floating_ip.fakes import TOKEN, Answer, Asked, FakeDigitalOcean, error, raw, reset
+from tests.plugins.floating_ip.fakes import TOKEN, Answer, Asked, FakeDigitalOcean, error, hang, raw, reset
 from tests.plugins.floating_ip.stage import Stage, audited, demote, elect
 from tests.virtual import virtual
 
@@ -112,6 +112,30 @@ async def test_a_call_that_fails_is_made_again_after_another_look(stage: Stage, 
         assert cloud.holder == 111
         assert [each.method for each in cloud.asked[:4]] == ["GET", "POST", "GET", "POST"]
         assert audited(ctx) == [f"failed {fault}", "accepted", "assigned"]
+
+
+@virtual(PATIENCE)
+async def test_an_address_that_another_change_is_pending_for_is_not_known_to_be_here(stage: Stage) -> None:
+    cloud = FakeDigitalOcean(holder=111, seconds=4.0)
+    async with cloud.serving():
+        cloud._assign({"type": "assign", "droplet_id": 222})  # of the last leader
+        ctx = configured(stage, cloud)
+        await elect(ctx)
+        assert cloud.holder == 111
+        assert audited(ctx) == ["failed busy", "accepted", "assigned"]
+
+
+@virtual(PATIENCE)
+async def test_a_hand_over_while_a_call_is_on_its_way_is_told(stage: Stage) -> None:
+    cloud = FakeDigitalOcean()
+    cloud.instead.extend([None, hang])
+    async with cloud.serving():
+        ctx = configured(stage, cloud)
+        electing = asyncio.create_task(elect(ctx))
+        await asyncio.sleep(2.0)
+        electing.cancel()
+        await asyncio.wait({electing})
+        assert audited(ctx) == ["abandoned"]
 
 
 @virtual(PATIENCE)

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from les_plugins.floating_ip.allowance import Allowance
+from les_plugins.floating_ip.allowance import Allowance, Purpose
 from les_plugins.floating_ip.http import MOST_BYTES, Http
-from les_plugins.floating_ip.tokens import Bearer
+from les_plugins.floating_ip.tokens import Bearer, read_secret, secret_path
 from les_plugins.floating_ip.trouble import Fault, Trouble
 from les_plugins.lookup import Lookup
 from tests.cluster import free_ports
@@ -103,6 +103,7 @@ WAITS = {
 
 
 @pytest.mark.parametrize("text", WAITS)
+@virtual(0.02)
 async def test_retry_after_is_seconds_or_a_date(text: str) -> None:
     async with answering(error(429, Retry_After=text)) as asking:
         trouble = await trouble_of(http(asking.base, wall=lambda: 1_800_000_000.0))
@@ -141,6 +142,7 @@ def token_file(tmp_path: Path) -> Path:
     return tmp_path / "token"
 
 
+@virtual(0.02)
 async def test_a_token_that_was_rotated_is_read_again_at_once(token_file: Path) -> None:
     cloud = FakeDigitalOcean(tokens={"new"})
     async with cloud.serving() as url:
@@ -151,6 +153,7 @@ async def test_a_token_that_was_rotated_is_read_again_at_once(token_file: Path) 
         assert (await asking.get(PATH)).status == 200
 
 
+@virtual(0.02)
 async def test_a_token_that_a_provider_repeats_is_told_to_nobody(token_file: Path) -> None:
     cloud = FakeDigitalOcean()
     cloud.instead.append(error(403, f"token {TOKEN} is not allowed to do this"))
@@ -162,6 +165,7 @@ async def test_a_token_that_a_provider_repeats_is_told_to_nobody(token_file: Pat
     assert TOKEN not in repr(asking) + str(trouble)
 
 
+@virtual(0.02)
 async def test_calls_are_counted_and_those_beyond_are_not_made() -> None:
     cloud = FakeDigitalOcean(tokens={""})
     allowance = Allowance(20, asyncio.get_running_loop().time)
@@ -171,8 +175,25 @@ async def test_calls_are_counted_and_those_beyond_are_not_made() -> None:
             await asking.get(PATH)
         trouble = await trouble_of(asking)
         assert (trouble.fault, len(cloud.asked)) == (Fault.SPENT, 15)
-        with allowance.with_reserve():
+        with allowance.spending(Purpose.TAKE):
             for _ in range(5):
                 await asking.get(PATH)
             assert (await trouble_of(asking)).fault is Fault.SPENT
         assert len(cloud.asked) == 20
+
+
+def test_a_credential_of_systemd_is_found_where_systemd_says(tmp_path: Path) -> None:
+    (tmp_path / "do-token").write_text(f"{TOKEN}\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    secret = read_secret(secret_path(None, "do-token", environ))
+    assert secret.reveal() == TOKEN
+    assert TOKEN not in f"{secret} {secret!r} {[secret]}"
+    with pytest.raises(Trouble, match=r"add LoadCredential=do-token:\.\.\. to the unit"):
+        secret_path(None, "do-token", {})
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"two words", b"a\nb", b"\xff", b"x" * 20_000])
+def test_what_is_no_token_is_refused_before_it_gets_into_a_header(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "token").write_bytes(text)
+    with pytest.raises(Trouble, match="holds no token"):
+        read_secret(tmp_path / "token")

@@ -36,11 +36,13 @@ class _Droplet(msgspec.Struct):
 class _ReservedIp(msgspec.Struct):
     ip: str
     droplet: _Droplet | None  # it must be there: a reply without it does not say that nobody holds the address
+    locked: bool = False  # an action is pending
 
 
 class _ReservedIpv6(msgspec.Struct):
     ip: str
     droplet: _Droplet | None = None  # left out in the documentation's example of one that nobody holds
+    locked: bool = False
 
 
 class _V4(msgspec.Struct):
@@ -82,6 +84,9 @@ class DigitalOcean:
         reply = await self._http.get(self._path)
         found = reply.read(_V6).reserved_ipv6 if self._is_v6 else reply.read(_V4).reserved_ip
         check_same(found.ip, self._table.address)
+        if found.locked:
+            # Whoever has it now need not have it in a moment: the last leader may have asked for it.
+            raise Trouble(Fault.BUSY, "another change of it is pending")
         return Holder.seen(found.droplet.id if found.droplet is not None else None, mine)
 
     async def describe(self, held: Holder) -> Call:

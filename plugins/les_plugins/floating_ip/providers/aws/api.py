@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 from msgspec import Meta
 
 from les_hooks.config import Name
+from les_hooks.hookspecs import Note
 from les_plugins.floating_ip.entries import METADATA, AddressTable, Url
 from les_plugins.floating_ip.ownid import OwnId
 from les_plugins.floating_ip.providers import Call, Tools
@@ -75,8 +76,10 @@ class AwsTable(AddressTable, frozen=True, kw_only=True):
         return self.api or f"https://ec2.{self.region}.{domain}"
 
     def problems(self, environ: Mapping[str, str]) -> list[str]:
-        """A missing botocore, and a file of credentials that is not there, or that others could read."""
+        """A missing botocore, and a file of credentials that is not there, or that others could have."""
         found = [] if has_botocore() else [MISSING]
+        if self.credential is not None and "CREDENTIALS_DIRECTORY" not in environ:
+            found.append(Note(f"the credential {self.credential} was not looked at: only systemd's unit has it"))
         if self.credentials_file is not None:
             try:
                 unsafe = unsafe_secret(self.credentials_file)

@@ -1,0 +1,26 @@
+"""How long the kernel may keep an address, and how often it is renewed. Pure; for `vip`."""
+
+import math
+
+__all__ = ["LATENESS_SECONDS", "most_seconds", "pace"]
+
+LATENESS_SECONDS = 0.5
+"""How much later than promised the kernel removes addresses that were renewed together: up to 0.46 s were seen."""
+
+# A renewal that is missed, and another, leave the address where it is.
+_RENEWALS_PER_LIFETIME = 4
+
+
+def pace(lifetime: int) -> float:
+    """Seconds from one renewal to the next."""
+    return lifetime / _RENEWALS_PER_LIFETIME
+
+
+def most_seconds(lifetime: int, release_left: float) -> int:
+    """Whole seconds that the kernel may be told to keep an address for, 0 where it must not be renewed at all.
+
+    `release_left` is how many seconds are left until others may lead: the address is gone by then, late as it may be.
+    """
+    if release_left == math.inf:
+        return lifetime
+    return max(0, min(lifetime, math.floor(release_left - LATENESS_SECONDS)))
