@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
-from les_hooks.events import Event
+from les_hooks.events import Event, EventKind
 
 if TYPE_CHECKING:
     import click
@@ -153,6 +153,14 @@ class HookSpecs:
         """
 
     @hookspec
+    async def prepare(self, ctx: Context) -> None:
+        """Make ready what can be made ready without acting: this node may lead in a moment, as the leader is silent.
+
+        Cancelled when the leader is heard again or another node leads, and when the `on_elected` hooks of this node
+        have ended, which so can look at what it found out. It must be `async def`.
+        """
+
+    @hookspec
     def deadline(self, event: Event, ctx: Context) -> float:
         """Seconds that all of the plugin's work on this event may take; without this hook, its `timeout`.
 
@@ -168,6 +176,14 @@ class HookSpecs:
     @hookspec
     def validate(self, ctx: Context) -> Sequence[str]:
         """What `les check` should complain about, one line each, a `Note` where it is none; nothing may be changed."""
+        return ()
+
+    @hookspec
+    def plan(self, kind: EventKind, ctx: Context) -> Sequence[str]:
+        """What the plugin would do on an event of this kind, one line each, for an operator's dry run.
+
+        In the imperative: "remove 10.0.0.100 from eth0"; for `while-leader`, what it would end. It must be quick.
+        """
         return ()
 
     @hookspec

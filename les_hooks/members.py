@@ -153,6 +153,8 @@ class View:
     `leading`: this node leads, in `term`. `leader`: the sitting leader that this node accepts, itself included;
     `leaderless` says that its absence has lasted long enough to be told. `members` are sorted by seniority and
     hold this node. `settled`: this is a first view worth acting on. `reason` is why leadership stands as it does.
+    `leader_silent`: `leader`, another node, was not heard for half of the time after which it is lost, or its
+    connection broke, and this node may be the next to lead.
     """
 
     leading: bool
@@ -163,3 +165,4 @@ class View:
     departed: tuple[Departure, ...]
     settled: bool
     reason: Reason
+    leader_silent: bool = False

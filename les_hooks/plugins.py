@@ -16,6 +16,7 @@ import msgspec
 import pluggy
 
 from les_hooks.errors import PluginError
+from les_hooks.events import EventKind
 from les_hooks.hookspecs import PROJECT, HookSpecs
 from les_hooks.text import error_words
 
@@ -135,6 +136,14 @@ class Registry:
         """Who implements the hook, in the order of the calls."""
         return tuple(plugin.hooks[hook] for plugin in self._loaded.values() if hook in plugin.hooks)
 
+    def calls(self, kind: EventKind) -> tuple[Implementation, ...]:
+        """Who is called for events of this kind, in the order of the calls.
+
+        What was done last is undone first: what others of the leader's work need is there for as long as they do.
+        """
+        found = self.implementations(kind.hook)
+        return found[::-1] if kind is EventKind.DEMOTED else found
+
     def implementation(self, plugin: str, hook: str) -> Implementation | None:
         """The plugin's function for the hook, if it is loaded and has one."""
         loaded = self._loaded.get(plugin)
@@ -221,7 +230,7 @@ def _register(name: str, plugin: object) -> _Loaded:
 
 def _check_kind(name: str, hook: str, function: object) -> None:
     awaited = inspect.iscoroutinefunction(function)
-    if hook in ("while_leader", "check") and not awaited:
+    if hook in ("while_leader", "check", "prepare") and not awaited:
         # A thread cannot be ended, and this one would have to be.
         raise PluginError(name, f"{hook} must be `async def`")
     if hook in ("config_type", "commands") and awaited:

@@ -127,6 +127,10 @@ async def check(ctx, report):
     await asyncio.Event().wait()
 
 @hookimpl
+async def prepare(ctx):
+    note("prepare")
+
+@hookimpl
 def deadline(event, ctx):
     note("deadline")
     return 5.0
@@ -140,6 +144,11 @@ def config_type():
 def validate(ctx):
     note("validate")
     return []
+
+@hookimpl
+def plan(kind, ctx):
+    note("plan")
+    return ["do " + kind]
 
 @hookimpl
 def status(ctx):
@@ -223,6 +232,11 @@ class Fleet:
         names = {str(process.pid): name for name, process in self.daemons.items()}
         return [names[line[0]] for line in self.lines() if line[0] in names and line[1:] == [hook, *words]]
 
+    def has_called(self, name: str, hook: str) -> bool:
+        """Whether the daemon of that name that runs now has called the hook."""
+        pid = str(self.daemons[name].pid)
+        return any(line[:2] == [pid, hook] for line in self.lines())
+
     def until(self, holds: Callable[[], object], what: str) -> None:
         deadline = time.monotonic() + 15
         while not holds():
@@ -263,6 +277,7 @@ def test_every_hook_fires_in_a_run_of_three_nodes(tmp_path: Path) -> None:
         assert json.loads(ours.les(leader, "status", "--json"))
         ours.les(leader, "check")
         assert ours.les(leader, "observe") == "pong\n"
+        assert "demoted: do demoted (plugin observer)" in ours.les(leader, "step-down", "--dry-run")
         ours.daemons[first].send_signal(signal.SIGKILL)
         ours.until(lambda: len(ours.who("on_member_lost", "member-lost", "refused")) >= 2, "a loss")
         ours.until(lambda: [line for line in ours.lines() if line[1] == "cleanup"], "a cleanup")
@@ -272,6 +287,12 @@ def test_every_hook_fires_in_a_run_of_three_nodes(tmp_path: Path) -> None:
         ours.les(leader, "leave")
         ours.until(lambda: ours.who("on_member_left", "member-left", "goodbye") == [second], "a farewell")
         assert ours.who("on_stopping", "stopping", "leaving") == [leader]
+        ours.daemons[first].wait(10)
+        ours.start(first)
+        ours.until(lambda: ours.has_called(first, "on_leader_changed"), "a new follower")
+        ours.until(lambda: "node-fit" in (tmp_path / f"{first}.log").read_text(), "one that may lead")
+        ours.daemons[second].send_signal(signal.SIGKILL)
+        ours.until(lambda: ours.who("prepare")[-1:] == [first], "a silence")
         # The one that was killed owes a demotion, and the cleanup that its guard ran paid it.
         assert ["on_demoted", "demoted", "crashed"] in [line[1:] for line in ours.lines()]
         assert {line[1] for line in ours.lines()} == set(specs())

@@ -96,6 +96,10 @@ def test_only_named_plugins_are_imported(make: Make) -> None:
             "while_leader must be `async def`",
         ),
         (
+            "import les_hooks\n@les_hooks.hookimpl\ndef prepare(): pass",
+            "prepare must be `async def`",
+        ),
+        (
             "import les_hooks\n@les_hooks.hookimpl\nasync def commands(cli): pass",
             "commands must be `def`: nobody can await it where it is called",
         ),
@@ -305,7 +309,7 @@ def test_one_object_may_serve_under_two_names() -> None:
 
 def test_every_hook_of_the_specification_can_be_implemented_by_a_function_with_its_signature() -> None:
     hooks = {name: spec for name, spec in vars(HookSpecs).items() if hasattr(spec, "les_hooks_spec")}
-    assert len(hooks) == 18
+    assert len(hooks) == 20
     unbound = {name: hookimpl(spec.__get__(None, HookSpecs)) for name, spec in hooks.items() if name != "config_type"}
     plugin = type("Plugin", (), unbound)()
     registry = Registry([Offer("all", plugin)])

@@ -11,6 +11,7 @@ from les_hooks.cli.flags import config_flags, read_config
 from les_hooks.cli.group import FAILED, exit_code
 from les_hooks.cli.inspection import Finding, address_findings, host_findings, plugin_findings, vote_findings
 from les_hooks.cli.output import emit_json, say
+from les_hooks.cli.rights import rights_findings
 from les_hooks.cli.target import Target, config_option, json_option
 from les_hooks.cli.workbench import workbench
 from les_hooks.config import Config, advice
@@ -60,6 +61,7 @@ async def _inspect(config: Config, registry: Registry) -> Sequence[Finding]:
         Finding(area="configuration", what=one.where, message=f"{one.key}: {one.message}", problem=False)
         for one in advice(config)
     ]
+    found += rights_findings(config)
     return [*advised, *vote_findings(config), *found, *address_findings(config), *host_findings(config)]
 
 

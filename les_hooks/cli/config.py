@@ -6,6 +6,7 @@ from les_hooks.cli.flags import read_config
 from les_hooks.cli.output import emit_json, say, table
 from les_hooks.cli.target import Target, config_option, json_option
 from les_hooks.config import schema, show
+from les_hooks.plugins import Registry
 
 __all__ = ["config"]
 
@@ -35,4 +36,5 @@ def show_config(target: Target, origin: bool, as_json: bool) -> None:
 @config.command("schema")
 def show_schema() -> None:
     """Print a JSON Schema of les.toml, for editors."""
-    emit_json(schema())
+    registry = Registry()
+    emit_json(schema(registry.config_types([info.name for info in registry.infos()])))

@@ -1,7 +1,8 @@
 """`les init`: the files that a new node needs."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +12,21 @@ from les_hooks.cli.group import FAILED
 from les_hooks.cli.output import emit_json, note, say
 from les_hooks.cli.program import call_words, program
 from les_hooks.cli.target import json_option
-from les_hooks.config import Quorum, load_config
+from les_hooks.config import PluginConfig, Quorum, load_config, load_plugin_table
 from les_hooks.config.addresses import is_loopback, listen_address
+from les_hooks.errors import ConfigError, PluginError
 from les_hooks.members import Part
-from les_hooks.starter import NewFile, existing, hidden_by, hooks_folder, settings_file, unit_file, write_all
+from les_hooks.plugins import Registry
+from les_hooks.starter import (
+    NewFile,
+    existing,
+    hidden_by,
+    hooks_folder,
+    needs_of,
+    settings_file,
+    unit_file,
+    write_all,
+)
 
 __all__ = ["init"]
 
@@ -22,6 +34,9 @@ _SYSTEM_FOLDER: Final = Path("/etc/les")
 """The folder of the one node of a host, whose state is in the default place: that of the unit."""
 
 _STATE_DIR: Final = "state"
+
+_VIP: Final = "vip"
+"""The bundled plugin of --vip, which is loaded as any other."""
 
 _INSECURE: Final = (
     "Set by `les init`, because other hosts reach the address above: ANYBODY who reaches it can take part and become "
@@ -40,11 +55,23 @@ _INSECURE: Final = (
 )
 @click.option("--witness", is_flag=True, help="This node votes, never leads, and runs no hooks; goes with --voters.")
 @click.option("--observer", is_flag=True, help="This node has no vote, never leads, and runs hooks.")
+@click.option(
+    "--vip", metavar="ADDRESS/LENGTH", multiple=True, help="An address that moves with the leader.  [repeatable]"
+)
+@click.option("--interface", metavar="NAME", help="The interface of these addresses, such as eth0.")
 @click.option("--root-scripts", is_flag=True, help="A relaxed unit, for scripts that manage the host as root.")
 @click.option("--force", is_flag=True, help="Replace the files that are there already.")
 @json_option
 def init(
-    folder: Path, witness: bool, observer: bool, root_scripts: bool, force: bool, as_json: bool, **given: str | None
+    folder: Path,
+    witness: bool,
+    observer: bool,
+    vip: tuple[str, ...],
+    interface: str | None,
+    root_scripts: bool,
+    force: bool,
+    as_json: bool,
+    **given: str | None,
 ) -> None:
     """Write les.toml, hooks.d and les.service into FOLDER, by default this one.
 
@@ -54,10 +81,13 @@ def init(
     folder = folder.absolute()
     role = _role(witness, observer, has_voters=given["voters"] is not None)
     values = _values(given, role, folder)
-    les = program()
+    les, toml = program(), folder / "les.toml"
+    plugins = _plugins(vip, interface, role, folder)
+    tables = {name: plugin.own for name, plugin in plugins.items()}
+    needs = {name: needs_of(plugin.config) for name, plugin in plugins.items()}
     files = [
-        NewFile(path=folder / "les.toml", text=settings_file(values, _remarks(values, root_scripts))),
-        NewFile(path=folder / "les.service", text=unit_file(les, folder / "les.toml", root_scripts=root_scripts)),
+        NewFile(path=toml, text=settings_file(values, _remarks(values, root_scripts), tables)),
+        NewFile(path=folder / "les.service", text=unit_file(les, toml, root_scripts=root_scripts, needs=needs)),
         *(() if witness else hooks_folder(folder / "hooks.d")),
     ]
     in_the_way = [] if force else existing(files)
@@ -76,6 +106,26 @@ def _role(witness: bool, observer: bool, *, has_voters: bool) -> Part:
             "the same on every node; for a node that only watches take --observer"
         )
     return Part.WITNESS if witness else Part.OBSERVER if observer else Part.MEMBER
+
+
+def _plugins(vip: Sequence[str], interface: str | None, role: Part, folder: Path) -> Mapping[str, PluginConfig]:
+    """The plugins that the flags ask for. Raises ConfigError, naming the flag, where that would be no configuration."""
+    if interface is not None and not vip:
+        raise click.UsageError("--interface goes with --vip, and names the interface of these addresses")
+    if not vip:
+        return {}
+    if role is not Part.MEMBER:
+        raise click.UsageError(f"--vip is for nodes that can lead: no address ever comes to a node with --{role}")
+    table = {"addresses": list(vip)} | ({"interface": interface} if interface is not None else {})
+    registry = Registry()
+    registry.load([_VIP])
+    if _VIP not in registry.loaded:
+        raise PluginError(_VIP, next(info.why for info in registry.infos() if info.name == _VIP))
+    try:
+        return {_VIP: load_plugin_table(_VIP, table, registry.config_types([_VIP])[_VIP], base=folder)}
+    except ConfigError as error:
+        flags = {f"plugins.{_VIP}.interface": "--interface"}
+        raise ConfigError(tuple(replace(each, where=flags.get(each.key, "--vip")) for each in error.problems)) from None
 
 
 def _values(given: Mapping[str, str | None], role: Part, folder: Path) -> dict[str, object]:

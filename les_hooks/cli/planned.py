@@ -1,19 +1,13 @@
 """What a move would do, shown: the answer to `--dry-run`. For `moves`."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from les_hooks.cli.output import Cell, fields, say
 
 __all__ = ["show_plan", "who"]
 
-_RUNS: Final = "would run"
-_HAPPENS: Final = {
-    "while-leader": "would be ended",
-    "demoted": f"{_RUNS} (demoted)",
-    "leader-changed": f"{_RUNS} (leader-changed)",
-}
+_ENDED: Final = "while-leader"
 
 
 def who(name: str | None, address: str | None) -> str:
@@ -54,8 +48,10 @@ def _numbered(label: str, lines: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _hook(hook: Mapping[str, Any]) -> str:
-    what = "/".join(Path(hook["script"]).parts[-2:]) if hook["script"] else f"plugin {hook['plugin']}"
-    return f"{what} {_HAPPENS.get(hook['event'], _RUNS)}"
+    event, plugin, step = hook["event"], hook["plugin"], hook["step"]
+    if step is not None:
+        return f"{event}: {step} (plugin {plugin})"
+    return f"{event}: plugin {plugin} would {'be ended' if event == _ENDED else 'run'}"
 
 
 def _there(plan: Mapping[str, Any], following: str) -> str:

@@ -91,12 +91,22 @@ class Checker:
         return {key: self.value(hints[key], raw, (*path, key)) for key, raw in table.items() if key in hints}
 
     def struct(
-        self, kind: type[msgspec.Struct], table: Mapping[str, object], path: KeyPath, *, known: Collection[str] = ()
+        self,
+        kind: type[msgspec.Struct],
+        table: Mapping[str, object],
+        path: KeyPath,
+        *,
+        known: Collection[str] = (),
+        given: Mapping[str, Any] = MappingProxyType({}),
     ) -> Any:
-        """Check a whole table, keys that must be there included; returns the struct or REFUSED."""
+        """Check a whole table, keys that must be there included; returns the struct or REFUSED.
+
+        `given` are values that were checked already, for those of its fields that the table does not hold.
+        """
         tag = kind.__struct_config__.tag_field
         values = self.fields(kind, table, path, known=[*known, *([tag] if tag else [])])
-        missing = [f.encode_name for f in _fields(kind) if f.required and f.encode_name not in table]
+        values |= {f.encode_name: given[f.encode_name] for f in _fields(kind) if f.encode_name in given}
+        missing = [f.encode_name for f in _fields(kind) if f.required and f.encode_name not in {**table, **given}]
         for key in missing:
             self.refuse((*path, key), "is missing, and has no default")
         if missing or any(value is REFUSED for value in values.values()):

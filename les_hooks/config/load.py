@@ -10,6 +10,8 @@ import msgspec
 
 from les_hooks.config.addresses import parse_name
 from les_hooks.config.check import REFUSED, Checker
+from les_hooks.config.claims import check_claims
+from les_hooks.config.common import COMMON, declared_defaults
 from les_hooks.config.derive import Values, derive
 from les_hooks.config.model import GIVEN, SECTIONS, Config, HooksConfig, PluginConfig, PluginKeys
 from les_hooks.config.rules import check_rules
@@ -25,7 +27,6 @@ for one that cannot be loaded (its table is then kept as it is)."""
 
 _PLUGINS = "plugins"
 _ALWAYS = "scripts"
-_COMMON = tuple(field.name for field in msgspec.structs.fields(PluginKeys))
 _ELSEWHERE = {field.name: section for section, kind in SECTIONS.items() for field in msgspec.structs.fields(kind)}
 
 
@@ -107,16 +108,22 @@ def _read_plugins(checker: Checker, timeout: float | None, types: PluginTypes | 
     common = {name: _common(checker, name, table) for name, table in tables.items()}
     wanted = [name for name, keys in common.items() if keys.get("enabled", True) is True]
     kinds = {name: kind for name, kind in types(wanted).items() if name in wanted} if types else {}
+    fields = msgspec.structs.fields(PluginKeys)
+    defaults = {field.name: field.default for field in fields if not field.required}
+    defaults["timeout"] = HooksConfig(dir=checker.source.base).timeout if timeout is None else timeout
     plugins: dict[str, PluginConfig] = {}
     for name, table in tables.items():
-        own = {key: value for key, value in table.items() if key not in _COMMON}
+        keys = defaults | _declared(checker, kinds.get(name), name) | common[name]
+        own = {key: value for key, value in table.items() if key not in COMMON}
         for key in [key for key in own if f"{name}.{key}" in GIVEN]:
-            checker.unknown((_PLUGINS, name, key), _COMMON, elsewhere=GIVEN[f"{name}.{key}"])
+            checker.unknown((_PLUGINS, name, key), COMMON, elsewhere=GIVEN[f"{name}.{key}"])
             del own[key]
-        config = _own(checker, kinds[name], own, name) if name in kinds else None
-        if not any(value is REFUSED for value in (*common[name].values(), config)) and timeout is not None:
-            keys = {"timeout": timeout} | common[name]
+        # What is refused has its problem already, and is to make no other.
+        given = {key: defaults[key] if value is REFUSED else value for key, value in keys.items()}
+        config = _own(checker, kinds[name], own, given, name) if name in kinds else None
+        if not any(value is REFUSED for value in (*keys.values(), config)):
             plugins[name] = PluginConfig(**keys, own=MappingProxyType(own), config=config)
+    check_claims({name: plugin.config for name, plugin in plugins.items()}, checker)
     return plugins
 
 
@@ -140,17 +147,31 @@ def _plugin_tables(checker: Checker) -> dict[str, dict[str, object]]:
 
 
 def _common(checker: Checker, name: str, table: Mapping[str, object]) -> dict[str, Any]:
-    keys = {key: value for key, value in table.items() if key in _COMMON}
+    keys = {key: value for key, value in table.items() if key in COMMON}
     return checker.fields(PluginKeys, keys, (_PLUGINS, name))
 
 
-def _own(checker: Checker, kind: type[msgspec.Struct] | None, own: Mapping[str, object], name: str) -> Any:
+def _declared(checker: Checker, kind: type[msgspec.Struct] | None, name: str) -> dict[str, Any]:
+    """The defaults of common keys that the plugin has of its own."""
+    hints = {field.name: field.type for field in msgspec.structs.fields(PluginKeys)}
+    found = declared_defaults(kind).items()
+    return {key: checker.converted(hints[key], default, (_PLUGINS, name, key)) for key, default in found}
+
+
+def _own(
+    checker: Checker,
+    kind: type[msgspec.Struct] | None,
+    own: Mapping[str, object],
+    given: Mapping[str, Any],
+    name: str,
+) -> Any:
+    """Check the plugin's own keys; a struct that declares common ones, too, gets what is `given` for them."""
     path = (_PLUGINS, name)
     if kind is None:
         for key in own:
-            checker.unknown((*path, key), _COMMON)
+            checker.unknown((*path, key), COMMON)
         return None
     try:
-        return checker.struct(kind, own, path, known=_COMMON)
+        return checker.struct(kind, own, path, known=COMMON, given=given)
     except Exception as error:  # the type is the plugin's own code, and no fault of it may keep the rest from loading
         return checker.refuse(path, f"the plugin cannot read its table: {type(error).__name__}: {error}")

@@ -202,7 +202,10 @@ class PluginKeys(msgspec.Struct, frozen=True, kw_only=True):
     order: Annotated[
         int,
         Meta(
-            ge=-(10**6), le=10**6, description="Plugins are called from the lowest to the highest, equal ones by name."
+            ge=-(10**6),
+            le=10**6,
+            description="Plugins are called from the lowest to the highest, equal ones by name; on `demoted` the other "
+            "way round.",
         ),
     ] = 0
 

@@ -1,14 +1,16 @@
 """What is known of every key, for editors and for the documentation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 from msgspec.structs import FieldInfo
 
 from les_hooks.config.check import find_written
+from les_hooks.config.common import declared_defaults
 from les_hooks.config.model import SECTIONS, PluginKeys
 from les_hooks.config.show import is_live, written
 from les_hooks.config.toml_text import toml_value
@@ -49,13 +51,18 @@ def key_help() -> Iterator[KeyHelp]:
             )
 
 
-def schema() -> dict[str, object]:
-    """Return a JSON Schema of `les.toml`; plugins' own keys are left open."""
+def schema(plugins: Mapping[str, type[msgspec.Struct] | None] = MappingProxyType({})) -> dict[str, object]:
+    """Return a JSON Schema of `les.toml`; plugins' own keys are left open.
+
+    `plugins` are the structs of those plugins that may have defaults of their own for the keys that all have.
+    """
+    common = _table(PluginKeys) | {"additionalProperties": True}
     tables: dict[str, object] = {section: _table(kind) for section, kind in SECTIONS.items()}
     tables["plugins"] = {
         "type": "object",
         "description": (PluginKeys.__doc__ or "").strip(),
-        "additionalProperties": _table(PluginKeys) | {"additionalProperties": True},
+        "properties": {name: _with_defaults(common, kind) for name, kind in plugins.items() if declared_defaults(kind)},
+        "additionalProperties": common,
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -64,6 +71,14 @@ def schema() -> dict[str, object]:
         "properties": tables,
         "additionalProperties": False,
     }
+
+
+def _with_defaults(common: Mapping[str, Any], kind: type[msgspec.Struct] | None) -> dict[str, object]:
+    hints = {field.name: field.type for field in msgspec.structs.fields(PluginKeys)}
+    properties = dict(common["properties"])
+    for key, default in declared_defaults(kind).items():
+        properties[key] = properties[key] | {"default": msgspec.to_builtins(written(hints[key], default))}
+    return {**common, "properties": properties}
 
 
 def _table(kind: type[msgspec.Struct]) -> dict[str, object]:

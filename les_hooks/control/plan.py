@@ -1,5 +1,6 @@
 """What a move would do, told without doing it: who would lead, in what order, which hooks. For this package only."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,7 +14,11 @@ from les_hooks.text import printable
 
 __all__ = ["plan", "succession_after"]
 
-_SCRIPTS: Final = "scripts"
+# A question at a terminal, which one plugin must neither delay nor flood.
+_PLAN_SECONDS: Final = 2.0
+_MOST_STEPS: Final = 200
+_LONGEST_STEP: Final = 500
+
 # In the order in which they come: the leader's work ends, and the news of a leader is last.
 _HERE: Final = (EventKind.WHILE_LEADER, EventKind.DEMOTED, EventKind.LEADER_CHANGED)
 
@@ -58,27 +63,21 @@ async def plan(node: Node, move: Move) -> Mapping[str, Any]:
 
 
 async def _hooks_here(node: Node) -> Sequence[Mapping[str, Any]]:
-    """What this node would call, in the order of the calls; scripts one by one, if they can be had."""
-    scripts = await _scripts(node)
-    found: list[Mapping[str, Any]] = []
-    for kind in _HERE:
-        for implementation in node.registry.implementations(kind.hook):
-            name = implementation.plugin
-            paths = [None] if name != _SCRIPTS or scripts is None else _paths(scripts, kind)
-            found += [{"event": kind, "plugin": name, "script": path} for path in paths]
-    return found
+    """What this node would call, in the order of the calls, step by step where a plugin tells its steps."""
+    calls = [(kind, found.plugin) for kind in _HERE for found in node.registry.calls(kind)]
+    told = await asyncio.gather(*(_steps(node, kind, plugin) for kind, plugin in calls))
+    return [
+        {"event": kind, "plugin": plugin, "step": step}
+        for (kind, plugin), steps in zip(calls, told, strict=True)
+        for step in steps
+    ]
 
 
-async def _scripts(node: Node) -> Any:
-    """All of `hooks.d`; None where that cannot be had, so that the plugin is told as one."""
-    if _SCRIPTS not in node.registry.loaded:
-        return None
-    timeout = node.plugins.settings[_SCRIPTS].timeout
-    result = await node.dispatcher.ask(_SCRIPTS, "control", timeout, action="list", arguments={})
-    return None if result is None or result.error else result.value
-
-
-def _paths(scripts: Any, kind: EventKind) -> list[str | None]:
-    # Work that lasts is no event: what runs on every event does not run on this one.
-    events = (kind,) if kind is EventKind.WHILE_LEADER else (None, kind)
-    return [printable(one["path"]) for one in scripts if one["verdict"] == "runs" and one["event"] in events]
+async def _steps(node: Node, kind: EventKind, plugin: str) -> Sequence[str | None]:
+    """What the plugin says that it would do, a line each; None alone where it cannot say."""
+    result = await node.dispatcher.ask(plugin, "plan", _PLAN_SECONDS, kind=kind)
+    if result is None or result.error or not isinstance(result.value, list | tuple):
+        return [None]
+    steps = [printable(str(step)[:_LONGEST_STEP]) for step in result.value[:_MOST_STEPS]]
+    left = len(result.value) - len(steps)
+    return [*steps, f"and {left} more"] if left else steps

@@ -52,8 +52,10 @@ class Chronicle:
         self._log = log
 
     def see(self, view: View) -> None:
-        """Take a new view, and tell what has happened."""
-        self.view = view
+        """Take a new view, and tell what has happened, or is about to."""
+        before, self.view = self.view, view
+        # First of all: each moment is a part of what is left until the leader is lost.
+        self._prepare(view, known=before is not None and before.leader_silent)
         for event in self.narrator.tell(view):
             self.tell(event)
         if view.settled:
@@ -64,6 +66,14 @@ class Chronicle:
                 members=tuple(member.address for member in view.members),
                 audit_seq=self._audit.seq,
             )
+
+    def _prepare(self, view: View, *, known: bool) -> None:
+        """Have plugins make ready when the leader falls silent, and be at ease when it is heard or another leads."""
+        if view.leader_silent and not known:
+            self._dispatcher.prepare()
+            self._log.info("leader-silent", leader=view.leader, term=view.term)
+        elif view.leader is not None and not (view.leader_silent or view.leading):
+            self._dispatcher.stand_easy()
 
     def repeat(self, reason: Reason) -> None:
         """Tell again what stands, if there is anything to tell."""

@@ -133,7 +133,7 @@ class Plugins:
         """Make the plugin's context; one whose configuration is the same stays, and with it what hangs on it."""
         own: Any = config.plugins[name].config
         if name == SCRIPTS and own is not None:
-            own = msgspec.structs.replace(own, dir=str(config.hooks.dir), timeout=config.plugins[name].timeout)
+            own = msgspec.structs.replace(own, dir=str(config.hooks.dir))
         known = self.contexts.get(name)
         if known is not None and known.config == own:
             return known

@@ -10,9 +10,9 @@ __all__ = ["undo_plugins"]
 
 
 async def undo_plugins(hooks: Hooks, log: FilteringBoundLogger) -> Sequence[str]:
-    """Have every plugin's `cleanup` called, one after the other, and tell which could not clean up."""
+    """Have every plugin's `cleanup` called, one after the other as demote hooks are; tell which could not clean up."""
     failed = []
-    for name in hooks.registry.loaded:
+    for name in reversed(hooks.registry.loaded):
         result = await hooks.dispatcher.ask(name, "cleanup", hooks.plugins.settings[name].timeout)
         if result is not None and result.error:
             failed.append(name)

@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from les_hooks.dispatch.calls import Caller, CallOutcome, CallResult, Overtaken
 from les_hooks.dispatch.context import NO_AUTHORITY, Authority, PluginContext, Recorder, may_act
 from les_hooks.dispatch.lanes import DROPPED, Lane, Turn
+from les_hooks.dispatch.preparation import Preparation
 from les_hooks.dispatch.tenure import Tenure
 from les_hooks.events import Event, EventKind
 from les_hooks.events import Lane as LaneName
@@ -88,6 +89,7 @@ class Dispatcher:
         self._settings: Mapping[str, PluginSettings] = {}
         self._lanes = {name: Lane(self._handle, self._drop) for name in LaneName}
         self._tenure = Tenure(self._caller, log, record, authority, self._look)
+        self._preparation = Preparation(self._caller, log, self._look)
         self._workers: list[asyncio.Task[None]] = []
         self._retiring: dict[str, list[_Step]] = {}
         self._not_undone: dict[str, None] = {}
@@ -106,7 +108,21 @@ class Dispatcher:
         """Queue the event in its lane; returns at once."""
         if event.kind is EventKind.DEMOTED:
             self._tenure.overtake()
+            self._preparation.overtake()
         self._lanes[event.kind.lane].put(event)
+
+    def prepare(self) -> None:
+        """The leader is silent: have plugins make ready what they can; returns at once.
+
+        Once begun it goes on until `stand_easy`, or until the hooks of the next `elected` have ended.
+        """
+        if not self._preparation.under_way:
+            found = [one for one in self._registry.implementations("prepare") if one.plugin in self._contexts]
+            self._preparation.begin([(one, one.bind(ctx=self._contexts[one.plugin])) for one in found])
+
+    def stand_easy(self) -> None:
+        """The leader was heard again, or another node leads: end what was begun by `prepare`; returns at once."""
+        self._preparation.overtake()
 
     def retire(self, plugins: Collection[str], event: Event) -> None:
         """Queue a demotion of these plugins alone, which are about to be unloaded; the node goes on as it is.
@@ -132,11 +148,13 @@ class Dispatcher:
         for lane in self._lanes.values():
             lane.close()
         self._tenure.overtake()
+        self._preparation.overtake()
         if self._workers:
             _, hanging = await asyncio.wait(self._workers, timeout=_CLOSE_SECONDS)
             for worker in hanging:
                 worker.cancel()
         await self._tenure.end()
+        await self._preparation.end()
 
     @property
     def remains(self) -> tuple[str, ...]:
@@ -187,7 +205,9 @@ class Dispatcher:
             # What a plugin left undone that was dropped meanwhile is a part of this leadership too.
             not_undone, self._not_undone = tuple(self._not_undone), {}
             self._on_released(event, not_undone)
-        elif _begins(event) and not (failed or turn.over):
+        if event.kind is EventKind.ELECTED:
+            self._preparation.overtake()
+        if _begins(event) and not (failed or turn.over):
             steps = self._steps(EventKind.WHILE_LEADER)
             self._tenure.begin([(step.found, step.arguments(event)) for step in steps], event)
 
@@ -200,7 +220,7 @@ class Dispatcher:
                 settings=self._settings[found.plugin],
                 deadline=self._registry.implementation(found.plugin, "deadline"),
             )
-            for found in self._registry.implementations(kind.hook)
+            for found in self._registry.calls(kind)
             if found.plugin in self._contexts
         ]
 

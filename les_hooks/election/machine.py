@@ -132,7 +132,7 @@ class Machine:
         """Take in a message; afterwards carry out the effects in order and arm the timer at `next_deadline`."""
         if self.role is not Role.GONE:
             changed = self._catch_up(now)
-            if self._take_in(message, now) or changed:
+            if self._take_in(message, now) or changed or self._viewer.is_outdated(self._roster, now.boottime):
                 self._decide(now)
         return self._flush()
 
@@ -140,7 +140,8 @@ class Machine:
         """Do what is due; afterwards as for `receive`. An early call does nothing."""
         if self.role is not Role.GONE:
             changed = self._catch_up(now)
-            if self._intake.bury_the_lost(now) or changed or now.boottime >= self._decide_at:
+            changed = self._intake.bury_the_lost(now) or changed or now.boottime >= self._decide_at
+            if changed or self._viewer.is_outdated(self._roster, now.boottime):
                 self._decide(now)
         return self._flush()
 
@@ -148,7 +149,8 @@ class Machine:
         """The boottime at which `tick` has something to do; infinite once this node is gone."""
         if self.role is Role.GONE:
             return math.inf
-        moments = [self._pulse.due, self._decide_at, self._roster.next_loss()]
+        silence = self._viewer.next_silence(self._roster)
+        moments = [self._pulse.due, self._decide_at, self._roster.next_loss(), silence]
         if self.role is Role.LEADER:
             moments.append(self._quorum.act_until)
         return min(moments)

@@ -205,6 +205,13 @@ class Roster:
             peer.suspected = True
         return bool(fresh)
 
+    def silent_at(self, address: Address) -> float:
+        """From when on this member counts as silent if nothing more is heard of it; from ever without a link."""
+        peer = self.peers[address]
+        if not (peer.original or address in self.links):
+            return -math.inf
+        return peer.directly + self.horizon(peer.original) / 2
+
     def to_ask_about(self, now: float) -> list[Address]:
         """The members of which nobody has had a sign for half of their time.
 

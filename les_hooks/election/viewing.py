@@ -10,7 +10,7 @@ from les_hooks.election.frames import State
 from les_hooks.election.identity import Timing
 from les_hooks.election.membership import Roster
 from les_hooks.election.roles import Role
-from les_hooks.election.seniority import seniority
+from les_hooks.election.seniority import is_eligible, seniority
 from les_hooks.events import Reason
 from les_hooks.members import Address, Departure, Member, MemberKind, Part, View
 
@@ -26,7 +26,8 @@ class Viewer:
     """Builds views and remembers the last; `grace` is how many seconds without a leader go by before that is news.
 
     `vacancy` is how the last leadership ended, and so the reason of the next; `reason` that of the present state.
-    An original's leadership has no term; the view keeps the last one.
+    An original's leadership has no term; the view keeps the last one. `minded` is the leader whose silence matters to
+    this node, because it may be the next.
     """
 
     me: Address
@@ -35,6 +36,7 @@ class Viewer:
     vacancy: Reason = Reason.FIRST
     reason: Reason = Reason.STARTUP
     leaderless_at: float = math.inf
+    minded: Address | None = None
     departed: list[Departure] = field(default_factory=list)
 
     def begin(self, own: State) -> None:
@@ -66,6 +68,7 @@ class Viewer:
         leaderless = leader is None and now >= self.leaderless_at
         if leaderless and not self.view.leaderless and not self.view.leading:
             self.reason = Reason.NO_LEADER
+        self.minded = leader if leader != self.me and _may_be_next(own) else None
         view = View(
             leading=leader == self.me,
             leader=leader,
@@ -75,12 +78,24 @@ class Viewer:
             departed=tuple(self.departed),
             settled=self.view.settled or own.role != Role.JOINING or leader is not None,
             reason=self.reason,
+            leader_silent=self._is_silent(roster, now),
         )
         if view == self.view:
             return []
         self.departed.clear()
         self.view = view
         return [Changed(view=view)]
+
+    def is_outdated(self, roster: Roster, now: float) -> bool:
+        """Whether the leader has fallen silent, or is heard again, since the last look."""
+        return self._is_silent(roster, now) != self.view.leader_silent
+
+    def next_silence(self, roster: Roster) -> float:
+        """The boottime at which the leader counts as silent; infinite where that does not matter, or is told."""
+        return math.inf if self.minded is None or self.view.leader_silent else roster.silent_at(self.minded)
+
+    def _is_silent(self, roster: Roster, now: float) -> bool:
+        return self.minded is not None and now >= roster.silent_at(self.minded)
 
     def next_news(self, now: float) -> float:
         """The boottime at which the absence of a leader has to be told; infinite where there is no such moment."""
@@ -104,6 +119,11 @@ class Viewer:
         still = roster.peers.get(leader)
         role = still.state.role if still is not None else ""
         return _ENDINGS.get(role, Reason.LEADER_RESIGNED)
+
+
+def _may_be_next(own: State) -> bool:
+    """Whether this node may lead when the leader does no more. Who still joins may not."""
+    return is_eligible(own) and own.role != Role.JOINING
 
 
 def _members(own: State, roster: Roster) -> tuple[Member, ...]:

@@ -11,7 +11,7 @@ Imported by `cli` only.
 from les_hooks.starter.files import NewFile, existing, write_all
 from les_hooks.starter.scripts import hooks_folder
 from les_hooks.starter.settings import settings_file
-from les_hooks.starter.unit import HARDENING, Directive, hidden_by, unit_file
+from les_hooks.starter.unit import HARDENING, Directive, hidden_by, needs_of, unit_file, unit_lines
 
 __all__ = [
     "HARDENING",
@@ -20,7 +20,9 @@ __all__ = [
     "existing",
     "hidden_by",
     "hooks_folder",
+    "needs_of",
     "settings_file",
     "unit_file",
+    "unit_lines",
     "write_all",
 ]

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from les_hooks.config import KeyHelp, key_help
@@ -28,8 +29,15 @@ _SCRIPTS_KEYS: Final = (
 )
 
 
-def settings_file(values: Mapping[str, object], remarks: Mapping[str, str]) -> str:
-    """Return the text, with the `values` set, by dotted key; `remarks` are comments of their own for some of them."""
+def settings_file(
+    values: Mapping[str, object],
+    remarks: Mapping[str, str],
+    plugins: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
+) -> str:
+    """Return the text, with the `values` set, by dotted key; `remarks` are comments of their own for some of them.
+
+    `plugins` are tables of plugins, by name.
+    """
     tables: dict[str, list[KeyHelp]] = {}
     for key in key_help():
         tables.setdefault(key.key.rpartition(".")[0], []).append(key)
@@ -37,6 +45,7 @@ def settings_file(values: Mapping[str, object], remarks: Mapping[str, str]) -> s
     for table, keys in tables.items():
         lines = _plugins(keys) if table.startswith("plugins.") else _table(table, keys, values, remarks)
         parts.append("\n".join(lines))
+    parts += ["\n".join(_plugin(name, table)) for name, table in plugins.items()]
     return "\n".join(parts)
 
 
@@ -64,6 +73,13 @@ def _plugins(keys: Iterable[KeyHelp]) -> Iterator[str]:
     for name, default, description in _SCRIPTS_KEYS:
         yield from _comment(f"{description} (live)")
         yield f"#{name} = {default}"
+    yield ""
+
+
+def _plugin(name: str, table: Mapping[str, object]) -> Iterator[str]:
+    yield f"[plugins.{name}]"
+    for key, value in table.items():
+        yield f"{key} = {toml_value(value)}"
     yield ""
 
 

@@ -3,12 +3,15 @@
 `docs/systemd.md` explains it; a test compares.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
-__all__ = ["HARDENING", "Directive", "hidden_by", "unit_file"]
+from les_hooks.processes.rights import PROC_SYS, is_capability, is_family
+
+__all__ = ["HARDENING", "Directive", "hidden_by", "needs_of", "unit_file", "unit_lines"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,22 +111,58 @@ def hidden_by(path: Path) -> str:
     return next((folder for folder in _HIDDEN if path.is_relative_to(folder)), "")
 
 
-def unit_file(program: Path, config: Path, *, root_scripts: bool) -> str:
-    """Return the text of `les.service`; both paths are absolute, `root_scripts` gives the relaxed one."""
+def needs_of(config: object) -> Sequence[str]:
+    """What a plugin with this configuration says that it needs, in the words of `docs/plugins.md`."""
+    return tuple(str(need) for need in getattr(config, "needs", ()))
+
+
+def unit_lines(needs: Sequence[str]) -> list[str]:
+    """The lines that grant the needs, for an override of the tight unit."""
+    return [f"{name}={value}" for name, value in _grants(needs).items()]
+
+
+def _grants(needs: Sequence[str]) -> Mapping[str, str]:
+    """What must be added to which directive, or be its value, in the order of the table."""
+    capabilities = " ".join(filter(is_capability, needs))
+    families = " ".join(filter(is_family, needs))
+    granted = {
+        "CapabilityBoundingSet": capabilities,
+        "AmbientCapabilities": capabilities,
+        # In a user namespace of its own a capability is worth nothing outside of it.
+        "PrivateUsers": "no" if capabilities else "",
+        "ProcSubset": "all" if PROC_SYS in needs else "",
+        "RestrictAddressFamilies": families,
+    }
+    return {name: value for name, value in granted.items() if value}
+
+
+def unit_file(
+    program: Path, config: Path, *, root_scripts: bool, needs: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> str:
+    """Return the text of `les.service`; both paths are absolute, `root_scripts` gives the relaxed one.
+
+    `needs` are those of plugins, by name; the relaxed one grants them as it is.
+    """
     les = _word(program)
     file = _word(config)
     return _TEMPLATE.format(
         kind=_RELAXED_HEAD if root_scripts else _TIGHT_HEAD,
         les=les,
         file=file,
-        hardening="\n".join(_relaxed() if root_scripts else _tight()),
+        hardening="\n".join(_relaxed() if root_scripts else _tight(needs)),
     )
 
 
-def _tight() -> Iterator[str]:
+def _tight(needs: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    grants = _grants([need for own in needs.values() for need in own])
     yield "# What the daemon and its scripts may not do. The unit of `les init --root-scripts` lets them do more."
+    if grants:
+        yield f"# More than usual, for {', '.join(needs)}, and so for scripts too: {', '.join(grants)}."
     for directive in HARDENING:
-        yield f"{directive.name}={directive.tight}"
+        extra = grants.get(directive.name, "")
+        # The values of these two are replaced; to all others words are added.
+        kept = "" if extra and directive.name in ("PrivateUsers", "ProcSubset") else directive.tight
+        yield f"{directive.name}={' '.join(filter(None, (kept, extra)))}"
 
 
 def _relaxed() -> Iterator[str]:

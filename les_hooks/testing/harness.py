@@ -195,6 +195,16 @@ class Harness:
             )
         self._stage.rounds()
 
+    def prepare(self) -> None:
+        """The leader falls silent: begin its `prepare`, which ends with the hooks of `elected`, or by `recover`."""
+        self._stage.call(self._loaded.prepare)
+        self._stage.rounds()
+
+    def recover(self) -> None:
+        """The leader is heard again: its `prepare` is cancelled."""
+        self._stage.call(self._loaded.stand_easy)
+        self._stage.rounds()
+
     def watch(self) -> None:
         """Begin its `check`, as a node does at its start; `unfit` is what it says. To be called once.
 
@@ -224,6 +234,10 @@ class Harness:
     def status(self) -> Any:
         """Its part of `les status`, as JSON has it."""
         return msgspec.to_builtins(self._ask("status"))
+
+    def plan(self, kind: EventKind | str) -> Sequence[str]:
+        """What it says that it would do on an event of this kind."""
+        return list(self._ask("plan", kind=EventKind(kind)) or ())
 
     def control(self, action: str, **arguments: object) -> Any:
         """What it answers to a request of its commands, as JSON has it."""

@@ -1,17 +1,19 @@
 """The benchmark: `python -m tests.bench`, or with the name of one part and `--runs N`. It prints and judges nothing.
 
-`handover`, `heal`, `starts` and `loss` want root, network namespaces and minutes: they run only when they are named.
+`handover`, `heal`, `starts`, `loss` and `vip` want root, network namespaces and minutes: they run only when they are
+named. `vip` compares with keepalived and UCARP, where they are installed: `apt-get install keepalived ucarp`.
 """
 
 import argparse
 import asyncio
 import platform
+from pathlib import Path
 
-from tests.bench import flips, handover, heal, loss, rest, spawn, starts, takeover
+from tests.bench import flips, handover, heal, loss, rest, spawn, starts, takeover, vip
 from tests.bench.table import Row, show
 
 PARTS = ("takeover", "spawn", "rest", "flips")
-NETWORK_PARTS = ("handover", "heal", "starts", "loss")
+NETWORK_PARTS = ("handover", "heal", "starts", "loss", "vip")
 
 
 def main() -> None:
@@ -20,7 +22,7 @@ def main() -> None:
     parser.add_argument(
         "part", nargs="?", choices=(*PARTS, *NETWORK_PARTS, "all"), default="all", help="what to measure (default all)"
     )
-    parser.add_argument("--runs", type=int, default=20, help="take-overs of each kind (default 20)")
+    parser.add_argument("--runs", type=int, help="take-overs of each kind (default 20, of an address 10)")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long clusters rest (default 30)")
     parser.add_argument("--calm", type=float, default=6.0, help="how long they settle before (default 6)")
     parser.add_argument("--nodes", type=int, nargs="+", default=[3, 10, 30], help="sizes of resting clusters")
@@ -32,7 +34,16 @@ def main() -> None:
     parser.add_argument("--clusters", type=int, default=12, help="clusters that bear the loss (default 12)")
     parser.add_argument("--minutes", type=float, default=5.0, help="how long they do (default 5)")
     parser.add_argument("--percent", type=int, default=5, help="of all packets lost (default 5)")
+    settings = [setting.name for setting in vip.SETTINGS]
+    parser.add_argument("--peer", action="append", choices=(*vip.FAMILIES, *settings), help="what moves an address")
+    parser.add_argument("--fault", action="append", choices=vip.KINDS, help="what happens to who holds an address")
+    parser.add_argument("--lanes", type=int, default=1, help="networks with an address at a time (default 1)")
+    parser.add_argument("--json", type=Path, help="write every run of an address to this file as well")
     asked = parser.parse_args()
+    asked.runs = asked.runs or (10 if asked.part == "vip" else 20)
+    if asked.part == "vip":
+        vip.main(asked)
+        return
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     if asked.part in NETWORK_PARTS:
         show(*_on_network(asked))

@@ -1,5 +1,7 @@
 """The benchmark runs and prints what it is asked for; what it prints is for people, and judged by no test."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,17 +11,18 @@ from tests.needs import need_netns, need_tunnels
 ROOT = Path(__file__).parents[2]
 
 
-def _bench(*asked: str) -> str:
+def _bench(*asked: str, path: str = os.environ["PATH"]) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench", *asked],
         cwd=ROOT,
+        env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
         timeout=55,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def test_every_part_prints_its_rows() -> None:
@@ -43,3 +46,18 @@ def test_a_part_that_wants_a_network_prints_its_rows_when_it_is_named() -> None:
     need_tunnels()
     said = _bench("heal", "--runs", "1")
     assert "from the heal until all accept it" in said
+
+
+def test_a_moving_address_is_measured_and_every_run_is_written_down(tmp_path: Path) -> None:
+    need_netns()
+    said = _bench("vip", "--runs", "1", "--peer", "les immediate", "--fault", "drift", "--json", str(tmp_path / "runs"))
+    assert "les immediate, IPv6" in said
+    [run] = json.loads((tmp_path / "runs").read_text(encoding="utf-8"))
+    assert run["fault"] == ""
+    assert [len(found["fault"]["holders"]) for found in run["found"]] == [1, 1]
+
+
+def test_a_program_that_is_not_installed_is_left_out_and_said_how_to_install() -> None:
+    said = _bench("vip", "--peer", "keepalived", "--peer", "ucarp", path="/nowhere")
+    assert "left out: keepalived 1 s (keepalived is not installed: apt-get install keepalived)" in said
+    assert "left out: ucarp (ucarp is not installed: apt-get install ucarp)" in said

@@ -56,8 +56,9 @@ def test_a_dry_run_of_a_step_down_changes_nothing_and_leaves_no_record(trio: Clu
     assert ["leads", "now", leader.name, f"({leader.address})"] in lines
     assert ["would", "lead", second.name, f"({second.address})"] in lines
     assert ["then", third.name, f"({third.address})"] in lines
-    assert "while-leader.d/20-work would be ended" in shown
-    assert "demoted.d/10-ip would run (demoted)" in shown
+    folder, words = leader.folder / "hooks.d", " ".join(shown.split())
+    assert f"while-leader: end {folder}/while-leader.d/20-work (plugin scripts)" in words
+    assert f"demoted: run {folder}/demoted.d/10-ip (plugin scripts)" in words
     assert f"the elected hooks of {second.name} ({second.address}), which only its own `les hooks list` knows" in shown
     assert trio.wait_leader() is leader
     assert len(_requests(leader)) == before

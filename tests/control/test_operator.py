@@ -51,19 +51,19 @@ class FakeNode:
         self.asked: list[object] = []
         self.maintenance: Maintenance | None = None
         self.then: Callable[[], None] = lambda: None
-        self.scripts: list[Mapping[str, object]] = []
-        self.error = ""
-        hooks = {"while_leader": ("scripts",), "on_demoted": ("echo", "scripts"), "on_leader_changed": ("scripts",)}
-        self.registry = SimpleNamespace(
-            loaded=("echo", "scripts"),
-            implementations=lambda hook: [SimpleNamespace(plugin=name) for name in hooks[hook]],
-        )
-        self.plugins = SimpleNamespace(settings={"scripts": SimpleNamespace(timeout=1.0)})
+        self.steps: Mapping[tuple[str, str], object] = {}
+        hooks = {"while-leader": ("scripts",), "demoted": ("echo", "scripts"), "leader-changed": ("scripts",)}
+        self.registry = SimpleNamespace(calls=lambda kind: [SimpleNamespace(plugin=name) for name in hooks[kind]])
         self.dispatcher = SimpleNamespace(ask=self._ask)
 
-    async def _ask(self, *words: object, action: str, arguments: Mapping[str, object]) -> CallResult:
-        assert (words[:2], action, arguments) == (("scripts", "control"), "list", {})
-        return CallResult(outcome=CallOutcome.SUCCESS, value=self.scripts, error=self.error)
+    async def _ask(self, plugin: str, hook: str, _timeout: float, *, kind: EventKind) -> CallResult | None:
+        assert hook == "plan"
+        if (plugin, kind) not in self.steps:
+            return None
+        steps = self.steps[plugin, kind]
+        if isinstance(steps, Exception):
+            return CallResult(outcome=CallOutcome.FAILURE, error=str(steps))
+        return CallResult(outcome=CallOutcome.SUCCESS, value=steps)
 
     def step_down(self, reason: Reason, note: str) -> None:
         """Remember what was asked."""
@@ -315,36 +315,34 @@ async def test_after_a_transfer_the_named_node_is_the_most_senior_and_this_one_t
     assert not any(place["why"] for place in plan["succession"])
 
 
-async def test_a_dry_run_names_the_hooks_of_this_node_in_the_order_of_their_calls() -> None:
+async def test_a_dry_run_names_the_steps_of_this_node_in_the_order_of_their_calls() -> None:
     node = FakeNode(B)
-    node.scripts = [
-        {"event": event, "path": f"/h/{name}", "verdict": verdict}
-        for event, name, verdict in (
-            (None, "all", "runs"),
-            (None, "README", "inert"),
-            ("demoted", "off\x1b", "runs"),
-            ("demoted", "bad", "refused"),
-            ("elected", "on", "runs"),
-            ("while-leader", "work", "runs"),
-        )
-    ]
+    node.steps = {
+        ("scripts", "while-leader"): ["end /h/work"],
+        ("scripts", "demoted"): ("run /h/all", "run /h/off\x1b"),
+        ("scripts", "leader-changed"): [],
+    }
     plan = await _plan(node, move="step-down")
-    assert [(hook["event"], hook["plugin"], hook["script"]) for hook in plan["here"]] == [
-        ("while-leader", "scripts", "/h/work"),
+    assert [(hook["event"], hook["plugin"], hook["step"]) for hook in plan["here"]] == [
+        ("while-leader", "scripts", "end /h/work"),
         ("demoted", "echo", None),
-        ("demoted", "scripts", "/h/all"),
-        ("demoted", "scripts", "/h/off\\x1b"),
-        ("leader-changed", "scripts", "/h/all"),
+        ("demoted", "scripts", "run /h/all"),
+        ("demoted", "scripts", "run /h/off\\x1b"),
     ]
 
 
-async def test_scripts_that_cannot_be_listed_are_told_as_one_plugin() -> None:
+@pytest.mark.parametrize("steps", [OSError("hooks.d is gone"), "run /h/all", 3, None])
+async def test_a_plugin_that_cannot_tell_its_steps_is_told_as_one(steps: object) -> None:
     node = FakeNode(B)
-    node.error = "hooks.d is gone"
+    node.steps = {("scripts", "demoted"): steps}
     plan = await _plan(node, move="step-down")
-    assert [(hook["event"], hook["plugin"], hook["script"]) for hook in plan["here"]] == [
-        ("while-leader", "scripts", None),
-        ("demoted", "echo", None),
-        ("demoted", "scripts", None),
-        ("leader-changed", "scripts", None),
-    ]
+    assert ("demoted", "scripts", None) in [(hook["event"], hook["plugin"], hook["step"]) for hook in plan["here"]]
+
+
+async def test_no_plugin_floods_the_terminal() -> None:
+    node = FakeNode(B)
+    node.steps = {("echo", "demoted"): ["x" * 10_000] * 10_000}
+    steps = [hook["step"] for hook in (await _plan(node, move="step-down"))["here"] if hook["plugin"] == "echo"]
+    assert len(steps) == 201
+    assert steps[-1] == "and 9800 more"
+    assert max(map(len, steps)) == 500

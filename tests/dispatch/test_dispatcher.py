@@ -106,6 +106,16 @@ def test_whatever_a_hook_raises_is_a_record_and_the_others_still_run(hook: Any, 
 
 
 @virtual()
+async def test_who_is_called_first_when_this_node_is_elected_is_called_last_when_it_is_demoted() -> None:
+    async with staged(*(Note().hooks("elected", "demoted", "reasserted") for _ in "abc")) as stage:
+        for kind in ("elected", "reasserted", "demoted"):
+            event = stage.tell(kind)
+            await stage.settle()
+            order = "".join(record["plugin"] for record in stage.records if record["event_id"] == event.id)
+            assert order == ("cba" if kind == "demoted" else "abc")
+
+
+@virtual()
 async def test_a_hook_that_takes_too_long_is_ended_and_recorded_as_timeout() -> None:
     note, other = Note(seconds=100), Note()
     async with staged(note.hooks("elected"), other.hooks("elected"), timeout=30) as stage:

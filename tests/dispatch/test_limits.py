@@ -290,7 +290,7 @@ async def test_a_demotion_tells_who_did_not_undo_what_it_did() -> None:
     async with staged(plugin(on_demoted=fail), plugin(on_demoted=hanging.hook), quick, timeout=1.0) as stage:
         stage.tell("demoted")
         await stage.settle()
-        assert stage.failed == [("a", "b")]
+        assert stage.failed == [("b", "a")]  # the last is called first
         assert stage.dispatcher.remains == ()
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from les_hooks.events import EventKind, Reason
 from les_plugins.programs import Verdict
+from les_plugins.programs.calling import call
 from les_plugins.scripts import ScriptsConfig
-from les_plugins.scripts.calling import call
 from les_plugins.scripts.folders import discover
 from tests.fake_context import an_event
 
@@ -49,7 +49,7 @@ class Sample:
 
     def on(self, kind: EventKind, **fields: object) -> "subprocess.CompletedProcess[str]":
         """Run it as the plugin would."""
-        called = call(self.script, an_event(kind, **fields), f"{self._bin}:{ScriptsConfig().path}", 30.0)
+        called = call(self.script, an_event(kind, **fields), f"{self._bin}:{ScriptsConfig(timeout=30.0).path}", 30.0)
         return subprocess.run(
             called.argv, env=called.env, input=called.stdin, cwd="/", text=True, capture_output=True, timeout=10
         )

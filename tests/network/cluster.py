@@ -54,14 +54,17 @@ _JOIN_SECONDS = 0.4
 
 
 class NetDaemon(Daemon):
-    """A node on a host of the network; `cluster` is more of its table of that name."""
+    """A node on a host of the network; `cluster` is more of its table of that name.
+
+    Without a story it runs no scripts.
+    """
 
     def __init__(
         self,
         folder: Path,
         host: Host,
         seeds: Sequence[str],
-        story: Path,
+        story: Path | None,
         timing: str = TIMING,
         *,
         cluster: str = "",
@@ -78,7 +81,7 @@ class NetDaemon(Daemon):
             f"[cluster]\nseeds = [{listed}]\n{cluster}\n[security]\ninsecure = true\n{timing}",
             encoding="utf-8",
         )
-        for event, text in scripts(story, stubborn=stubborn).items():
+        for event, text in scripts(story, stubborn=stubborn).items() if story else ():
             self.script(event, "10-tell", text)
 
     def lose(self) -> None:
@@ -96,8 +99,12 @@ class NetDaemon(Daemon):
         text = (self.folder / "state" / "audit.jsonl").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
+    def recent(self) -> list[dict[str, Any]]:
+        """The audit since `mark`."""
+        return self.records()[self._read :]
+
     def mark(self) -> None:
-        """Let `news` begin here."""
+        """Let `recent` and `news` begin here."""
         self._read = len(self.records())
 
     def leaderships(self) -> list[str]:
@@ -115,7 +122,7 @@ class NetDaemon(Daemon):
         """What the audit says of leadership and members since `mark`: action, member, reason."""
         return [
             f"{record['action']} {record['member'] or '-'} {record['reason']}"
-            for record in self.records()[self._read :]
+            for record in self.recent()
             if record["action"].startswith(("leader.", "member."))
         ]
 
@@ -138,7 +145,7 @@ class Cluster:
     """Daemons `a`, `b`, ... on the hosts of a network; `story` is what their scripts wrote, all into one file.
 
     With a lease they all vote, all but observers; it must be the one of `timing`. `parts` are those of nodes that are
-    no plain members, by name.
+    no plain members, by name. A silent one runs no scripts and has no story.
     """
 
     def __init__(
@@ -150,6 +157,7 @@ class Cluster:
         lease_seconds: float = 0.0,
         parts: Mapping[str, Part] = MappingProxyType({}),
         stubborn: bool = False,
+        silent: bool = False,
     ) -> None:
         self._lease = lease_seconds
         self.lan = lan
@@ -164,7 +172,7 @@ class Cluster:
                 folder / name,
                 host,
                 seeds,
-                self._story,
+                None if silent else self._story,
                 timing,
                 cluster=f'role = "{part}"\n{quorum}',
                 stubborn=stubborn,
@@ -200,7 +208,7 @@ class Cluster:
             time.sleep(max(0.0, self._lease + _JOIN_SECONDS - youngest))
         for daemon in self.daemons:
             daemon.mark()
-        self._begin = self._story.stat().st_size
+        self._begin = self._story.stat().st_size if self._story.exists() else 0
         return leader
 
     def followers(self, leader: NetDaemon) -> list[NetDaemon]:

@@ -2,13 +2,15 @@
 
 A packet is lost by making its sender believe in a hardware address that nobody has, and refused by one that belongs to
 an impostor: a host with the address of the right one, where nobody listens. So `ip` is all that is needed for that; a
-part of all packets is lost by `nft`, where they arrive, so that the sender knows nothing of it.
+part of all packets is lost by `nft`, where they arrive, so that the sender knows nothing of it. The switch itself drops
+every frame between the sides of a partition, address resolution too, while all cables stay in.
 """
 
 import contextlib
 import itertools
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,16 +25,25 @@ _LOSS = """table inet loss {{
     }}
 }}
 """
+_CUT = """table bridge cut {{
+    chain passing {{
+        type filter hook forward priority 0;
+        {rules}
+    }}
+}}
+"""
 _numbers = itertools.count(1)
 
 
 class Host:
     """A host with one interface; `boot` and `lose` are its mains switch."""
 
-    def __init__(self, lan: "Lan", number: int, *, ipv6: bool = False) -> None:
+    def __init__(self, lan: "Lan", number: int, *, ipv6: bool = False, both: bool = False) -> None:
         self.lan = lan
         self.number = number
-        self.ip = f"fd77::{number}" if ipv6 else f"10.77.0.{number}"
+        four, six = f"10.77.0.{number}", f"fd77::{number}"
+        self.ip = six if ipv6 else four
+        self.ips = (four, six) if both else (self.ip,)
         self.address = f"[{self.ip}]:4000" if ipv6 else f"{self.ip}:4000"
         self.namespace = f"{lan.name}-{number}"
         self._mac = f"02:00:00:00:00:{number:02x}"
@@ -47,9 +58,9 @@ class Host:
     def boot(self) -> None:
         """Make the host, and connect it."""
         self.lan.attach(self.namespace, self.port, self._mac)
-        nodad = ("nodad",) if ":" in self.ip else ()
-        width = "64" if ":" in self.ip else "24"
-        _ip(self.namespace, "addr", "add", f"{self.ip}/{width}", "dev", "eth0", *nodad)
+        for each in self.ips:
+            words = (f"{each}/64", "dev", "eth0", "nodad") if ":" in each else (f"{each}/24", "dev", "eth0")
+            _ip(self.namespace, "addr", "add", *words)
 
     def lose(self) -> None:
         """Cut its mains: whatever runs there ends at once, and its connections without a word."""
@@ -104,15 +115,20 @@ class Host:
 
 
 class Lan:
-    """So many hosts on a bridge. Use as a context manager: leaving removes all of it, and ends all that runs there."""
+    """So many hosts on a bridge. Use as a context manager: leaving removes all of it, and ends all that runs there.
 
-    def __init__(self, count: int, *, ipv6: bool = False) -> None:
+    They speak IPv4, or IPv6 alone, or `both`. Clients are hosts that no test breaks.
+    """
+
+    def __init__(self, count: int, *, ipv6: bool = False, both: bool = False, clients: int = 0) -> None:
         self.name = f"les-test-{os.getpid()}-{next(_numbers)}"
         self.switch = f"{self.name}-switch"
-        self.hosts = [Host(self, number, ipv6=ipv6) for number in range(1, count + 1)]
+        everybody = [Host(self, number, ipv6=ipv6, both=both) for number in range(1, count + clients + 1)]
+        self.hosts, self.clients = everybody[:count], everybody[count:]
         self.booted: set[str] = set()
         self._impostors: dict[int, str] = {}
         self._loses = False
+        self._parted = False
 
     def attach(self, namespace: str, port: str, mac: str) -> None:
         """Make a namespace whose `eth0` ends at a port of the bridge."""
@@ -163,6 +179,13 @@ class Lan:
             if other is not host:
                 self.cut(host, other)
 
+    def part(self, *sides: Sequence[Host]) -> None:
+        """Drop every frame between hosts of different sides; who is on none, as a client, reaches all."""
+        pairs = [(one, other) for here, there in itertools.permutations(sides, 2) for one in here for other in there]
+        rules = "\n".join(f'iifname "{one.port}" oifname "{other.port}" drop' for one, other in pairs)
+        self._parted = True
+        _run("ip", "netns", "exec", self.switch, "nft", _CUT.format(rules=rules))
+
     def mislay(self, percent: int) -> None:
         """Lose so many of a hundred packets between the hosts, by chance, until it is mended."""
         self._loses = True
@@ -171,6 +194,9 @@ class Lan:
 
     def mend(self) -> None:
         """Let everything through again."""
+        if self._parted:
+            _run("ip", "netns", "exec", self.switch, "nft", "delete", "table", "bridge", "cut")
+            self._parted = False
         if self._loses:
             self.mislay(0)
             self._loses = False
@@ -182,7 +208,7 @@ class Lan:
             self._add(self.switch)
             _ip(self.switch, "link", "add", "bridge", "type", "bridge")
             _ip(self.switch, "link", "set", "bridge", "up")
-            for host in self.hosts:
+            for host in (*self.hosts, *self.clients):
                 host.names.parent.mkdir(parents=True)
                 host.names.write_text("127.0.0.1 localhost\n::1 localhost\n", encoding="utf-8")
                 host.boot()
@@ -198,11 +224,12 @@ class Lan:
 
     def close(self) -> None:
         """Remove everything; may be called at any time."""
-        for host in self.hosts:
+        everybody = (*self.hosts, *self.clients)
+        for host in everybody:
             host.lose()
         for namespace in sorted(self.booted):
             self._remove(namespace)
-        for host in self.hosts:
+        for host in everybody:
             host.names.unlink(missing_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 host.names.parent.rmdir()

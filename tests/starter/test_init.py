@@ -14,13 +14,15 @@ import tomli
 
 from les_hooks.cli import cli
 from les_hooks.cli import init as init_command
+from les_hooks.cli.program import program
 from les_hooks.config import key_help, load_config, show
 from les_hooks.daemon import load_config as load_with_plugins
 from les_hooks.errors import StartError
 from les_hooks.events import EventKind
-from les_hooks.starter import NewFile, scripts, write_all
+from les_hooks.starter import NewFile, needs_of, scripts, unit_file, write_all
 from les_plugins.scripts import ScriptsConfig
 from tests.cluster import Cluster
+from tests.starter.test_unit import NEEDS
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -103,9 +105,23 @@ def test_an_observer_is_written_down_beside_voters_and_without_any(tmp_path: Pat
     assert [(cluster.quorum, cluster.role) for cluster in made] == [("majority", "observer"), ("members", "observer")]
 
 
+def test_addresses_are_written_down_and_the_unit_lets_them_move(tmp_path: Path) -> None:
+    flags = ("--vip", "10.0.0.100/24", "--vip", "fd00::100/64 dev eth1", "--interface", "eth0")
+    assert init(str(tmp_path), *flags).exit_code == 0
+    config = load_with_plugins(tmp_path / "les.toml").plugins["vip"]
+    assert config.own == {"addresses": ["10.0.0.100/24", "fd00::100/64 dev eth1"], "interface": "eth0"}
+    assert needs_of(config.config) == NEEDS["vip"]
+    assert (tmp_path / "les.service").read_text(encoding="utf-8") == unit_file(
+        program(), tmp_path / "les.toml", root_scripts=False, needs=NEEDS
+    )
+
+
 @pytest.mark.parametrize(
     ("flags", "advice"),
     [
+        (("--interface", "eth0"), "--interface goes with --vip"),
+        (("--vip", "10.0.0.100/24", "--observer"), "no address ever comes to a node with --observer"),
+        (("--vip", "10.0.0.100/24", "--witness", "--voters", "127.0.0.1:4000"), "comes to a node with --witness"),
         (("--witness", "--seeds", "127.0.0.1:4001"), "--witness goes with --voters"),
         (("--witness", "--observer", "--voters", "127.0.0.1:4000"), "not both"),
     ],
@@ -131,6 +147,9 @@ def test_an_address_that_others_reach_is_allowed_with_a_warning(tmp_path: Path) 
         (("--bind", "nowhere"), "--bind: node.bind:"),
         (("--name", "a b"), "--name: node.name:"),
         (("--seeds", "x"), "--seeds: cluster.seeds"),
+        (("--vip", "10.0.0.100/24"), "--vip: plugins.vip: has no interface for 10.0.0.100"),
+        (("--vip", "10.0.0.100", "--interface", "eth0"), "--vip: plugins.vip.addresses[0]: "),
+        (("--vip", "10.0.0.100/24", "--interface", "e/0"), "--interface: plugins.vip.interface: "),
         (("--voters", "127.0.0.1:4001", "--witness"), "--witness: cluster.role: a witness does nothing but vote"),
         (("--voters", "127.0.0.1:4000", "--observer"), "--observer: cluster.role: an observer has no vote"),
     ],

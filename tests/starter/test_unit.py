@@ -3,19 +3,30 @@
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
-from les_hooks.starter import HARDENING, hidden_by, unit_file
+from les_hooks.starter import HARDENING, hidden_by, unit_file, unit_lines
 from tests.needs import need_program
 
 DOCS = Path(__file__).parents[2] / "docs" / "systemd.md"
 CONFIG = Path("/etc/les/les.toml")
 
 
-def unit(*, root_scripts: bool, program: Path = Path("/opt/les/bin/les")) -> str:
-    return unit_file(program, CONFIG, root_scripts=root_scripts)
+# What `vip` says; a test of its own compares.
+NEEDS = {"vip": ("CAP_NET_ADMIN", "CAP_NET_RAW", "AF_NETLINK", "AF_PACKET", "/proc/sys")}
+
+
+def unit(
+    *,
+    root_scripts: bool,
+    program: Path = Path("/opt/les/bin/les"),
+    needs: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> str:
+    return unit_file(program, CONFIG, root_scripts=root_scripts, needs=needs)
 
 
 def settings(text: str) -> list[str]:
@@ -54,6 +65,29 @@ def test_the_tight_unit_has_every_tight_line() -> None:
     assert all(f"{directive.name}={directive.tight}" in lines for directive in HARDENING)
 
 
+def test_what_a_plugin_needs_changes_these_lines_alone_and_says_for_whom() -> None:
+    plain, granted = (unit(root_scripts=False, needs=needs).splitlines() for needs in ({}, NEEDS))
+    assert [line for line in granted if line not in plain] == [
+        "# More than usual, for vip, and so for scripts too: CapabilityBoundingSet, AmbientCapabilities, PrivateUsers, "
+        "ProcSubset, RestrictAddressFamilies.",
+        "CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW",
+        "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW",
+        "PrivateUsers=no",
+        "ProcSubset=all",
+        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK AF_PACKET",
+    ]
+    assert len(granted) == len(plain) + 1
+
+
+def test_the_relaxed_unit_grants_it_as_it_is() -> None:
+    assert unit(root_scripts=True, needs=NEEDS) == unit(root_scripts=True)
+
+
+def test_the_page_shows_the_lines_of_a_unit_for_addresses() -> None:
+    page = DOCS.with_name("vip.md").read_text(encoding="utf-8")
+    assert "[Service]\n" + "\n".join(unit_lines(NEEDS["vip"])) + "\n" in page
+
+
 def test_the_page_tells_every_line_and_nothing_else() -> None:
     def shown(value: str) -> str:
         return f"`{value}`" if value else "empty"
@@ -79,21 +113,25 @@ def rating(path: Path) -> float:
     return float(found[1])
 
 
-@pytest.mark.parametrize(("root_scripts", "most"), [(False, 1.2), (True, 6.2)])
-def test_systemd_rates_the_units_as_the_page_says(tmp_path: Path, root_scripts: bool, most: float) -> None:
+@pytest.mark.parametrize(("root_scripts", "needs", "most"), [(False, {}, 1.2), (False, NEEDS, 1.9), (True, {}, 6.2)])
+def test_systemd_rates_the_units_as_the_page_says(
+    tmp_path: Path, root_scripts: bool, needs: Mapping[str, Sequence[str]], most: float
+) -> None:
     path = tmp_path / "les.service"
-    path.write_text(unit(root_scripts=root_scripts), encoding="utf-8")
+    path.write_text(unit(root_scripts=root_scripts, needs=needs), encoding="utf-8")
     found = rating(path)
     print(f"systemd-analyze security, root_scripts={root_scripts}: {found}")
     assert found <= most
 
 
-@pytest.mark.parametrize("root_scripts", [False, True])
-def test_systemd_finds_no_mistake_in_the_units(tmp_path: Path, root_scripts: bool) -> None:
+@pytest.mark.parametrize(("root_scripts", "needs"), [(False, {}), (False, NEEDS), (True, {})])
+def test_systemd_finds_no_mistake_in_the_units(
+    tmp_path: Path, root_scripts: bool, needs: Mapping[str, Sequence[str]]
+) -> None:
     analyze = need_program("systemd-analyze")
     path = tmp_path / "les.service"
     program = Path(sys.executable)  # verify wants one that exists
-    path.write_text(unit(root_scripts=root_scripts, program=program), encoding="utf-8")
+    path.write_text(unit(root_scripts=root_scripts, program=program, needs=needs), encoding="utf-8")
     result = subprocess.run([analyze, "verify", "--man=no", str(path)], capture_output=True, text=True, timeout=30)
     # Other units of the machine may have faults of their own.
     complaints = [line for line in (result.stdout + result.stderr).splitlines() if "les.service" in line]

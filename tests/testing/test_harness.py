@@ -13,7 +13,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from les_hooks import Command, ConfigError, Context, Duration, Ending, Event, Finished, PluginError, hookimpl
+from les_hooks import Command, ConfigError, Context, Duration, Ending, Event, EventKind, Finished, PluginError, hookimpl
 from les_hooks.testing import Harness, les_harness
 
 __all__ = ["les_harness"]  # the fixture
@@ -58,6 +58,10 @@ class Vip:
     @hookimpl
     def validate(self, ctx: Context) -> Sequence[str]:
         return [f"there is no {ctx.config.interface}"]
+
+    @hookimpl
+    def plan(self, kind: EventKind, ctx: Context) -> Sequence[str]:
+        return [f"{kind}: clear {ctx.config.interface}"]
 
     @hookimpl
     def status(self, ctx: Context) -> Mapping[str, object]:
@@ -157,6 +161,35 @@ def test_what_was_taken_stays_as_long_as_the_test_says(les_harness: Harness) -> 
     assert keeping.left == [(2.0, 3.0), (0.0, 0.0)]
 
 
+class Ready:
+    """A plugin that makes ready until it is told to stop."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @hookimpl
+    async def prepare(self) -> None:
+        self.lines.append("prepares")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.lines.append("ends")
+
+    @hookimpl
+    async def on_elected(self) -> None:
+        self.lines.append("elected")
+
+
+def test_the_leader_falls_silent_when_the_test_says_so(les_harness: Harness) -> None:
+    ready = Ready()
+    les_harness.load(ready, name="ready")
+    les_harness.prepare()
+    les_harness.recover()
+    les_harness.prepare()
+    les_harness.fire("elected")
+    assert ready.lines == ["prepares", "ends", "prepares", "elected", "ends"]
+
+
 class Asking:
     """A plugin that asks before it acts."""
 
@@ -236,6 +269,7 @@ def test_a_critical_plugin_that_fails_is_seen_to_step_down(les_harness: Harness)
 def test_the_other_hooks_are_asked(les_harness: Harness) -> None:
     les_harness.load(Vip(), {"interface": "eth0"}, dry_run=True)
     assert les_harness.validate() == ["there is no eth0"]
+    assert les_harness.plan("demoted") == ["demoted: clear eth0"]
     assert les_harness.status() == {"folder": "vip", "dry_run": True}
     assert les_harness.control("echo", x=1) == {"x": 1}
     with pytest.raises(PluginError, match="plugin vip: control: ValueError: no such action: shout"):

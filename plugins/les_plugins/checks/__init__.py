@@ -7,7 +7,6 @@ Loaded through its entry point; nothing imports it.
     track     from single results to a state: rise and fall
     probes    which code looks, for each kind
     kinds     one module for each kind of check
-    lookup    names of hosts
     commands  `les checks`
 
 `docs/checks.md` tells users of it.

@@ -13,8 +13,8 @@ from les_plugins.checks.kinds.routes import default_gateway
 from les_plugins.checks.kinds.script import run
 from les_plugins.checks.kinds.tcp import connect
 from les_plugins.checks.kinds.unit import ask_systemd
-from les_plugins.checks.lookup import Lookup
 from les_plugins.checks.settings import DEFAULT_GATEWAY, Check, ChecksConfig, Kind
+from les_plugins.lookup import Lookup
 
 __all__ = ["Probe", "probe_of"]
 

@@ -1,11 +1,13 @@
-"""Programs that an operator puts into a folder: which of them run, and whether others could change them.
+"""Programs of the operator: which of them run, how they are called, and whether others could change them.
 
-`scripts` and `checks` share this; it is no plugin.
+`scripts`, `checks` and `floating_ip` share this; it is no plugin.
 
-    folder  what is in a folder, and why a file does not run
-    trust   whether others could change what root runs
+    folder   what is in a folder, and why a file does not run
+    calling  arguments, variables and input
+    trust    whether others could change what root runs
 """
 
+from les_plugins.programs.calling import Call, call
 from les_plugins.programs.folder import Found, Verdict, judge, look, missing_interpreter
 
-__all__ = ["Found", "Verdict", "judge", "look", "missing_interpreter"]
+__all__ = ["Call", "Found", "Verdict", "call", "judge", "look", "missing_interpreter"]

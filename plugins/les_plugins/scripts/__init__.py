@@ -1,7 +1,6 @@
 """The bundled plugin `scripts`: runs what is in `hooks.d`. Loaded through its entry point; nothing imports it.
 
     folders   which programs run on which event
-    calling   arguments, variables and input of a script
     running   one after another for an event; again and again while leading
     record    what became of them
 
@@ -22,9 +21,8 @@ from les_hooks.errors import PluginError
 from les_hooks.events import Event, EventKind
 from les_hooks.hookspecs import Context, hookimpl
 from les_hooks.text import plain, printable
-from les_plugins.programs import Verdict, missing_interpreter
+from les_plugins.programs import Verdict, call, missing_interpreter
 from les_plugins.scripts import running
-from les_plugins.scripts.calling import call
 from les_plugins.scripts.folders import Entry, discover, scripts_for
 from les_plugins.scripts.record import FAILURES, Record
 
@@ -49,13 +47,13 @@ Grace = Annotated[
 
 
 class ScriptsConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`dir` and `timeout` (seconds, for each script) come from `[hooks]`; `path` is the PATH that scripts get.
+    """`dir` comes from `[hooks]`, and so does `timeout` (seconds, for each script) where the plugin's table has none.
 
-    `grace` lies between TERM and KILL; 5 seconds at most.
+    `path` is the PATH that scripts get. `grace` lies between TERM and KILL; 5 seconds at most.
     """
 
     dir: str = "hooks.d"
-    timeout: float = 30.0
+    timeout: float
     grace: Grace = 5.0
     path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -159,6 +157,14 @@ def validate(ctx: Context) -> Sequence[str]:
     scripts = [entry.path for entry in entries if entry.verdict is Verdict.RUNS]
     complaints += [f"{path}: cannot start: {why}" for path in scripts if (why := missing_interpreter(path))]
     return [printable(complaint) for complaint in complaints]
+
+
+@hookimpl
+def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
+    """Name the scripts."""
+    what = "end" if kind is EventKind.WHILE_LEADER else "run"
+    entries = scripts_for(kind, running.folder_of(ctx), os.geteuid())
+    return [f"{what} {printable(str(entry.path))}" for entry in entries if entry.verdict is Verdict.RUNS]
 
 
 @hookimpl

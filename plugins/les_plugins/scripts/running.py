@@ -12,8 +12,7 @@ from les_hooks.events import Event, EventKind
 from les_hooks.hookspecs import Context
 from les_hooks.processes import Command, Ending, Finished
 from les_hooks.text import plain
-from les_plugins.programs import Verdict
-from les_plugins.scripts.calling import OF_A_LEADER, call
+from les_plugins.programs import Verdict, call
 from les_plugins.scripts.folders import Entry, judge, scripts_for
 from les_plugins.scripts.record import FAILURES, Record
 
@@ -26,6 +25,8 @@ _STEADY_SECONDS = 60.0
 
 # The runner waits this long after KILL.
 _REAPING_SECONDS = 5.0
+
+_OF_A_LEADER = frozenset({EventKind.ELECTED, EventKind.REASSERTED, EventKind.WHILE_LEADER})
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -50,7 +51,7 @@ async def tell(event: Event, ctx: Context, record: Record) -> None:
     """Run all scripts of the event, in order. Raises PluginError at the end, naming those that failed."""
     failed = []
     for entry in _runnable(event.kind, ctx, record):
-        if event.kind in OF_A_LEADER:
+        if event.kind in _OF_A_LEADER:
             await ctx.confirmed()  # while others are being asked, LES_DEADLINE would say that no time is left
         finished = await _run(entry, event, ctx, record)
         if finished is not None and finished.ending in FAILURES:

@@ -10,9 +10,11 @@ Loaded through its entry point; nothing imports it.
     lookout   who answers for an address, before it is taken
     herald    announcing an address
     ground    this host's interfaces, and what is wrong with them
+    host      the same before the daemon runs, and when it starts, in more words
     frames    the bytes of ARP and neighbour discovery
     ether     packet sockets
     kernel    what is wanted of the kernel; `netlink` does it
+    report    what is shown of the addresses
     commands  `les vip`
 
 `docs/vip.md` tells users of it.
@@ -24,17 +26,25 @@ from pathlib import Path
 import click
 import msgspec
 
-from les_hooks import Context, Event, EventKind, PluginError, hookimpl
+from les_hooks import Context, Event, EventKind, Note, PluginError, hookimpl
+from les_hooks.processes.rights import lacking
 from les_hooks.text import plain
 from les_plugins.vip import commands as command_line
+from les_plugins.vip.host import complaints
 from les_plugins.vip.keeper import Keeper
-from les_plugins.vip.report import shown, summary
+from les_plugins.vip.netlink import Netlink
+from les_plugins.vip.report import look_around, shown, summary
 from les_plugins.vip.settings import VipConfig
 
 __all__ = ["VipConfig"]
 
 # Beyond the lifetime of an address that another host has: the longest that `elected` waits, and room for the kernel.
 _MARGIN_SECONDS = 10.0
+
+_NO_RIGHT = (
+    "this process lacks CAP_NET_ADMIN, without which it can have no address; put this into the unit: "
+    "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW"
+)
 
 # By the node's folder, which outlives a reload; a process may hold several nodes.
 _keepers: dict[Path, Keeper] = {}
@@ -106,7 +116,7 @@ async def on_demoted(event: Event, ctx: Context) -> None:
         _close_unless_held(ctx, keeper)
 
 
-@hookimpl(optionalhook=True)
+@hookimpl
 async def prepare(ctx: Context) -> None:
     """The leader is silent: find out whether its host still answers for the addresses."""
     keeper = _keepers.get(ctx.state_dir)
@@ -116,13 +126,36 @@ async def prepare(ctx: Context) -> None:
 
 @hookimpl
 async def check(ctx: Context, report: Callable[[str], None]) -> None:
-    """Watch interfaces and addresses, as long as the node runs."""
+    """Watch interfaces and addresses, as long as the node runs; say once in the log what `les check` would."""
+    lines = [line for line in await validate(ctx) if not isinstance(line, Note)]
     keeper = _keeper(ctx)
     keeper.adopt(ctx)
+    if lacking(["CAP_NET_ADMIN"]):
+        # Nor will it be had while this process lives: a node that stood for the office would step down at once.
+        keeper.ground.fail("rights", _NO_RIGHT)
+
+    def tell(unfit: str) -> None:
+        said = tuple(keeper.ground.problems.values())
+        for line in lines:
+            if not line.startswith(said):
+                ctx.log.warning("vip-problem", problem=line)
+        lines.clear()
+        report(unfit)
+
     try:
-        await keeper.watch(report)
+        await keeper.watch(tell)
     finally:
         _close_unless_held(ctx, keeper)
+
+
+@hookimpl
+async def validate(ctx: Context) -> Sequence[str]:
+    """Complain about what would keep the addresses from being taken on this host."""
+    kernel = Netlink()
+    try:
+        return await complaints(ctx.config, kernel)
+    finally:
+        kernel.close()
 
 
 @hookimpl
@@ -137,7 +170,7 @@ async def cleanup(ctx: Context) -> None:
         keeper.close()
 
 
-@hookimpl(optionalhook=True)
+@hookimpl
 def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
     """Say which addresses come and go."""
     config: VipConfig = ctx.config
@@ -151,7 +184,7 @@ def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
 def status(ctx: Context) -> Mapping[str, object]:
     """Tell what is held, and what is wrong."""
     keeper = _keepers.get(ctx.state_dir)
-    return {"summary": summary(keeper, ctx.config), "addresses": shown(keeper, ctx.config)}
+    return {"summary": summary(keeper, ctx.config), **shown(keeper, ctx.config)}
 
 
 @hookimpl
@@ -162,7 +195,10 @@ def commands(cli: click.Group) -> None:
 
 @hookimpl
 async def control(action: str, arguments: Mapping[str, object], ctx: Context) -> object:
-    """`status`: each address."""
+    """`status`: each address, having asked who has those that are not here."""
     if action != "status":
         raise PluginError(ctx.name, f"knows the action status, not {plain(action)!r}")
-    return shown(_keepers.get(ctx.state_dir), ctx.config)
+    keeper = _keepers.get(ctx.state_dir)
+    if keeper is not None:
+        await look_around(keeper)
+    return shown(keeper, ctx.config)

@@ -19,15 +19,25 @@ _IPV6_FORWARDING: Final = Path("/proc/sys/net/ipv6/conf")
 
 
 class Herald:
-    """Tells the link of `lookout` that its address is here; `wall` gives Unix seconds, `clock` boottime seconds."""
+    """Tells the link of `lookout` that its address is here, where `may` says that it may say so.
+
+    `wall` gives Unix seconds, `clock` boottime seconds.
+    """
 
     def __init__(
-        self, lookout: Lookout, announce: Announce, *, clock: Callable[[], float], wall: Callable[[], float]
+        self,
+        lookout: Lookout,
+        announce: Announce,
+        *,
+        may: Callable[[], bool],
+        clock: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self.last: float | None = None
         """When the address was last announced, in Unix seconds."""
         self._lookout = lookout
         self._announce = announce
+        self._may = may
         self._clock = clock
         self._wall = wall
         self._defended = -_DEFENCE_SECONDS
@@ -69,7 +79,8 @@ class Herald:
 
     def _say(self) -> None:
         link = self._lookout.link
-        if link is None:
+        # Who was frozen has lost the address long ago, and would take the clients of the next one with it.
+        if link is None or not self._may():
             return
         frames = announcements(self._lookout.address.address, link.mac, router=_forwards(link.name))
         sent = [self._lookout.send(frame) for frame in frames]

@@ -90,6 +90,10 @@ class Holdings:
         for held in self.held.values():
             held.herald.hush()
 
+    def acts(self) -> bool:
+        """Whether this node may act as the leader at this moment."""
+        return self.leads and self.ctx.authority() > 0.0
+
     # -- putting -------------------------------------------------------------------------------------------------------
 
     async def take(self, address: VirtualAddress, link: Link, lookout: Lookout) -> bool:
@@ -98,7 +102,7 @@ class Holdings:
             if address in self.held:
                 return False
             until = await self._put(address, link)
-            herald = Herald(lookout, self.config.announce, clock=self._clock, wall=self._wall)
+            herald = Herald(lookout, self.config.announce, may=self.acts, clock=self._clock, wall=self._wall)
             self.held[address] = Held(
                 address=address, link=link, herald=herald, since=self._wall(), begun=self._clock(), until=until
             )

@@ -21,8 +21,8 @@ __all__ = ["Keeper", "boottime"]
 # Whoever led before has removed the addresses by then.
 _ORDERLY = frozenset({Reason.LEADER_LEFT, Reason.LEADER_RESIGNED, Reason.TRANSFER})
 
-# Netlink tells of every change; this is for what it did not.
-_LOOK_SECONDS = 10.0
+# Netlink tells of every change; this is for what it did not. A host with hundreds of interfaces takes a while.
+_LOOK_SECONDS = 60.0
 
 # From one look to the next, however much changes; and at most, where somebody removes what is put back again and again.
 _LEAST_PAUSE_SECONDS = 0.05
@@ -35,6 +35,14 @@ _MOST_RIVALS = 16
 def boottime() -> float:
     """Seconds since this host started, those it slept included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _is_released(event: Event) -> bool:
+    """Whether another node led just before, and has let go.
+
+    The reason alone may be what this node itself did last, and somebody that it did not hear of may lead since.
+    """
+    return event.reason in _ORDERLY and event.previous_leader not in (None, event.leader)
 
 
 class Keeper:
@@ -60,6 +68,7 @@ class Keeper:
         self._kernel: Kernel = ReadOnly(kernel) if ctx.dry_run else kernel
         self._clock = clock
         self._holdings = Holdings(ctx, self._kernel, self.ground, clock=clock, wall=wall)
+        self._looked_with: Context | None = None
         self._rivals: set[tuple[str, bytes]] = set()
         self._reports: list[Callable[[str], None]] = []
         self._watchers = 0
@@ -105,12 +114,13 @@ class Keeper:
     async def take(self, event: Event) -> None:
         """Have every address, each as soon as it is free. Raises PluginError, with what could be had taken."""
         self._holdings.begin()
-        await self.look()
+        if self._looked_with is not self.ctx or not self._watchers:
+            await self.look()  # otherwise what was seen last is how it is
         failed: list[str] = []
         async with asyncio.TaskGroup() as group:
             for address in self.config.addresses:
                 if address not in self.held:
-                    group.create_task(self._take(address, event.reason in _ORDERLY, failed))
+                    group.create_task(self._take(address, _is_released(event), failed))
         if failed:
             raise PluginError(self.ctx.name, "; ".join(failed))
 
@@ -200,12 +210,13 @@ class Keeper:
 
     async def look(self) -> bool:
         """Compare what is with what should be, once, and put it right; returns whether something was put back."""
-        begun = self._clock()
+        begun, ctx = self._clock(), self.ctx
         try:
             links = await self._kernel.links()
             ours = self._ours(await self._kernel.assigned())
         except KernelError as error:
             self.ground.fail("netlink", error.why)
+            self._looked_with = None
             return False
         self.ground.mend("netlink")
         back = self.ground.survey(self.config, links, ours)
@@ -213,6 +224,7 @@ class Keeper:
         strays = [each for each in ours if not self.ground.is_strange(each)]
         await self._holdings.clear(strays, "not-leading")
         restored = await self._holdings.restore(ours, begun)
+        self._looked_with = ctx
         for held in self.held.values():
             if held.link.name in back:
                 held.herald.shout()
@@ -240,7 +252,7 @@ class Keeper:
     def _claimed(self, address: VirtualAddress, mac: bytes) -> None:
         """Another host says that the address is its own."""
         held = self.held.get(address)
-        if held is None:
+        if held is None or not self._holdings.acts():
             return
         held.herald.defend()
         if (address.ip, mac) not in self._rivals and len(self._rivals) < _MOST_RIVALS:

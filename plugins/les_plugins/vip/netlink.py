@@ -44,6 +44,8 @@ _WORDS: Final[Mapping[int, str]] = {
     "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW",
     errno.EACCES: "IPv6 is disabled on the interface; enable it with: sysctl net.ipv6.conf.all.disable_ipv6=0",
     errno.ENODEV: "the interface is gone",
+    errno.EAFNOSUPPORT: "netlink sockets are forbidden; add AF_NETLINK AF_PACKET to RestrictAddressFamilies= "
+    "in the unit",
 }
 
 

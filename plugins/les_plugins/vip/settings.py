@@ -247,6 +247,11 @@ class VipConfig(msgspec.Struct, frozen=True, kw_only=True):
         """What no other plugin may move."""
         return [f"address {each.ip}" for each in self.addresses]
 
+    @property
+    def needs(self) -> Sequence[str]:
+        """What the process must be allowed to: change addresses, speak ARP, see whether the host is a router."""
+        return ("CAP_NET_ADMIN", "CAP_NET_RAW", "AF_NETLINK", "AF_PACKET", "/proc/sys")
+
     def interface_of(self, address: VirtualAddress) -> str:
         """The name of the interface that the address belongs on."""
         return address.interface or self.interface or ""

@@ -58,7 +58,7 @@ def test_every_other_key_is_described_with_its_default() -> None:
         default = written(fields[name].type, fields[name].default)
         assert described[name][0] == (f'`"{default}"`' if isinstance(default, str) else f"`{default}`")
     assert all(f"\n{key} = " in "".join(TOML) for key in ("dir", "path", "interval", "timeout", "fall"))
-    assert ChecksConfig().path == ScriptsConfig().path  # "the same as for hooks"
+    assert ChecksConfig().path == ScriptsConfig(timeout=30.0).path  # "the same as for hooks"
 
 
 @pytest.mark.parametrize("text", TOML)

@@ -12,8 +12,8 @@ from les_hooks.guard.process import RUN_VARIABLE
 from les_hooks.hookspecs import PROJECT, HookSpecs
 from les_hooks.processes import Ending
 from les_hooks.processes.output import KEPT_BYTES, LINE_BYTES, WINDOW_SECONDS
+from les_plugins.programs.calling import call
 from les_plugins.scripts import ScriptsConfig
-from les_plugins.scripts.calling import call
 from tests.fake_context import an_event
 
 PAGE = (Path(__file__).parents[3] / "docs" / "scripts.md").read_text(encoding="utf-8")
@@ -22,7 +22,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "scripts.md").read_text(encoding="u
 def test_the_table_of_variables_is_that_of_the_code() -> None:
     documented = re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE)
     assert sorted(documented) == sorted([*call(Path("/x"), an_event(), "/bin", 30.0).env, RUN_VARIABLE])
-    assert ScriptsConfig().path in PAGE
+    assert ScriptsConfig(timeout=30.0).path in PAGE
 
 
 def test_every_folder_and_outcome_is_named() -> None:
@@ -68,4 +68,11 @@ def test_pluggy_takes_the_plugin_with_all_its_hooks() -> None:
     manager.register(plugin, "scripts")
     manager.check_pending()
     hooked = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
-    assert hooked == {kind.hook for kind in EventKind} | {"config_type", "deadline", "validate", "status", "control"}
+    assert hooked == {kind.hook for kind in EventKind} | {
+        "config_type",
+        "deadline",
+        "validate",
+        "plan",
+        "status",
+        "control",
+    }

@@ -42,6 +42,17 @@ def test_check_complains_about_an_interpreter_that_is_not_there(hooks: HooksDir,
     assert plugin.validate(ctx) == [f"{path}: cannot start: {why}"]
 
 
+def test_a_plan_names_what_runs_and_for_work_that_lasts_what_is_ended(hooks: HooksDir, ctx: FakeContext) -> None:
+    hooks.add("all\x1b")
+    hooks.add("all")
+    hooks.add("demoted.d/10-ip")
+    hooks.add("demoted.d/20-off", mode=0o644)
+    hooks.add("elected.d/10-ip")
+    hooks.add("while-leader.d/work")
+    assert plugin.plan(EventKind.DEMOTED, ctx) == [f"run {hooks.path}/all", f"run {hooks.path}/demoted.d/10-ip"]
+    assert plugin.plan(EventKind.WHILE_LEADER, ctx) == [f"end {hooks.path}/while-leader.d/work"]
+
+
 def test_a_name_with_an_escape_code_is_listed_escaped(hooks: HooksDir, ctx: FakeContext) -> None:
     hooks.add("a\x1b[31mb")
     listed: Any = plugin.control("list", {}, ctx)
@@ -49,7 +60,7 @@ def test_a_name_with_an_escape_code_is_listed_escaped(hooks: HooksDir, ctx: Fake
 
 
 def test_check_complains_about_a_folder_that_is_not_there(hooks: HooksDir) -> None:
-    ctx = FakeContext(config=ScriptsConfig(dir=str(hooks.path / "gone")))
+    ctx = FakeContext(config=ScriptsConfig(dir=str(hooks.path / "gone"), timeout=30.0))
     (complaint,) = plugin.validate(ctx)
     assert "there is no such folder" in complaint
 

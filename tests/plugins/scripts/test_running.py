@@ -254,7 +254,7 @@ async def test_a_relative_folder_is_found_from_where_the_daemon_stands(
 ) -> None:
     monkeypatch.chdir(hooks.path.parent)
     hooks.add("x", "echo $0 >> $OUT")
-    ctx.config = ScriptsConfig()
+    ctx.config = ScriptsConfig(timeout=30.0)
     await plugin.on_elected(an_event(), ctx)
     assert hooks.noted() == [f"{hooks.path}/x"]
 

@@ -3,7 +3,7 @@
 import aiohttp
 
 from les_hooks import __version__
-from les_plugins.checks.lookup import Lookup, Resolver, os_words
+from les_plugins.lookup import Lookup, Resolver, os_words
 
 __all__ = ["get"]
 

@@ -9,7 +9,7 @@ import secrets
 import socket
 import struct
 
-from les_plugins.checks.lookup import os_words
+from les_plugins.lookup import os_words
 
 __all__ = ["cannot_ping", "ping"]
 

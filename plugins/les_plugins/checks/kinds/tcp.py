@@ -4,7 +4,7 @@ import asyncio
 import socket
 
 from les_hooks.members import parse_address
-from les_plugins.checks.lookup import Lookup, os_words
+from les_plugins.lookup import Lookup, os_words
 
 __all__ = ["connect"]
 

@@ -1,4 +1,4 @@
-"""How a script is called: its arguments, variables and input, all made of one event. Pure. Private to `scripts`."""
+"""How a program is called: its arguments, variables and input, all made of one event. Pure. For `programs` only."""
 
 import math
 import os
@@ -7,13 +7,10 @@ from typing import Any
 
 import msgspec
 
-from les_hooks.events import Event, EventKind
+from les_hooks.events import Event
 from les_hooks.text import plain
 
-__all__ = ["OF_A_LEADER", "Call", "call", "harmless"]
-
-OF_A_LEADER = frozenset({EventKind.ELECTED, EventKind.REASSERTED, EventKind.WHILE_LEADER})
-"""What only a leader does."""
+__all__ = ["Call", "call", "harmless"]
 
 # Linux takes 128 KiB of one variable; a list of more members would keep every script from starting.
 _LONGEST_LIST_BYTES = 100_000

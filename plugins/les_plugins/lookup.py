@@ -1,4 +1,7 @@
-"""Looking names of hosts up without piling threads up: a lookup cannot be ended. Private to `checks`."""
+"""Looking names of hosts up without piling threads up: a lookup cannot be ended.
+
+`checks` and `floating_ip` share this; it is no plugin.
+"""
 
 import asyncio
 import os
@@ -14,11 +17,11 @@ Found = list[tuple[int, int, int, str, tuple[Any, ...]]]
 
 # Threads of our own: those of the loop read configurations and other things, and a dead name server holds a thread
 # for half a minute.
-_THREADS = ThreadPoolExecutor(4, "checks-lookup")
+_THREADS = ThreadPoolExecutor(4, "lookup")
 
 
 class Lookup:
-    """Looks up for one check; who asks again before there is an answer waits for that one."""
+    """Looks up for one user of it; who asks again before there is an answer waits for that one."""
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, int], asyncio.Future[Found]] = {}

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from les_hooks.events import EventKind, Reason
-from les_plugins.scripts.calling import call
+from les_plugins.programs.calling import call
 from tests.fake_context import an_event
 
 
