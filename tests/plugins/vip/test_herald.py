@@ -29,9 +29,11 @@ class Square:
             on_claim=lambda address, mac: None,
         )
         self.lookout.move(ETH0, frozenset())
+        self.may = True
         self.herald = Herald(
             self.lookout,
             Announce(**announce),
+            may=lambda: self.may,
             clock=now,
             wall=lambda: 1000 + now() - self.begun,
         )
@@ -76,6 +78,21 @@ async def test_who_shouts_again_begins_anew_in_another_way_too() -> None:
     square.herald.shout(Announce(count=2, interval=0.5, refresh=0.0))
     await asyncio.sleep(100)
     assert square.heard() == [0.0, 0.1, 0.2, 0.7]
+
+
+@virtual()
+async def test_who_may_not_act_says_nothing_until_it_may() -> None:
+    square = Square()
+    square.may = False
+    square.herald.shout()
+    square.herald.defend()
+    await asyncio.sleep(0.25)
+    assert square.heard() == []
+    assert square.herald.last is None
+    square.may = True
+    await asyncio.sleep(0.1)
+    assert square.heard() == [0.3]
+    square.herald.hush()
 
 
 @virtual()
