@@ -42,6 +42,19 @@ async def test_what_somebody_removes_is_put_back_at_once_announced_and_audited(i
 
 
 @virtual()
+async def test_what_a_renewal_put_back_first_is_announced_and_audited_too() -> None:
+    async with Stage() as stage:
+        await leading(stage)
+        stage.kernel.slowness = 0.3  # a host with so many interfaces that to list them takes longer than a renewal
+        stage.kernel.delete(IP)
+        announced = len(stage.segment.announced(IP))
+        await asyncio.sleep(1.5)
+        assert stage.kernel.ips == [IP]
+        assert len(stage.audited("restored")) == 1
+        assert len(stage.segment.announced(IP)) > announced
+
+
+@virtual()
 async def test_what_is_removed_again_and_again_is_put_back_at_a_bounded_pace() -> None:
     """Two programs that disagree for ever: neither the processor nor the trail is filled."""
     async with Stage() as stage:

@@ -57,6 +57,14 @@ async def test_what_was_let_go_is_taken_at_once_and_asked_for_afterwards(reason:
         assert len(stage.segment.questions(IP)) == 1
 
 
+@pytest.mark.parametrize("before", [None, "10.0.0.1:4000"])
+@virtual()
+async def test_an_own_resignation_says_nothing_of_whoever_led_since(before: str | None) -> None:
+    async with Stage() as stage:
+        await stage.keeper.take(an_event(reason=Reason.LEADER_RESIGNED, previous_leader=before))
+        assert found(stage)[IP][0] == "free"
+
+
 @virtual()
 async def test_without_probe_nobody_is_asked_before() -> None:
     async with Stage(a_config(probe=False)) as stage:
