@@ -29,9 +29,11 @@ class Square:
             on_claim=lambda address, mac: None,
         )
         self.lookout.move(ETH0, frozenset())
+        self.may = True
         self.herald = Herald(
             self.lookout,
             Announce(**announce),
+            may=lambda: self.may,
             clock=now,
             wall=lambda: 1000 + now() - self.begun,
         )
