@@ -2,10 +2,11 @@
 
 import asyncio
 import ipaddress
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from les_plugins.vip.frames import IPAddress
 from les_plugins.vip.keeper import Keeper
@@ -14,7 +15,7 @@ from les_plugins.vip.settings import VipConfig, parse_virtual_address
 from tests.fake_context import FakeContext
 from tests.virtual import VirtualLoop
 
-__all__ = ["ETH0", "FakeEther", "FakeHost", "FakeKernel", "FakeSegment", "Stage", "a_config", "now"]
+__all__ = ["ETH0", "FakeEther", "FakeHost", "FakeKernel", "FakeSegment", "Mandated", "Stage", "a_config", "now"]
 
 ETH0 = Link(index=2, name="eth0", mac=bytes.fromhex("020000000001"), up=True, carrier=True, speaks_arp=True)
 
@@ -70,7 +71,7 @@ class FakeKernel:
         for key in [key for key in self._there if key[1] == ip]:
             self._unset(key)
 
-    def set_link(self, name: str, **fields: Any) -> None:
+    def set_link(self, name: str, /, **fields: Any) -> None:
         """Change a link, or its name."""
         link = replace(self._links.pop(name), **fields)
         self._links[link.name] = link
@@ -160,15 +161,17 @@ class FakeKernel:
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         if seconds is not None:
-            self._timers[key] = asyncio.get_running_loop().call_later(seconds + self.lateness, self._unset, key)
+            due = now() + seconds + self.lateness
+            self._timers[key] = asyncio.get_running_loop().call_at(due, self._unset, key, due)
         self._tell(Change(ip=key[1], index=key[0]))
 
-    def _unset(self, key: tuple[int, str, int]) -> None:
+    def _unset(self, key: tuple[int, str, int], when: float | None = None) -> None:
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         if key in self._there:
             del self._there[key]
-            self.gone_at.append((now(), key[1]))
+            # The kernel does not stop when this process does.
+            self.gone_at.append((now() if when is None else when, key[1]))
             self._tell(Change(ip=key[1], index=key[0], gone=True))
 
     def _tell(self, change: Change) -> None:
@@ -194,7 +197,8 @@ class FakeSegment:
         self.hosts: list[FakeHost] = []
         self.ethers: list[FakeEther] = []
         self.sent: list[tuple[float, bytes]] = []
-        self.refuses: KernelError | None = None
+        self.refuses: dict[str, KernelError] = {}
+        """Addresses that nobody can listen for."""
         self.works = True
         self._under_way: list[tuple[float, asyncio.TimerHandle, Callable[[], None]]] = []
 
@@ -206,8 +210,8 @@ class FakeSegment:
 
     def open(self, link: Link, address: IPAddress, on_claim: Callable[[bytes], None]) -> "FakeEther":
         """An `Open`."""
-        if self.refuses is not None:
-            raise self.refuses
+        if str(address) in self.refuses:
+            raise self.refuses[str(address)]
         ether = FakeEther(self, link, address, on_claim)
         self.ethers.append(ether)
         return ether
@@ -296,13 +300,34 @@ def _announcement(frame: bytes) -> str:
     return _ip(frame[62:78]) if frame[12:14] == b"\x86\xdd" and frame[54] == 136 else ""
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Mandated(FakeContext):
+    """A context whose authority runs out by itself, as that of a daemon does: in seconds of `now`."""
+
+    act_until: float = math.inf
+    hold_until: float = math.inf
+    release_by: float = math.inf
+
+    def authority(self) -> float:
+        """What is left of it."""
+        return max(0.0, self.act_until - now())
+
+    def hold_left(self) -> float:
+        """What is left of it."""
+        return max(0.0, self.hold_until - now())
+
+    def release_left(self) -> float:
+        """What is left of it."""
+        return max(0.0, self.release_by - now())
+
+
 class Stage:
     """A keeper on a host of fakes, with the test as its engine. To be made in the loop; `close` it."""
 
     def __init__(self, config: VipConfig | None = None, *, links: Iterable[Link] = (ETH0,), **context: Any) -> None:
         self.kernel = FakeKernel(*links)
         self.segment = FakeSegment()
-        self.ctx = FakeContext(name="vip", config=config or a_config(), **context)
+        self.ctx = Mandated(name="vip", config=config or a_config(), **context)
         self.keeper = Keeper(
             self.ctx, kernel=self.kernel, open_ether=self.segment.open, clock=now, wall=lambda: 1_700_000_000 + now()
         )
@@ -331,6 +356,12 @@ class Stage:
     def unfit(self) -> str:
         """What was reported last."""
         return self.reports[-1]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """End what still runs; nothing of it may be left."""

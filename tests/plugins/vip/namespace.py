@@ -1,6 +1,7 @@
 """A network namespace for one test: a thread is in it, and it is gone with the thread."""
 
 import asyncio
+import contextlib
 import ctypes
 import functools
 import inspect
@@ -8,12 +9,12 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, ParamSpec
 
 from tests.needs import need_netns
 
-__all__ = ["addresses", "batch", "drop_capabilities", "in_namespace", "ip"]
+__all__ = ["addresses", "batch", "drop_capabilities", "far_host", "in_namespace", "ip"]
 
 P = ParamSpec("P")
 
@@ -27,6 +28,19 @@ def ip(*words: str) -> str:
     done = subprocess.run(("ip", *words), capture_output=True, text=True, timeout=10, check=False)
     assert done.returncode == 0, (words, done.stderr)
     return done.stdout
+
+
+@contextlib.contextmanager
+def far_host() -> Iterator[str]:
+    """Make `far0` a host of its own, in a namespace with this name."""
+    name = f"les-far-{os.getpid()}-{threading.get_native_id()}"
+    ip("netns", "add", name)
+    try:
+        ip("link", "set", "far0", "netns", name)
+        ip("-n", name, "link", "set", "far0", "up")
+        yield name
+    finally:
+        ip("netns", "del", name)
 
 
 def batch(lines: str) -> None:
