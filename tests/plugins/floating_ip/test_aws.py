@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import les_plugins.floating_ip as plugin
 from les_hooks.errors import PluginError
 from les_plugins.floating_ip.providers.aws import signing
 from les_plugins.floating_ip.providers.aws.eip import AwsEipTable
@@ -403,12 +405,45 @@ async def test_credentials_that_do_not_come_are_not_waited_for_longer_than_a_cal
     go_on.set()
 
 
-def test_a_missing_botocore_is_told_with_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, credentials_file: Path
+@virtual(PATIENCE)
+async def test_a_missing_botocore_is_told_with_what_to_install(
+    stage: Stage, credentials_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("les_plugins.floating_ip.providers.aws.api.has_botocore", lambda: False)
-    table = AwsEipTable(address="203.0.113.7", region="eu-central-1", credentials_file=credentials_file)
-    assert table.problems({}) == ["botocore, which signs the requests, is not installed; pip install 'les-hooks[aws]'"]
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    words = "botocore, which signs the requests, is not installed; pip install 'les-hooks[aws]'"
+    cloud = FakeEc2()
+    async with cloud.serving():
+        ctx = eip(stage, cloud, credentials_file, patience=0.5)
+        assert ctx.config.aws_eip[0].problems({}) == [words]
+        with pytest.raises(PluginError, match=re.escape(words)):
+            await elect(ctx)
+        assert cloud.asked == []
+
+
+@virtual(PATIENCE)
+async def test_credentials_that_fail_in_an_unknown_way_are_a_trouble_like_others(
+    stage: Stage, credentials_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(source: signing.CredentialSource) -> Any:
+        raise LookupError("a role that may not be assumed")
+
+    monkeypatch.setattr(signing.CredentialSource, "load", load)
+    cloud = FakeEc2()
+    async with cloud.serving():
+        with pytest.raises(PluginError, match="unprepared: no credentials: a role that may not be assumed"):
+            await elect(eip(stage, cloud, credentials_file, patience=0.5))
+
+
+@pytest.mark.usefixtures("at_once")
+@virtual(PATIENCE)
+async def test_a_node_that_does_not_lead_can_look(stage: Stage, credentials_file: Path) -> None:
+    cloud = FakeEc2()
+    async with cloud.serving():
+        ctx = eip(stage, cloud, credentials_file, network_interface=OWN)
+        ctx.seconds = 0.0
+        said: Any = await plugin.control("check", {}, ctx)
+        assert [each["holder"] for each in said] == ["another"]
+        assert [each.method for each in cloud.asked] == ["GET"]
 
 
 def test_botocore_is_loaded_by_who_needs_it_alone() -> None:
