@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import les_plugins.floating_ip as plugin
 from les_hooks.errors import PluginError
 from les_plugins.floating_ip.providers.aws import signing
 from les_plugins.floating_ip.providers.aws.eip import AwsEipTable
@@ -217,11 +219,16 @@ async def test_a_dry_run_tells_the_call_without_its_signature(stage: Stage, cred
 # -- faults ------------------------------------------------------------------------------------------------------------
 
 EMPTY = b"<DescribeAddressesResponse/>"
-BOMB = b'<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;">]><a>&c;</a>'
-OTHERS = (
-    b"<DescribeAddressesResponse><addressesSet><item><publicIp>203.0.113.8</publicIp></item></addressesSet>"
-    b"</DescribeAddressesResponse>"
-)
+
+
+def shown(inside: str, before: str = "") -> Answer:
+    """An answer with one address."""
+    item = f"<addressesSet><item>{inside}</item></addressesSet>"
+    return raw(f"{before}<DescribeAddressesResponse>{item}</DescribeAddressesResponse>".encode())
+
+
+IP, ALLOCATION = "<publicIp>203.0.113.7</publicIp>", "<allocationId>eipalloc-1</allocationId>"
+ENTITY = '<!DOCTYPE a [<!ENTITY ip "203.0.113.7">]>'
 
 MENDED: dict[str, tuple[str, list[Answer | None]]] = {
     "a limit": ("throttled", [aws_error(503, "RequestLimitExceeded", "Request limit exceeded.")]),
@@ -232,8 +239,10 @@ MENDED: dict[str, tuple[str, list[Answer | None]]] = {
     "a page of a proxy": ("malformed", [raw(b"<html>")]),
     "another answer": ("malformed", [raw(b"<DescribeRegionsResponse/>")]),
     "no set": ("malformed", [raw(EMPTY)]),
-    "another address": ("malformed", [raw(OTHERS)]),
-    "a document type": ("malformed", [raw(BOMB)]),
+    "another address": ("malformed", [shown(f"<publicIp>203.0.113.8</publicIp>{ALLOCATION}")]),
+    "a document type": ("malformed", [shown(f"<publicIp>&ip;</publicIp>{ALLOCATION}", ENTITY)]),
+    "no allocation": ("malformed", [shown(IP)]),
+    "half an association": ("malformed", [shown(f"{IP}{ALLOCATION}<associationId>eipassoc-1</associationId>")]),
     "no UTF-8": ("malformed", [raw(b"<a>\xff\xfe</a>")]),
     "too much": ("malformed", [raw(b"<a>" + b" " * 100_000 + b"</a>")]),
     "silence": ("unreachable", [hang]),
@@ -403,12 +412,45 @@ async def test_credentials_that_do_not_come_are_not_waited_for_longer_than_a_cal
     go_on.set()
 
 
-def test_a_missing_botocore_is_told_with_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, credentials_file: Path
+@virtual(PATIENCE)
+async def test_a_missing_botocore_is_told_with_what_to_install(
+    stage: Stage, credentials_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("les_plugins.floating_ip.providers.aws.api.has_botocore", lambda: False)
-    table = AwsEipTable(address="203.0.113.7", region="eu-central-1", credentials_file=credentials_file)
-    assert table.problems({}) == ["botocore, which signs the requests, is not installed; pip install 'les-hooks[aws]'"]
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    words = "botocore, which signs the requests, is not installed; pip install 'les-hooks[aws]'"
+    cloud = FakeEc2()
+    async with cloud.serving():
+        ctx = eip(stage, cloud, credentials_file, patience=0.5)
+        assert ctx.config.aws_eip[0].problems({}) == [words]
+        with pytest.raises(PluginError, match=re.escape(words)):
+            await elect(ctx)
+        assert cloud.asked == []
+
+
+@virtual(PATIENCE)
+async def test_credentials_that_fail_in_an_unknown_way_are_a_trouble_like_others(
+    stage: Stage, credentials_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(source: signing.CredentialSource) -> Any:
+        raise LookupError("a role that may not be assumed")
+
+    monkeypatch.setattr(signing.CredentialSource, "load", load)
+    cloud = FakeEc2()
+    async with cloud.serving():
+        with pytest.raises(PluginError, match="unprepared: no credentials: a role that may not be assumed"):
+            await elect(eip(stage, cloud, credentials_file, patience=0.5))
+
+
+@pytest.mark.usefixtures("at_once")
+@virtual(PATIENCE)
+async def test_a_node_that_does_not_lead_can_look(stage: Stage, credentials_file: Path) -> None:
+    cloud = FakeEc2()
+    async with cloud.serving():
+        ctx = eip(stage, cloud, credentials_file, network_interface=OWN)
+        ctx.seconds = 0.0
+        said: Any = await plugin.control("check", {}, ctx)
+        assert [each["holder"] for each in said] == ["another"]
+        assert [each.method for each in cloud.asked] == ["GET"]
 
 
 def test_botocore_is_loaded_by_who_needs_it_alone() -> None:
@@ -484,6 +526,21 @@ async def test_a_private_ip_that_this_node_has_takes_one_look(stage: Stage, cred
     async with cloud.serving():
         await elect(private_ip(stage, cloud, credentials_file))
         assert cloud.actions == ["DescribeNetworkInterfaces"]
+
+
+@pytest.mark.usefixtures("at_once")
+@virtual(PATIENCE)
+async def test_an_answer_without_the_subnet_does_not_make_an_address_free(stage: Stage, credentials_file: Path) -> None:
+    cloud = FakeEc2()
+    inside = f"<networkInterfaceId>{OWN}</networkInterfaceId><privateIpAddressesSet/>"
+    answer = f"<networkInterfaceSet><item>{inside}</item></networkInterfaceSet>"
+    cloud.instead.append(
+        raw(f"<DescribeNetworkInterfacesResponse>{answer}</DescribeNetworkInterfacesResponse>".encode())
+    )
+    async with cloud.serving():
+        ctx = private_ip(stage, cloud, credentials_file, patience=0.5)
+        with pytest.raises(PluginError, match="malformed: an answer without the subnet"):
+            await elect(ctx)
 
 
 @pytest.mark.parametrize("address", ["10.0.1.11", "10.0.1.12"])

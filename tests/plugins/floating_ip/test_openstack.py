@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import les_plugins.floating_ip as plugin
 from les_hooks.errors import PluginError
 from les_plugins.floating_ip.providers.openstack.neutron import OpenStackTable
 from les_plugins.floating_ip.settings import FloatingIpConfig
@@ -208,6 +209,18 @@ async def test_a_dry_run_tells_the_call_and_no_token(stage: Stage) -> None:
         assert cloud.changes == []
         (said,) = [each["call"] for each in ctx.logged if "call" in each]
         assert said == f'PUT /v2.0/floatingips/{FLOATING} {{"floatingip":{{"port_id":"{OWN}"}}}}'
+
+
+@virtual(PATIENCE)
+async def test_a_node_that_does_not_lead_can_look(stage: Stage) -> None:
+    """The token is had by a POST, which is nobody's privilege."""
+    cloud = fake()
+    async with cloud.serving():
+        ctx = configured(stage, cloud)
+        ctx.seconds = 0.0
+        said: Any = await plugin.control("check", {}, ctx)
+        assert [each["holder"] for each in said] == ["another"]
+        assert cloud.changes == []
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------

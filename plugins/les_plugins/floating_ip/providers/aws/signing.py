@@ -44,9 +44,8 @@ class CredentialSource:
     metadata_url: str
 
     def load(self) -> "Credentials":
-        """Look for them; blocks. Raises Trouble."""
+        """Look for them; blocks. Raises Trouble, and whatever botocore does."""
         # Not at the top: it takes 0.2 s and is optional, and only these providers need it.
-        from botocore.exceptions import BotoCoreError
         from botocore.session import Session
 
         named = self.file is not None or self.credential is not None
@@ -58,10 +57,7 @@ class CredentialSource:
         session.set_config_variable("ec2_metadata_service_endpoint", self.metadata_url)
         if file is not None:
             session.set_config_variable("credentials_file", str(file))
-        try:
-            found = session.get_credentials()
-        except (BotoCoreError, OSError, ValueError) as error:
-            raise Trouble(Fault.UNPREPARED, f"no credentials: {str(error)[:_MOST_WORDS]}") from None
+        found = session.get_credentials()
         if found is None:
             raise Trouble(Fault.UNPREPARED, "no credentials: give the instance a role, or set credentials_file")
         return found
@@ -111,13 +107,13 @@ class Signature:
             raise Trouble(Fault.UNPREPARED, f"no credentials within {self._timeout:g} s") from None
 
     def _frozen(self) -> "ReadOnlyCredentials":
-        from botocore.exceptions import BotoCoreError  # as above
-
-        if (credentials := self._credentials) is None:
-            credentials = self._credentials = self._source.load()
         try:
+            if (credentials := self._credentials) is None:
+                credentials = self._credentials = self._source.load()
             return credentials.get_frozen_credentials()  # those of a role are renewed by this when they are old
-        except (BotoCoreError, OSError, ValueError) as error:
+        except Trouble:
+            raise
+        except Exception as error:  # files, programs and services of all kinds are behind it, and no common class
             raise Trouble(Fault.UNPREPARED, f"no credentials: {str(error)[:_MOST_WORDS]}") from None
 
 
