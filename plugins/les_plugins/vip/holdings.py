@@ -172,7 +172,7 @@ class Holdings:
             return "this node must not act as the leader"
         return (
             f"others may lead in {self.ctx.release_left():.1f} s already, and the kernel counts whole seconds and is "
-            "up to half a second late; set timing.lease to 3s or more"
+            "up to a second late; set timing.lease to 3s or more"
         )
 
     # -- renewing ------------------------------------------------------------------------------------------------------
