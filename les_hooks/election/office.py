@@ -175,6 +175,8 @@ class Office:
         self.role = next_role(self.role, trigger)
         self.viewer.resigned(reason)
         self.conflict = False
+        if reason is Reason.CONFLICT:
+            self.lapsed = True  # another leads already, and has taken the same
         self.terms.withdraw()
         self.costly = reason in _COSTLY
         if self.costly:

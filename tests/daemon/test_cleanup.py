@@ -47,10 +47,11 @@ async def clean(
     more: str = "",
     *,
     force: bool = False,
+    scripts: object | None = None,
     voters: Sequence[str] = (),
     release_by: float = math.inf,
 ) -> Cleaned:
-    registry = Registry([Offer("hello", hooks), Offer("scripts", plugin())])
+    registry = Registry([Offer("hello", hooks), Offer("scripts", plugin() if scripts is None else scripts)])
     (folder / "les.toml").write_text(
         f'[node]\nname = "a"\nbind = "{OWN}"\nstate_dir = "state"\n[plugins.hello]\n{more}\n[cluster]\nname = "web"\n'
         + (f'quorum = "majority"\nvoters = {json.dumps([OWN, *voters])}\n' if voters else "")
@@ -77,6 +78,18 @@ async def test_all_that_is_done_takes_the_mark_away(tmp_path: Path) -> None:
     assert await clean(tmp_path, plugin(on_demoted=works, cleanup=works)) == Cleaned(needed=True)
     assert not still_due(tmp_path)
     assert await clean(tmp_path, plugin(on_demoted=works)) == Cleaned(needed=False)
+
+
+async def test_plugins_undo_in_the_reverse_order(tmp_path: Path) -> None:
+    """The one that is first to act, with an address say, is the last to let go."""
+    crash(tmp_path)
+    called: list[str] = []
+
+    def noting(name: str) -> object:
+        return plugin(on_demoted=lambda: called.append(f"{name} demoted"), cleanup=lambda: called.append(name))
+
+    await clean(tmp_path, noting("hello"), "order = -1\n", scripts=noting("scripts"))
+    assert called == ["scripts demoted", "hello demoted", "scripts", "hello"]
 
 
 @pytest.mark.parametrize("hooks", [{"on_demoted": fails}, {"cleanup": fails}, {"on_demoted": hangs}])

@@ -1,5 +1,6 @@
 """The fourteen rules by which a leader is found, each under its number, as `docs/election.md` tells them."""
 
+import math
 from typing import Any
 
 import pytest
@@ -609,6 +610,8 @@ def test_rule_12_when_two_leaders_meet_the_junior_demotes_to_the_end_first() -> 
             world.mend(one, other)
     world.run(3)
     assert world.machine("c").role is Role.DEMOTING
+    # The other one has taken the same: two must not keep it for as long as hooks take.
+    assert world.machine("c").mandate.hold_until == -math.inf
     assert Reason.CONFLICT in [view.reason for view in world.views("c") if not view.leading]
     assert world.machine("c").state.leader is None
     assert world.leaders() == "a"

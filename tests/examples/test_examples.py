@@ -1,16 +1,21 @@
 """The examples are run as they are."""
 
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import tomli
 from msgspec.structs import replace
 
 from les_hooks import load_config
 from les_hooks.config import advice
+from les_hooks.daemon import load_config as load_with_plugins
 from tests.backends.peers.fakes import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -77,3 +82,35 @@ def test_two_nodes_and_a_witness_have_the_same_voters_and_nothing_to_advise() ->
     assert a.cluster.seeds == a.cluster.voters == (a.node.advertise, b.node.advertise, witness.node.advertise)
     assert {config.timing for config in (a, b, witness)} == {a.timing}
     assert [advice(config) for config in (a, b, witness)] == [()] * 3
+
+
+def test_the_two_web_servers_differ_in_what_is_their_own_and_share_an_address() -> None:
+    folder = EXAMPLES / "two-web-servers"
+    a, b = (load_with_plugins(folder / f"{name}.toml") for name in ("a", "b"))
+    assert (a.node.name, b.node.name) == ("a", "b")
+    assert a.cluster == b.cluster
+    assert a.cluster.seeds == (a.node.advertise, b.node.advertise)
+    assert a.plugins == b.plugins
+    assert advice(a) == advice(b) == ()
+    assert {"vip", "checks"} <= a.plugins.keys()
+    texts = [(folder / f"{name}.toml").read_text().splitlines() for name in ("a", "b")]
+    assert len([pair for pair in zip(*texts, strict=True) if pair[0] != pair[1]]) == 3  # name, bind, and the comment
+
+
+def test_what_les_asks_haproxy_is_what_haproxy_answers() -> None:
+    folder = EXAMPLES / "two-web-servers"
+    haproxy = (folder / "haproxy.cfg").read_text()
+    (check,) = tomli.loads((folder / "a.toml").read_text())["plugins"]["checks"]["check"]
+    url = urlsplit(check["http"])
+    assert f"bind {url.netloc}\n" in haproxy
+    assert f"monitor-uri {url.path}\n" in haproxy
+    hosts = [seed.partition(":")[0] for seed in load_config(folder / "a.toml").cluster.seeds]
+    assert re.findall(r"server [ab] (\S+):8080 check", haproxy) == hosts
+
+
+def test_haproxy_takes_its_configuration() -> None:
+    """Where it is installed; nothing else in the tests wants it, so that it may be missing in any case."""
+    haproxy = shutil.which("haproxy") or pytest.skip("needs the program haproxy")
+    command = [haproxy, "-c", "-f", str(EXAMPLES / "two-web-servers" / "haproxy.cfg")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr

@@ -36,10 +36,9 @@ __all__ = ["FloatingIpConfig"]
 
 WORLD = World()
 
-# On top of `patience`, so that the plugin says itself what it did not get, and the dispatcher only guards against bugs.
-_MARGIN_SECONDS = 5.0
-
-_CALLING = frozenset({EventKind.ELECTED, EventKind.REASSERTED})
+# On top of `patience`, for a program to be ended: the plugin says itself what it did not get, and the dispatcher only
+# guards against bugs.
+_MARGIN_SECONDS = 10.0
 
 # By context and not in one variable: a process may hold several nodes.
 _boards: WeakKeyDictionary[Context, tuple[Board, ...]] = WeakKeyDictionary()
@@ -47,12 +46,15 @@ _boards: WeakKeyDictionary[Context, tuple[Board, ...]] = WeakKeyDictionary()
 
 def _boards_of(ctx: Context) -> tuple[Board, ...]:
     config: FloatingIpConfig = ctx.config
-    if ctx not in _boards:
-        _boards[ctx] = tuple(
-            Board(provider=provider, entry=entry, allowance=Allowance(entry.calls_per_hour, WORLD.clock))
-            for provider, entry in config.entries
-        )
-    return _boards[ctx]
+    found = _boards.get(ctx)
+    if found is not None:
+        return found
+    made = tuple(
+        Board(provider=provider, entry=entry, allowance=Allowance(entry.calls_per_hour, WORLD.clock))
+        for provider, entry in config.entries
+    )
+    # In one step: `status` and `validate` run in threads.
+    return _boards.setdefault(ctx, made)
 
 
 @hookimpl
@@ -140,8 +142,8 @@ def status(ctx: Context) -> Mapping[str, object]:
 
 @hookimpl
 async def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
-    """What a leader would call."""
-    return await report.plan(_boards_of(ctx), ctx, WORLD) if kind in _CALLING else ()
+    """What would be called for each address."""
+    return await report.plan(kind, _boards_of(ctx), ctx, WORLD)
 
 
 @hookimpl

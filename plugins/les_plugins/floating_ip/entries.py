@@ -14,7 +14,7 @@ from les_hooks.hookspecs import Note
 from les_plugins.floating_ip.tokens import Bearer, read_secret, secret_path, unsafe_secret
 from les_plugins.floating_ip.trouble import Fault, Trouble
 
-__all__ = ["METADATA", "AddressTable", "ApiTable", "Id", "Ip", "Url", "check_same"]
+__all__ = ["METADATA", "AddressTable", "ApiTable", "Id", "Ip", "Url", "check_same", "parse_url"]
 
 METADATA = "http://169.254.169.254"
 """Where clouds answer a host's questions about itself: a link-local address, the same for all of them here."""
@@ -30,7 +30,8 @@ def _parse_ip(text: str) -> str:
     return str(address)
 
 
-def _parse_url(text: str) -> str:
+def parse_url(text: str) -> str:
+    """The URL without a slash at its end. Raises ValueError where a token must not be sent there."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("is no URL; escape what is not plain ASCII")
     try:
@@ -57,7 +58,7 @@ def _is_near(host: str) -> bool:
 
 
 Ip = Annotated[str, Written(what="an IP address", example="203.0.113.7", pattern=".", parse=_parse_ip)]
-Url = Annotated[str, Written(what="a URL", example="https://api.example", pattern="^https?://", parse=_parse_url)]
+Url = Annotated[str, Written(what="a URL", example="https://api.example", pattern="^https?://", parse=parse_url)]
 Id = Annotated[int, Meta(ge=1)]
 
 

@@ -21,7 +21,7 @@ __all__ = ["Authorize", "Explain", "Http", "Reply", "no_explanation"]
 T = TypeVar("T")
 
 MOST_BYTES = 64 * 1024
-"""More of an answer is not read."""
+"""More of an answer is not read, as a rule."""
 
 _MOST_WORDS = 200
 _LONGEST_RETRY_SECONDS = 3600.0
@@ -89,12 +89,13 @@ class Reply:
 class Http:
     """A provider's API below the URL `base`; `timeout` seconds for each call.
 
-    `permit` is asked when the connection stands and right before what changes something is sent, and raises Trouble
-    where this node may not; None for an API at which nothing is changed.
+    Of an answer `most_bytes` are read. `permit` is asked when the connection stands and right before what changes
+    something is sent, and raises Trouble where this node may not; None for an API at which nothing is changed.
     """
 
     base: str
     timeout: float
+    most_bytes: int = MOST_BYTES
     wall: Callable[[], float]
     allowance: Allowance | None = None
     permit: Callable[[], None] | None = None
@@ -156,15 +157,16 @@ class Http:
             session.request(method, url, data=body, headers=headers, allow_redirects=False) as response,
         ):
             raw = b""
-            while len(raw) <= MOST_BYTES and (chunk := await response.content.read(MOST_BYTES + 1 - len(raw))):
+            most = self.most_bytes
+            while len(raw) <= most and (chunk := await response.content.read(most + 1 - len(raw))):
                 raw += chunk
-            if 200 <= response.status < 300 and len(raw) <= MOST_BYTES:
+            if 200 <= response.status < 300 and len(raw) <= most:
                 return Reply(status=response.status, headers=response.headers, body=raw)
             raise self._trouble(response.status, response.headers, raw)
 
     def _trouble(self, status: int, headers: Mapping[str, str], raw: bytes) -> Trouble:
-        if len(raw) > MOST_BYTES:
-            return Trouble(Fault.MALFORMED, f"an answer of more than {MOST_BYTES // 1024} KiB")
+        if len(raw) > self.most_bytes:
+            return Trouble(Fault.MALFORMED, f"an answer of more than {self.most_bytes // 1024} KiB")
         if status < 400:
             return Trouble(Fault.MALFORMED, f"status {status}, a redirection; is its URL right?")
         fault, words = self.explain(status, raw)

@@ -39,23 +39,18 @@ class Keeper:
         self._world = world
         self._term = event.term
         self._told = ""
+        self._last = Trouble(Fault.UNREACHABLE, "nobody was asked yet")
         self._provider: Provider = board.provider_for(ctx, world, self._permit, event)
 
     async def take(self) -> None:
         """See to it that this node holds the address. Raises Trouble when it does not within `patience`."""
-        end = self._world.clock() + self._config.patience
-        backoff = Backoff()
-        while True:
-            try:
-                await self._take(end)
-                self._told = ""
-                return
-            except Trouble as trouble:
-                self._note(trouble)
-                wait = max(self._world.jittered(backoff.after(0.0)), trouble.retry_after)
-                if self._board.term != self._term or self._world.clock() + wait >= end:
-                    raise
-            await asyncio.sleep(wait)
+        self._last = Trouble(Fault.UNREACHABLE, f"no answer within {self._config.patience:g} s")
+        try:
+            async with asyncio.timeout(self._config.patience):
+                await self._take_in_the_end(asyncio.get_running_loop().time() + self._config.patience)
+        except TimeoutError:
+            raise self._last from None
+        self._told = ""
 
     async def keep(self) -> None:
         """Look again and again, first soon and then every `refresh`, until this call is cancelled."""
@@ -69,9 +64,22 @@ class Keeper:
                 # It is on the board. This node goes on leading: that it does not know is no reason to hand over.
                 await asyncio.sleep(trouble.retry_after)
 
+    async def _take_in_the_end(self, end: float) -> None:
+        """Attempt it again and again; not where the next attempt would come after `end`, on the loop's clock."""
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._take()
+            except Trouble as trouble:
+                self._note(trouble)
+                wait = max(self._world.jittered(backoff.after(0.0)), trouble.retry_after)
+                if self._board.term != self._term or asyncio.get_running_loop().time() + wait >= end:
+                    raise
+            await asyncio.sleep(wait)
+
     # -- one attempt ---------------------------------------------------------------------------------------------------
 
-    async def _take(self, end: float) -> None:
+    async def _take(self) -> None:
         is_mine = self._board.holder.standing is Standing.MINE
         holder = await self._look(Purpose.LOOK if is_mine else Purpose.TAKE)
         if holder.standing is Standing.MINE:
@@ -82,7 +90,7 @@ class Keeper:
                 call = await self._provider.describe(holder)
                 self._ctx.log.info("address-would-move", address=self._board.address, call=str(call))
                 return
-            more = await self._assign(holder, end)
+            more = await self._assign(holder)
             holder = await self._look()
             if holder.standing is Standing.MINE:
                 seconds = round(self._world.clock() - began, 3)
@@ -92,7 +100,7 @@ class Keeper:
                 break
         raise Trouble(Fault.FAILED, f"it was assigned, and yet its holder is {holder}")
 
-    async def _assign(self, holder: Holder, end: float) -> bool:
+    async def _assign(self, holder: Holder) -> bool:
         """Ask for the address, and wait until that is done. Returns whether it takes another step."""
         await self._lead()
         pending = None
@@ -102,14 +110,15 @@ class Keeper:
             if pending is None:
                 return False
             self._say("accepted", "success", instead_of=str(holder), request=pending.id)
-            await self._wait(pending, end)
+            await self._wait(pending)
         except asyncio.CancelledError:
             # Whether it is carried out is the provider's to know; the next leader looks.
             self._say("abandoned", "failure", request=None if pending is None else pending.id)
             raise
         return pending.more
 
-    async def _wait(self, pending: Pending, end: float) -> None:
+    async def _wait(self, pending: Pending) -> None:
+        self._last = Trouble(Fault.BUSY, f"request {pending.id} was accepted, and is not done yet")
         while True:
             await asyncio.sleep(self._world.jittered(self._config.poll))
             await self._lead()
@@ -123,8 +132,6 @@ class Keeper:
                 # What was accepted goes on, whether or not this node hears of it: to ask for it anew helps nobody.
                 self._note(trouble)
                 await asyncio.sleep(trouble.retry_after)
-            if self._world.clock() >= end:
-                raise Trouble(Fault.BUSY, f"request {pending.id} was accepted, and is not done yet")
 
     async def _look(self, purpose: Purpose = Purpose.TAKE) -> Holder:
         await self._lead()
@@ -147,6 +154,7 @@ class Keeper:
     # -- what is told --------------------------------------------------------------------------------------------------
 
     def _note(self, trouble: Trouble) -> None:
+        self._last = trouble
         self._board.failed(trouble, self._world.wall())
         if str(trouble) != self._told:
             self._told = str(trouble)

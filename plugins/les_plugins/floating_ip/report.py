@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from les_hooks.events import EventKind
 from les_hooks.hookspecs import Context
 from les_hooks.text import printable
 from les_plugins.floating_ip.board import Board
@@ -59,17 +60,23 @@ async def _look_and_tell(board: Board, ctx: Context, world: World) -> Mapping[st
     return {**board.shown, "call": call}
 
 
-async def plan(boards: Sequence[Board], ctx: Context, world: World) -> list[str]:
-    """What a leader would call for each address, if that is not here already."""
-    return [await _plan(board, ctx, world) for board in boards]
+async def plan(kind: EventKind, boards: Sequence[Board], ctx: Context, world: World) -> Sequence[str]:
+    """What the plugin would do with each address on an event of this kind."""
+    match kind:
+        case EventKind.ELECTED | EventKind.REASSERTED:
+            return await asyncio.gather(*(_plan(board, ctx, world) for board in boards))
+        case EventKind.DEMOTED:
+            return [f"leave {board.address} where it is, for the next leader to take" for board in boards]
+        case _:
+            return ()
 
 
 async def _plan(board: Board, ctx: Context, world: World) -> str:
     try:
         call = str(await _reader(board, ctx, world).describe(board.holder))
     except Trouble as trouble:
-        call = f"not known, {trouble}"
-    return printable(f"{board.address} at {board.provider}, where this node has it not: {call}")
+        call = f"by a call that is not known now ({trouble})"
+    return printable(f"have {board.provider} deliver {board.address} here, unless it does: {call}")
 
 
 def _reader(board: Board, ctx: Context, world: World) -> Provider:

@@ -13,10 +13,13 @@ from msgspec import Meta
 
 from les_hooks.config import Interval
 from les_plugins.floating_ip.providers import Entry
+from les_plugins.floating_ip.providers.aws.eip import AwsEipTable
+from les_plugins.floating_ip.providers.aws.private_ip import AwsPrivateIpTable
 from les_plugins.floating_ip.providers.command import CommandTable
 from les_plugins.floating_ip.providers.digitalocean import DigitalOceanTable
 from les_plugins.floating_ip.providers.hetzner import HetznerFloatingTable
 from les_plugins.floating_ip.providers.hetzner_alias import HetznerAliasTable
+from les_plugins.floating_ip.providers.openstack.neutron import OpenStackTable
 
 __all__ = ["FloatingIpConfig"]
 
@@ -39,6 +42,9 @@ class FloatingIpConfig(msgspec.Struct, frozen=True, kw_only=True):
     digitalocean: Annotated[tuple[DigitalOceanTable, ...], _Several] = ()
     hetzner: Annotated[tuple[HetznerFloatingTable, ...], _Several] = ()
     hetzner_alias: Annotated[tuple[HetznerAliasTable, ...], _Several] = ()
+    aws_eip: Annotated[tuple[AwsEipTable, ...], _Several] = ()
+    aws_private_ip: Annotated[tuple[AwsPrivateIpTable, ...], _Several] = ()
+    openstack: Annotated[tuple[OpenStackTable, ...], _Several] = ()
     command: Annotated[tuple[CommandTable, ...], _Several] = ()
 
     def __post_init__(self) -> None:
@@ -63,5 +69,5 @@ class FloatingIpConfig(msgspec.Struct, frozen=True, kw_only=True):
         return [f"floating address {entry.address}" for _, entry in self.entries]
 
 
-PROVIDERS = ("digitalocean", "hetzner", "hetzner_alias", "command")
+PROVIDERS = ("digitalocean", "hetzner", "hetzner_alias", "aws_eip", "aws_private_ip", "openstack", "command")
 """The keys of `FloatingIpConfig` that are lists of addresses."""

@@ -37,6 +37,7 @@ class Ground:
         self.problems: dict[str, str] = {}
         """What keeps this node from leading, by what it is about."""
         self._links: Mapping[str, Link] = {}
+        self._wanted: Mapping[str, Link | None] = {}
         self._known: frozenset[str] = frozenset()
         self._strangers: dict[tuple[int, str, int], Assigned] = {}
         self._log = log
@@ -93,6 +94,12 @@ class Ground:
             raise KernelError(self.problems.get("netlink") or "nobody has looked for it yet")
         return found
 
+    def concerns(self, name: str, index: int) -> bool:
+        """Whether an interface is one that addresses belong on, or was when it was last looked at."""
+        return any(
+            name == wanted or (link is not None and link.index == index) for wanted, link in self._wanted.items()
+        )
+
     def survey(self, config: VipConfig, links: Mapping[str, Link], ours: Collection[Assigned]) -> frozenset[str]:
         """Take in what there is; `ours` are addresses of the configuration.
 
@@ -101,6 +108,8 @@ class Ground:
         before, self._links = self._links, links
         self._tell_of_strangers(config, ours)
         self._look_out(config)
+        names = {config.interface_of(address) for address in config.addresses}
+        self._wanted = {name: links.get(name) for name in names}
         own = frozenset(link.mac for link in links.values() if link.speaks_arp)
         troubles: dict[str, str] = {}
         for address, lookout in self.lookouts.items():
@@ -112,8 +121,7 @@ class Ground:
             except KernelError as error:
                 troubles.setdefault(f"{_LINK}{name}", error.why)
         self._set_problems(_LINK, troubles)
-        wanted = {config.interface_of(address) for address in config.addresses}
-        return frozenset(name for name in wanted if _is_back(before.get(name), links.get(name)))
+        return frozenset(name for name in names if _is_back(before.get(name), links.get(name)))
 
     def close(self) -> None:
         """Hear nothing more."""

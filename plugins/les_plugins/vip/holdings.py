@@ -107,8 +107,9 @@ class Holdings:
                 address=address, link=link, herald=herald, since=self._wall(), begun=self._clock(), until=until
             )
             herald.shout()
-        # All of them at once: the kernel is later where they end at different moments.
-        self._hurry.set()
+        if len(self.held) > 1:
+            # All of them at once: the kernel is later where they end at different moments.
+            self._hurry.set()
         return True
 
     async def restore(self, there: Collection[Assigned], seen: float) -> bool:

@@ -74,9 +74,8 @@ class _Host:
         for each in self.assigned:
             if each.ip == address.ip and (each.permanent or each.length != address.length):
                 name = names.get(each.index, "an interface")
-                how = "for good" if each.permanent else "for a time"
-                yield (
-                    f"{each.ip} is configured on {name} {how}, and not by this plugin; remove it there, or with: "
+                yield (  # in the words of the ground, which tells it while the daemon runs
+                    f"{each.ip} is configured on {name} already, and not by this plugin; remove it there, or with: "
                     f"ip address del {each.ip}/{each.length} dev {name}"
                 )
 

@@ -21,8 +21,8 @@ __all__ = ["Keeper", "boottime"]
 # Whoever led before has removed the addresses by then.
 _ORDERLY = frozenset({Reason.LEADER_LEFT, Reason.LEADER_RESIGNED, Reason.TRANSFER})
 
-# Netlink tells of every change; this is for what it did not.
-_LOOK_SECONDS = 10.0
+# Netlink tells of every change; this is for what it did not. A host with hundreds of interfaces takes a while.
+_LOOK_SECONDS = 60.0
 
 # From one look to the next, however much changes; and at most, where somebody removes what is put back again and again.
 _LEAST_PAUSE_SECONDS = 0.05
@@ -68,6 +68,7 @@ class Keeper:
         self._kernel: Kernel = ReadOnly(kernel) if ctx.dry_run else kernel
         self._clock = clock
         self._holdings = Holdings(ctx, self._kernel, self.ground, clock=clock, wall=wall)
+        self._looked_with: Context | None = None
         self._rivals: set[tuple[str, bytes]] = set()
         self._reports: list[Callable[[str], None]] = []
         self._watchers = 0
@@ -113,7 +114,8 @@ class Keeper:
     async def take(self, event: Event) -> None:
         """Have every address, each as soon as it is free. Raises PluginError, with what could be had taken."""
         self._holdings.begin()
-        await self.look()
+        if self._looked_with is not self.ctx or not self._watchers:
+            await self.look()  # otherwise what was seen last is how it is
         failed: list[str] = []
         async with asyncio.TaskGroup() as group:
             for address in self.config.addresses:
@@ -208,12 +210,13 @@ class Keeper:
 
     async def look(self) -> bool:
         """Compare what is with what should be, once, and put it right; returns whether something was put back."""
-        begun = self._clock()
+        begun, ctx = self._clock(), self.ctx
         try:
             links = await self._kernel.links()
             ours = self._ours(await self._kernel.assigned())
         except KernelError as error:
             self.ground.fail("netlink", error.why)
+            self._looked_with = None
             return False
         self.ground.mend("netlink")
         back = self.ground.survey(self.config, links, ours)
@@ -221,6 +224,7 @@ class Keeper:
         strays = [each for each in ours if not self.ground.is_strange(each)]
         await self._holdings.clear(strays, "not-leading")
         restored = await self._holdings.restore(ours, begun)
+        self._looked_with = ctx
         for held in self.held.values():
             if held.link.name in back:
                 held.herald.shout()
@@ -231,7 +235,9 @@ class Keeper:
         return [each for each in assigned if each.ip in names]
 
     def _matters(self, change: Change) -> bool:
-        """Whether the change is worth a look; renewals are not."""
+        """Whether the change is worth a look; renewals are not, nor is what containers come and go with."""
+        if change.link:
+            return self.ground.concerns(change.link, change.index)
         if not change.ip:
             return True
         held = next((held for held in self.held.values() if held.address.ip == change.ip), None)

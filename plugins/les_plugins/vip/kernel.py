@@ -78,9 +78,10 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """The address `ip` on the interface `index` came or went; an empty `ip`: links did, or who knows what."""
+    """The address `ip` on the interface `index` came or went, or the interface `link` changed; neither: who knows."""
 
     ip: str = ""
+    link: str = ""
     index: int = 0
     gone: bool = False
 

@@ -5,12 +5,15 @@ import contextlib
 import errno
 import os
 import socket
+import struct
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 from pyroute2 import AsyncIPRoute
+from pyroute2.netlink import nlmsg
 from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl import RTM_DELLINK, RTM_NEWLINK
 
 from les_hooks.text import error_words
 from les_plugins.vip.kernel import Assigned, Change, KernelError, Link, Placement
@@ -32,6 +35,7 @@ _ARPHRD_ETHER = 1
 _IFF_UP, _IFF_LOOPBACK, _IFF_NOARP, _IFF_LOWER_UP = 0x1, 0x8, 0x80, 0x10000
 _IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = 0x02, 0x200
 _RTNLGRP_LINK, _RTNLGRP_IPV4_IFADDR, _RTNLGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
+_LINK_KINDS = (RTM_NEWLINK, RTM_DELLINK)
 _GROUPS = _RTNLGRP_LINK | _RTNLGRP_IPV4_IFADDR | _RTNLGRP_IPV6_IFADDR
 _ABSENT = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV, errno.ESRCH, errno.ENXIO})
 
@@ -50,19 +54,21 @@ class Netlink:
 
     def __init__(self) -> None:
         self._requests: AsyncIPRoute | None = None
+        self._turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._changes: deque[Change] = deque(maxlen=_MOST_CHANGES)
         self._watching: asyncio.Task[None] | None = None
 
     async def links(self) -> Mapping[str, Link]:
         """Every interface, by name."""
-        async with self._asking() as ask:
+        async with _looking() as ask:
+            ask.register_policy(dict.fromkeys(_LINK_KINDS, _LinkMessage))
             found = [_link(message) async for message in await ask.link("dump")]
         return {link.name: link for link in found}
 
     async def assigned(self) -> Sequence[Assigned]:
         """Every address of every interface."""
-        async with self._asking() as ask:
+        async with _looking() as ask:
             return [_assigned(message) async for message in await ask.addr("dump")]
 
     async def put(self, placement: Placement) -> None:
@@ -106,6 +112,7 @@ class Netlink:
             # Whatever it stumbles over: what it cannot decode too, and a buffer that ran over.
             with contextlib.suppress(Exception):
                 async with AsyncIPRoute() as watch:
+                    watch.register_policy(dict.fromkeys(_LINK_KINDS, _LinkMessage))
                     await watch.bind(groups=_GROUPS)
                     self._note(Change())  # what was missed while no socket was open is seen by looking anew
                     while True:
@@ -136,22 +143,54 @@ class Netlink:
     @contextlib.asynccontextmanager
     async def _asking(self) -> AsyncIterator[AsyncIPRoute]:
         """The socket for requests, for a bounded time; a broken one is replaced by the next call."""
-        if self._requests is None:
-            self._requests = AsyncIPRoute()
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                yield self._requests
-        except TimeoutError:
-            self._drop()
-            raise KernelError(f"the kernel did not answer within {_ANSWER_SECONDS:g} s", errno.ETIMEDOUT) from None
-        except NetlinkError as error:
-            raise KernelError(_words(error.code), error.code) from error
-        except OSError as error:
-            self._drop()
-            raise KernelError(_words(error.errno or 0), error.errno or 0) from error
-        except Exception as error:  # what pyroute2 cannot decode, and what else it stumbles over
-            self._drop()
-            raise KernelError(f"netlink fails: {error_words(error)}") from error
+        # One at a time: pyroute2 opens a transport for each of those that come before the first one is there.
+        async with self._turn:
+            if self._requests is None:
+                self._requests = AsyncIPRoute()
+            try:
+                async with _bounded():
+                    yield self._requests
+            except BaseException as error:
+                # A refusal is an answer. All else leaves one under way, to be stumbled over, or a broken socket.
+                if not isinstance(error.__cause__, NetlinkError):
+                    self._drop()
+                raise
+
+
+@contextlib.asynccontextmanager
+async def _looking() -> AsyncIterator[AsyncIPRoute]:
+    """A socket for one list: the kernel refuses a second one meanwhile, also where the first was cancelled."""
+    async with AsyncIPRoute() as ask, _bounded():
+        yield ask
+
+
+@contextlib.asynccontextmanager
+async def _bounded() -> AsyncIterator[None]:
+    """A bounded time for an answer, and all that can go wrong as KernelError."""
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            yield
+    except TimeoutError:
+        raise KernelError(f"the kernel did not answer within {_ANSWER_SECONDS:g} s", errno.ETIMEDOUT) from None
+    except NetlinkError as error:
+        raise KernelError(_words(error.code), error.code) from error
+    except OSError as error:
+        raise KernelError(_words(error.errno or 0), error.errno or 0) from error
+    except Exception as error:  # what pyroute2 cannot decode, and what else it stumbles over
+        raise KernelError(f"netlink fails: {error_words(error)}") from error
+
+
+class _LinkMessage(nlmsg):  # type: ignore[misc]  # untyped there
+    """What is used of a link's message: to decode all of it would block the loop for milliseconds, for each link."""
+
+    prefix = "IFLA_"
+    fields = (("family", "B"), ("__align", "x"), ("ifi_type", "H"), ("index", "i"), ("flags", "I"), ("change", "I"))
+    nla_map = (
+        ("IFLA_UNSPEC", "none"),
+        ("IFLA_ADDRESS", "l2addr"),
+        ("IFLA_BROADCAST", "none"),
+        ("IFLA_IFNAME", "asciiz"),
+    )
 
 
 _V6 = socket.AF_INET6
@@ -177,6 +216,8 @@ def _link(message: Any) -> Link:
 
 def _change(message: Any) -> Change:
     event = str(message.get("event", ""))
+    if message["header"]["type"] in _LINK_KINDS:
+        return Change(link=str(message.get_attr("IFLA_IFNAME") or ""), index=int(message["index"]))
     if event not in ("RTM_NEWADDR", "RTM_DELADDR"):
         return Change()
     return Change(
@@ -221,6 +262,7 @@ def _route(placement: Placement) -> dict[str, object]:
         "proto": ROUTE_PROTOCOL,
     }
     if ":" in placement.ip:
-        return arguments | {"family": _V6, "expires": placement.seconds}
+        # In bytes: pyroute2 does not know that it is a number.
+        return arguments | {"family": _V6, "expires": struct.pack("=I", placement.seconds)}
     # A route goes with the address that it prefers: so it has the same lease.
     return arguments | {"scope": 253, "prefsrc": placement.ip}

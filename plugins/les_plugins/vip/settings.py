@@ -234,6 +234,14 @@ class VipConfig(msgspec.Struct, frozen=True, kw_only=True):
         if homeless and self.interface is None:
             raise ValueError(f"has no interface for {homeless[0]}; set interface, or write '{homeless[0]} dev eth0'")
 
+        if self.mode is Mode.ROUTE:
+            stuck = [each.ip for each in self.addresses if each.version == 6 and self.interface_of(each) == "lo"]
+            if stuck:
+                raise ValueError(
+                    f"wants an IPv6 route to {stuck[0]} on lo, where routes have no lifetime and outlive the daemon; "
+                    "take an interface made for it: ip link add les0 type dummy"
+                )
+
     @property
     def claims(self) -> Sequence[str]:
         """What no other plugin may move."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ class FakeCloud:
     before: Callable[[Asked], None] = lambda _: None
     asked: list[Asked] = field(default_factory=list)
     url: str = ""
+    tls: ssl.SSLContext | None = None
 
     @property
     def changes(self) -> list[Asked]:
@@ -59,9 +61,10 @@ class FakeCloud:
         """Serve until the end of the block, which gets the URL."""
         runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self.tls)
         await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        scheme = "http" if self.tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
         try:
             yield self.url
         finally:

@@ -273,6 +273,28 @@ async def test_an_action_that_never_ends_fails_when_the_patience_does(stage: Sta
 
 
 @virtual(PATIENCE)
+async def test_patience_ends_in_the_middle_of_a_call_too(stage: Stage) -> None:
+    cloud = FakeDigitalOcean()
+    cloud.instead.extend([hang] * 20)
+    async with cloud.serving():
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(PluginError, match=r"unreachable: no answer within 10 s"):
+            await elect(configured(stage, cloud, patience=25.0))
+        assert asyncio.get_running_loop().time() - began == pytest.approx(25.0, abs=1.0)
+
+
+@virtual(PATIENCE)
+async def test_a_poll_that_is_to_be_repeated_too_late_is_not_waited_for(stage: Stage) -> None:
+    cloud = FakeDigitalOcean(seconds=1e6)
+    cloud.instead.extend([None, None, error(429, "slow down", Retry_After="600")])
+    async with cloud.serving():
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(PluginError, match="throttled: status 429: slow down"):
+            await elect(configured(stage, cloud))
+        assert asyncio.get_running_loop().time() - began == pytest.approx(60.0, abs=1.0)
+
+
+@virtual(PATIENCE)
 async def test_a_token_that_is_rotated_while_leading_is_read_again(stage: Stage) -> None:
     cloud = FakeDigitalOcean(seconds=10.0)
     async with cloud.serving():

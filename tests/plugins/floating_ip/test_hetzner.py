@@ -1,6 +1,7 @@
 """Addresses of Hetzner Cloud, against a fake that behaves as the API's documentation says; over real HTTP."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from les_plugins.floating_ip.providers.hetzner import HetznerFloatingTable
 from les_plugins.floating_ip.providers.hetzner_alias import HetznerAliasTable
 from les_plugins.floating_ip.settings import FloatingIpConfig
 from tests.fake_context import FakeContext
-from tests.plugins.floating_ip.fakes import FakeHetzner, raw
+from tests.plugins.floating_ip.fakes import Asked, FakeHetzner, raw
 from tests.plugins.floating_ip.stage import Stage, audited, demote, elect
 from tests.virtual import virtual
 
@@ -173,3 +174,48 @@ async def test_a_hand_over_between_the_two_actions_ends_with_the_first(stage: St
             await electing
         await asyncio.sleep(30.0)
         assert len(cloud.changes) == 1
+
+
+ODD_SERVERS = {
+    "another server": (b'{"server": {"id": 9, "private_net": []}}', "an answer about server 9, and not about 111"),
+    "no address": (
+        b'{"server": {"id": 111, "private_net": [{"network": 77, "alias_ips": ["10.0.1.x"]}]}}',
+        "an alias '10.0.1.x', which is no address",
+    ),
+    "without the list": (b'{"server": {"id": 111}}', "missing required field private_net"),
+}
+
+
+@pytest.mark.parametrize("what", ODD_SERVERS)
+@virtual(PATIENCE)
+async def test_an_odd_answer_about_a_server_says_nothing_about_the_holder(stage: Stage, what: str) -> None:
+    body, why = ODD_SERVERS[what]
+    cloud = FakeHetzner(aliases={111: [], 222: [VIP]})
+    cloud.instead.extend([raw(body)] * 50)
+    async with cloud.serving():
+        with pytest.raises(PluginError, match=re.escape(why)):
+            await elect(alias(stage, cloud))
+        assert cloud.changes == []
+
+
+@virtual(PATIENCE)
+async def test_a_server_that_cannot_be_asked_is_not_taken_for_one_without_the_address(stage: Stage) -> None:
+    cloud = FakeHetzner(aliases={111: [], 222: [], 333: []})
+
+    def fail(asked: Asked) -> None:
+        if asked.path == "/v1/servers/222":
+            cloud.instead.append(raw(b"{}", 500))
+
+    cloud.before = fail
+    async with cloud.serving():
+        with pytest.raises(PluginError, match="broken: status 500"):
+            await elect(alias(stage, cloud))
+        assert cloud.changes == []
+
+
+@virtual(PATIENCE)
+async def test_a_network_of_too_many_servers_wants_them_named(stage: Stage) -> None:
+    cloud = FakeHetzner(aliases={number: [] for number in range(100, 300)})
+    async with cloud.serving():
+        with pytest.raises(PluginError, match="199 servers in network 77; name those that may have it in servers"):
+            await elect(alias(stage, cloud))

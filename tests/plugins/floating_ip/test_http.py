@@ -1,6 +1,8 @@
 """One call: bounded in time and size, counted, and never sent by who leads no more. Over real HTTP."""
 
 import asyncio
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from les_plugins.floating_ip.tokens import Bearer, read_secret, secret_path
 from les_plugins.floating_ip.trouble import Fault, Trouble
 from les_plugins.lookup import Lookup
 from tests.cluster import free_ports
+from tests.needs import need_program
 from tests.plugins.floating_ip.fakes import TOKEN, Answer, FakeDigitalOcean, error, hang, raw, reset
 from tests.plugins.floating_ip.stage import WORLD
 from tests.virtual import virtual
@@ -197,3 +200,25 @@ def test_what_is_no_token_is_refused_before_it_gets_into_a_header(tmp_path: Path
     (tmp_path / "token").write_bytes(text)
     with pytest.raises(Trouble, match="holds no token"):
         read_secret(tmp_path / "token")
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """What a server with a certificate of its own making uses."""
+    made = ["-keyout", "key", "-out", "cert", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    argv = [need_program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *made]
+    subprocess.run(argv, cwd=folder, check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert", folder / "key")
+    return context
+
+
+async def test_a_certificate_that_nobody_vouches_for_ends_the_call_before_the_token_is_sent(
+    tmp_path: Path, token_file: Path
+) -> None:
+    cloud = FakeDigitalOcean(tls=self_signed(tmp_path))
+    async with cloud.serving() as url:
+        trouble = await trouble_of(http(url, authorize=Bearer(token_file, None, {})))
+    assert url.startswith("https://")
+    assert trouble.fault is Fault.UNREACHABLE
+    assert trouble.why.startswith("no valid certificate (")
+    assert cloud.asked == []

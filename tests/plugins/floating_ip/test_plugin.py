@@ -179,9 +179,12 @@ async def test_check_looks_now_and_shows_the_call_without_the_token(stage: Stage
         assert (row["error"], row["call"]) == ("denied: status 403: no scope", None)
         assert cloud.changes == []
         assert await plugin.plan(EventKind.ELECTED, ctx) == [
-            f"203.0.113.7 at digitalocean, where this node has it not: {CALL}"
+            f"have digitalocean deliver 203.0.113.7 here, unless it does: {CALL}"
         ]
-        assert await plugin.plan(EventKind.DEMOTED, ctx) == ()
+        assert await plugin.plan(EventKind.DEMOTED, ctx) == [
+            "leave 203.0.113.7 where it is, for the next leader to take"
+        ]
+        assert await plugin.plan(EventKind.STARTED, ctx) == ()
 
 
 async def _control(ctx: FakeContext, action: str) -> Any:
@@ -216,7 +219,7 @@ def test_a_critical_plugin_that_does_not_get_its_address_makes_the_node_step_dow
 ) -> None:
     (tmp_path / "token").write_text(TOKEN)
     nobody = {"address": "203.0.113.7", "token_file": str(tmp_path / "token"), "droplet_id": 1}
-    table = {"critical": True, "patience": "500ms", "digitalocean": [{**nobody, "api": "http://127.0.0.1:1"}]}
+    table = {"patience": "500ms", "digitalocean": [{**nobody, "api": "http://127.0.0.1:1"}]}
     les_harness.load("floating_ip", table)
     outcome = les_harness.fire("elected")
     assert outcome.outcome == "failure"
@@ -249,6 +252,8 @@ async def test_a_daemon_takes_the_address_and_its_commands_tell(tmp_path: Path) 
                 assert done.stdout.startswith("203.0.113.7  digitalocean  mine 111, for "), done.stderr
                 assert done.returncode == 0
             assert f"    a leader without it calls {CALL}\n" in done.stdout
+            planned = await asyncio.to_thread(daemon.les, "step-down", "--dry-run")
+            assert "leave 203.0.113.7 where it is, for the next leader to take" in planned.stdout
         assert TOKEN not in daemon.said()
     assert [each.method for each in cloud.changes] == ["POST"]
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import ipaddress
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from les_plugins.vip.frames import IPAddress
 from les_plugins.vip.keeper import Keeper
@@ -14,7 +15,7 @@ from les_plugins.vip.settings import VipConfig, parse_virtual_address
 from tests.fake_context import FakeContext
 from tests.virtual import VirtualLoop
 
-__all__ = ["ETH0", "FakeEther", "FakeHost", "FakeKernel", "FakeSegment", "Stage", "a_config", "now"]
+__all__ = ["ETH0", "FakeEther", "FakeHost", "FakeKernel", "FakeSegment", "Mandated", "Stage", "a_config", "now"]
 
 ETH0 = Link(index=2, name="eth0", mac=bytes.fromhex("020000000001"), up=True, carrier=True, speaks_arp=True)
 
@@ -70,23 +71,23 @@ class FakeKernel:
         for key in [key for key in self._there if key[1] == ip]:
             self._unset(key)
 
-    def set_link(self, name: str, **fields: Any) -> None:
+    def set_link(self, name: str, /, **fields: Any) -> None:
         """Change a link, or its name."""
         link = replace(self._links.pop(name), **fields)
         self._links[link.name] = link
-        self._tell(Change())
+        self._tell(Change(link=link.name, index=link.index))
 
     def add_link(self, link: Link) -> None:
         """An interface appears."""
         self._links[link.name] = link
-        self._tell(Change())
+        self._tell(Change(link=link.name, index=link.index))
 
     def remove_link(self, name: str) -> None:
         """An interface goes, with all its addresses."""
         link = self._links.pop(name)
         for key in [key for key in self._there if key[0] == link.index]:
             self._unset(key)
-        self._tell(Change())
+        self._tell(Change(link=link.name, index=link.index))
 
     def lose_changes(self) -> None:
         """Nothing is told of what happened just now."""
@@ -160,15 +161,17 @@ class FakeKernel:
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         if seconds is not None:
-            self._timers[key] = asyncio.get_running_loop().call_later(seconds + self.lateness, self._unset, key)
+            due = now() + seconds + self.lateness
+            self._timers[key] = asyncio.get_running_loop().call_at(due, self._unset, key, due)
         self._tell(Change(ip=key[1], index=key[0]))
 
-    def _unset(self, key: tuple[int, str, int]) -> None:
+    def _unset(self, key: tuple[int, str, int], when: float | None = None) -> None:
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         if key in self._there:
             del self._there[key]
-            self.gone_at.append((now(), key[1]))
+            # The kernel does not stop when this process does.
+            self.gone_at.append((now() if when is None else when, key[1]))
             self._tell(Change(ip=key[1], index=key[0], gone=True))
 
     def _tell(self, change: Change) -> None:
@@ -194,7 +197,8 @@ class FakeSegment:
         self.hosts: list[FakeHost] = []
         self.ethers: list[FakeEther] = []
         self.sent: list[tuple[float, bytes]] = []
-        self.refuses: KernelError | None = None
+        self.refuses: dict[str, KernelError] = {}
+        """Addresses that nobody can listen for."""
         self.works = True
         self._under_way: list[tuple[float, asyncio.TimerHandle, Callable[[], None]]] = []
 
@@ -206,8 +210,8 @@ class FakeSegment:
 
     def open(self, link: Link, address: IPAddress, on_claim: Callable[[bytes], None]) -> "FakeEther":
         """An `Open`."""
-        if self.refuses is not None:
-            raise self.refuses
+        if str(address) in self.refuses:
+            raise self.refuses[str(address)]
         ether = FakeEther(self, link, address, on_claim)
         self.ethers.append(ether)
         return ether
@@ -223,9 +227,8 @@ class FakeSegment:
         return [when for when, frame in self.sent if _question(frame) == ip]
 
     def announced(self, ip: str) -> list[float]:
-        """When the address was announced: the frames of one announcement count as one."""
-        times = [when for when, frame in self.sent if _announcement(frame) == ip]
-        return sorted(set(times))
+        """When the address was announced; ARP does that with two frames, of which one counts."""
+        return [when for when, frame in self.sent if _announcement(frame) == ip]
 
     def freeze(self, seconds: float) -> None:
         """The process stops here for so long; what arrives meanwhile is there when it goes on, before any timer."""
@@ -292,9 +295,30 @@ def _question(frame: bytes) -> str:
 
 
 def _announcement(frame: bytes) -> str:
-    if frame[12:14] == b"\x08\x06" and frame[28:32] == frame[38:42]:
+    if frame[12:14] == b"\x08\x06" and frame[20:22] == b"\0\1" and frame[28:32] == frame[38:42]:
         return _ip(frame[28:32])
     return _ip(frame[62:78]) if frame[12:14] == b"\x86\xdd" and frame[54] == 136 else ""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Mandated(FakeContext):
+    """A context whose authority runs out by itself, as that of a daemon does: in seconds of `now`."""
+
+    act_until: float = math.inf
+    hold_until: float = math.inf
+    release_by: float = math.inf
+
+    def authority(self) -> float:
+        """What is left of it."""
+        return max(0.0, self.act_until - now())
+
+    def hold_left(self) -> float:
+        """What is left of it."""
+        return max(0.0, self.hold_until - now())
+
+    def release_left(self) -> float:
+        """What is left of it."""
+        return max(0.0, self.release_by - now())
 
 
 class Stage:
@@ -303,7 +327,7 @@ class Stage:
     def __init__(self, config: VipConfig | None = None, *, links: Iterable[Link] = (ETH0,), **context: Any) -> None:
         self.kernel = FakeKernel(*links)
         self.segment = FakeSegment()
-        self.ctx = FakeContext(name="vip", config=config or a_config(), **context)
+        self.ctx = Mandated(name="vip", config=config or a_config(), **context)
         self.keeper = Keeper(
             self.ctx, kernel=self.kernel, open_ether=self.segment.open, clock=now, wall=lambda: 1_700_000_000 + now()
         )
@@ -332,6 +356,12 @@ class Stage:
     def unfit(self) -> str:
         """What was reported last."""
         return self.reports[-1]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """End what still runs; nothing of it may be left."""

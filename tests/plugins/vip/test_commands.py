@@ -106,6 +106,13 @@ def test_status_has_a_line_about_them(leader: NetDaemon, follower: NetDaemon) ->
     assert "loaded  holds nothing\n" in follower.les("status").stdout
 
 
+def test_a_dry_run_names_the_addresses(leader: NetDaemon) -> None:
+    told = leader.les("step-down", "--dry-run").stdout
+    assert f"remove {ADDRESS_4}/32 on eth0" in told
+    assert f"remove {ADDRESS_6}/128 on eth0" in told
+    assert all(each["held"] for each in status_of(leader)["addresses"])
+
+
 def test_check_finds_nothing_wrong_where_all_is_well(leader: NetDaemon) -> None:
     argv = [*leader.host.inside, sys.executable, "-m", "les_hooks", "check", "--json", "-c", str(leader.config)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
@@ -175,9 +182,12 @@ def test_what_check_would_say_is_in_the_log_once_and_nothing_twice(tmp_path: Pat
         (daemon,) = cluster.daemons
         text = daemon.config.read_text().replace(f'"{ADDRESS_6}/64"', f'"{ADDRESS_6}/64", "172.16.0.1/24 dev eth1"')
         daemon.config.write_text(text)
+        ip("-n", daemon.host.namespace, "addr", "add", f"{ADDRESS_6}/64", "dev", "eth0", "nodad")
         daemon.start()
-        until(lambda: len(problems(daemon)) >= 2, "both are told")
+        until(lambda: len(problems(daemon)) >= 3, "all are told")
         assert sorted(problems(daemon)) == [
+            f"{ADDRESS_6} is configured on eth0 already, and not by this plugin; remove it there, or with: "
+            f"ip address del {ADDRESS_6}/64 dev eth0",
             'label "les" does not go with eth0; write "eth0", or "eth0:" and a word',
             "there is no interface eth1",
         ]

@@ -110,20 +110,21 @@ async def test_a_link_that_is_down_at_present_is_no_problem_of_the_configuration
 
 
 @pytest.mark.parametrize(
-    ("there", "how", "command"),
+    ("there", "where", "command"),
     [
-        (Assigned(index=2, ip="10.0.0.100", length=24, valid=None), "eth0 for good", "10.0.0.100/24 dev eth0"),
-        (Assigned(index=2, ip="10.0.0.100", length=32, valid=None), "eth0 for good", "10.0.0.100/32 dev eth0"),
-        (Assigned(index=1, ip="10.0.0.100", length=32, valid=None), "lo for good", "10.0.0.100/32 dev lo"),
-        (Assigned(index=2, ip="10.0.0.100", length=24, valid=3600), "eth0 for a time", "10.0.0.100/24 dev eth0"),
+        (Assigned(index=2, ip="10.0.0.100", length=24, valid=None), "eth0", "10.0.0.100/24 dev eth0"),
+        (Assigned(index=2, ip="10.0.0.100", length=32, valid=None), "eth0", "10.0.0.100/32 dev eth0"),
+        (Assigned(index=1, ip="10.0.0.100", length=32, valid=None), "lo", "10.0.0.100/32 dev lo"),
+        (Assigned(index=2, ip="10.0.0.100", length=24, valid=3600), "eth0", "10.0.0.100/24 dev eth0"),
     ],
 )
 async def test_an_address_that_somebody_else_configured_is_told_with_the_command_that_removes_it(
-    sysctls: Path, there: Assigned, how: str, command: str
+    sysctls: Path, there: Assigned, where: str, command: str
 ) -> None:
     lines = await complaints(configured("10.0.0.100/24"), Host(OWN, there), sysctls=sysctls)
     assert lines == [
-        f"10.0.0.100 is configured on {how}, and not by this plugin; remove it there, or with: ip address del {command}"
+        f"10.0.0.100 is configured on {where} already, and not by this plugin; remove it there, or with: "
+        f"ip address del {command}"
     ]
 
 
@@ -267,7 +268,7 @@ echo 8 >/proc/sys/net/ipv4/conf/eth0/arp_ignore
 echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6
 """
     assert in_a_network(setup, BOTH) == [
-        "10.0.0.100 is configured on far for good, and not by this plugin; remove it there, or with: "
+        "10.0.0.100 is configured on far already, and not by this plugin; remove it there, or with: "
         "ip address del 10.0.0.100/24 dev far",
         "eth0 answers no ARP, so nobody finds the address; run: sysctl -w net/ipv4/conf/eth0/arp_ignore=0",
         "IPv6 is disabled on eth0; run: sysctl -w net/ipv6/conf/eth0/disable_ipv6=0",

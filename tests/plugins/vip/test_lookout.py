@@ -343,11 +343,11 @@ async def test_another_link_is_listened_to_and_the_same_one_is_not_opened_again(
 async def test_a_link_that_could_not_be_opened_is_tried_again() -> None:
     post = Post()
     post.lookout.close()
-    post.segment.refuses = KernelError("no")
+    post.segment.refuses[FOUR] = KernelError("no")
     for _ in range(2):
         with pytest.raises(KernelError):
             post.lookout.move(ETH0, frozenset())
-    post.segment.refuses = None
+    post.segment.refuses.clear()
     post.lookout.move(ETH0, frozenset())
     assert post.lookout.can_ask
 

@@ -171,6 +171,10 @@ def test_mistakes_are_told_with_their_place(text: str, message: str) -> None:
             'interface = "eth0"\naddresses = ["fd00::1/64", "fd00:0::1/48 dev eth1"]',
             "lists fd00::1 twice; an address is on one interface of the leader",
         ),
+        (
+            'mode = "route"\ninterface = "lo"\naddresses = ["10.0.0.1/32", "fd00::1/128"]',
+            "wants an IPv6 route to fd00::1 on lo, where routes have no lifetime and outlive the daemon",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_told(text: str, message: str) -> None:

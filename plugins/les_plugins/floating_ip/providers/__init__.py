@@ -123,6 +123,18 @@ class Tools:
             lookup=self.lookup,
         )
 
+    def login(self, base: str, explain: Explain, most_bytes: int) -> Http:
+        """Where tokens are had: calls are counted, and are not the leader's alone."""
+        return Http(
+            base=base,
+            timeout=self.timeout,
+            most_bytes=most_bytes,
+            wall=self.world.wall,
+            allowance=self.allowance,
+            explain=explain,
+            lookup=self.lookup,
+        )
+
     def metadata(self, base: str) -> Http:
         """The metadata service of this host: nothing is counted or changed there."""
         return Http(base=base, timeout=self.timeout, wall=self.world.wall, lookup=self.lookup)

@@ -1,0 +1,73 @@
+"""The plugin's engine room on a real kernel: address, announcement, drift and end, in one go."""
+
+import asyncio
+import os
+
+import pytest
+
+from les_hooks.events import Reason
+from les_plugins.vip.keeper import Keeper
+from tests.fake_context import FakeContext, an_event
+from tests.plugins.vip.fakes import a_config
+from tests.plugins.vip.namespace import addresses, far_host, in_namespace, ip
+
+IP = "10.0.0.100"
+
+
+@pytest.mark.parametrize("address", [IP, "fd00::64"])
+@in_namespace
+async def test_an_address_lives_and_dies_with_its_keeper(address: str) -> None:
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with far_host() as host:
+        ip("-n", host, "addr", "add", "10.0.0.9/24", "dev", "far0")
+        ip("-n", host, "-6", "addr", "add", "fd00::9/64", "dev", "far0", "nodad")
+        ctx = FakeContext(name="vip", config=a_config(f"{address}/24"))
+        keeper = Keeper(ctx)
+        reports: list[str] = []
+        watching = asyncio.create_task(keeper.watch(reports.append))
+        await asyncio.sleep(0.1)
+        await keeper.take(an_event(reason=Reason.LEADER_LOST))
+        (taken,) = ctx.audited
+        assert (taken["action"], taken["found"]) == ("taken", "free")
+        for _ in range(6):
+            await asyncio.sleep(0.5)
+            assert [*addresses()] == [address]
+        ip("addr", "del", f"{address}/{128 if ':' in address else 32}", "dev", "eth0")
+        await asyncio.sleep(0.15)
+        assert [*addresses()] == [address]
+        assert [record["action"] for record in ctx.audited] == ["taken", "restored"]
+        ip("link", "set", "eth0", "down")
+        await asyncio.sleep(0.3)
+        assert reports[-1].startswith("eth0 is down")
+        ip("link", "set", "eth0", "up")
+        await asyncio.sleep(0.3)
+        assert reports[-1] == ""
+        assert [*addresses()] == [address]
+        await keeper.release()
+        assert not addresses()
+        watching.cancel()
+        await asyncio.wait({watching})
+        keeper.close()
+    await asyncio.sleep(0.05)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+@in_namespace
+async def test_a_host_that_has_the_address_is_waited_for_and_then_told_of() -> None:
+    with far_host() as host:
+        ip("-n", host, "addr", "add", f"{IP}/32", "dev", "far0", "valid_lft", "2", "preferred_lft", "2")
+        ctx = FakeContext(name="vip", config=a_config())
+        keeper = Keeper(ctx)
+        try:
+            await keeper.take(an_event(reason=Reason.LEADER_LOST))
+            (taken,) = ctx.audited
+            assert taken["found"] == "fell-silent"
+            assert 1.5 < float(taken["waited"]) < 3.0
+            ip("-n", host, "addr", "add", f"{IP}/32", "dev", "far0")
+            keeper.ground.lookouts[ctx.config.addresses[0]].ask()
+            await asyncio.sleep(0.2)
+            assert [record["action"] for record in ctx.audited] == ["taken", "conflict"]
+            await keeper.release()
+        finally:
+            keeper.close()
+            await asyncio.sleep(0)
