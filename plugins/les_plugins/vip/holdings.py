@@ -19,6 +19,9 @@ from les_plugins.vip.settings import Mode, VipConfig, VirtualAddress
 
 __all__ = ["Held", "Holdings"]
 
+# A process that is stopped each time on its way to the kernel is in no state to lead.
+_MOST_PUTS = 3
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Held:
@@ -66,6 +69,14 @@ class Holdings:
         self._lock = asyncio.Lock()
         self._hurry = asyncio.Event()
         self._renewing: asyncio.Task[None] | None = None
+        self._granted = self.config.lifetime
+        """Seconds for which the kernel was last told to keep an address."""
+
+    def adopt(self, ctx: Context) -> None:
+        """Go on with another configuration, at once: a lease of an hour is not to outlive one that says seconds."""
+        if ctx is not self.ctx:
+            self.ctx = ctx
+            self._hurry.set()
 
     @property
     def config(self) -> VipConfig:
@@ -132,25 +143,40 @@ class Holdings:
 
         Raises KernelError.
         """
-        seconds = self._seconds()
-        if not seconds:
-            raise KernelError(self._why_not())
-        asked = self._clock()
-        placement = Placement(
-            index=link.index,
-            ip=address.ip,
-            length=address.length,
-            seconds=seconds,
-            label=self.config.label,
-            route=self.config.mode is Mode.ROUTE,
-        )
-        await self._kernel.put(placement)
-        if self.ctx.hold_left() <= 0.0 or self.ctx.release_left() < seconds:
-            # This process was stopped on its way to the kernel, and was too late when it came there.
-            late = Assigned(index=link.index, ip=address.ip, length=address.length, valid=None)
-            await self._remove_all([late], "too-late")
-            raise KernelError(self._why_not())
-        return asked + seconds
+        late: Placement | None = None
+        for _ in range(_MOST_PUTS):
+            seconds = self._seconds()
+            if not seconds:
+                break
+            asked = self._clock()
+            late = placement = Placement(
+                index=link.index,
+                ip=address.ip,
+                length=address.length,
+                seconds=seconds,
+                label=self.config.label,
+                route=self.config.mode is Mode.ROUTE,
+            )
+            await self._kernel.put(placement)
+            if self.ctx.hold_left() <= 0.0:
+                # This process was stopped on its way to the kernel, and was too late when it came there; or the wall
+                # clock jumped meanwhile, and the others say whether it was.
+                await self._take_back(placement)
+                late = None
+                if not await self.ctx.confirmed():
+                    break
+            elif self.ctx.release_left() >= seconds + LATENESS_SECONDS:
+                if seconds < self._granted:
+                    self._hurry.set()  # the pause until the next renewal was chosen for a longer one
+                self._granted = seconds
+                return asked + seconds
+        if late is not None:
+            await self._take_back(late)
+        raise KernelError(self._why_not())
+
+    async def _take_back(self, placement: Placement) -> None:
+        late = Assigned(index=placement.index, ip=placement.ip, length=placement.length, valid=None)
+        await self._remove_all([late], "too-late")
 
     def _seconds(self) -> int:
         """For how long the kernel may keep an address from now on; 0: it must not be renewed."""
@@ -163,7 +189,7 @@ class Holdings:
             return "this node must not act as the leader"
         return (
             f"others may lead in {self.ctx.release_left():.1f} s already, and the kernel counts whole seconds and is "
-            "up to half a second late; set timing.lease to 3s or more"
+            "up to a second late; set timing.lease to 3s or more"
         )
 
     # -- renewing ------------------------------------------------------------------------------------------------------
@@ -171,7 +197,7 @@ class Holdings:
     async def _renew_on(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pace(self.config.lifetime)):
+                async with asyncio.timeout(pace(min(self._granted, self.config.lifetime))):
                     await self._hurry.wait()
             self._hurry.clear()
             async with self._lock:
@@ -181,7 +207,7 @@ class Holdings:
         for held in list(self.held.values()):
             if not self._seconds():
                 return
-            lapsed = self._clock() > held.until + LATENESS_SECONDS
+            lapsed = self._clock() > held.until
             try:
                 await self._keep(held)
             except KernelError as error:

@@ -81,7 +81,8 @@ class Keeper:
 
     def adopt(self, ctx: Context) -> None:
         """Go on with another configuration; what it no longer names goes with the next look."""
-        self.ctx = self._holdings.ctx = ctx
+        self.ctx = ctx
+        self._holdings.adopt(ctx)
 
     @property
     def held(self) -> Mapping[VirtualAddress, Held]:
@@ -192,11 +193,13 @@ class Keeper:
                 if await self.look():
                     since, restored = restored, self._clock()
                     pause = quarrel.after(restored - since)
+                seen = self._looked_with is not None
                 if report not in self._reports:
                     self._reports.append(report)
                     report(self.ground.unfit)
-                await asyncio.sleep(pause)
-                await self._something_matters()
+                await asyncio.sleep(pause if seen else _MOST_PAUSE_SECONDS)
+                if seen:
+                    await self._something_matters()
         finally:
             self._watchers -= 1
             if report in self._reports:
@@ -243,6 +246,8 @@ class Keeper:
         held = next((held for held in self.held.values() if held.address.ip == change.ip), None)
         if held is not None and held.link.index == change.index:
             return change.gone
+        if change.ip.startswith("fe80:"):  # of the interface itself, which goes and comes with IPv6
+            return self.ground.concerns("", change.index)
         return any(change.ip == address.ip for address in self.config.addresses)
 
     def _report(self) -> None:
