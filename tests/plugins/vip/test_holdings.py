@@ -223,7 +223,7 @@ async def test_a_long_lifetime_is_renewed_as_often_as_what_is_left_of_it_where_o
 
 @virtual()
 async def test_what_came_late_to_the_kernel_is_cut_to_what_is_left() -> None:
-    """The process was stopped on its way, for less than what is left: the kernel would keep the address for too long."""
+    """The process was stopped on its way, for less than what is left; the kernel counts from then on."""
     async with Stage() as stage:
         stage.ctx.release_by = now() + 3.2
         await leading(stage)
