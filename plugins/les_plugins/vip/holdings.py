@@ -33,6 +33,7 @@ class Held:
     address: VirtualAddress
     link: Link
     herald: Herald
+    mode: Mode
     since: float
     begun: float
     until: float
@@ -115,7 +116,13 @@ class Holdings:
             until = await self._put(address, link)
             herald = Herald(lookout, self.config.announce, may=self.acts, clock=self._clock, wall=self._wall)
             self.held[address] = Held(
-                address=address, link=link, herald=herald, since=self._wall(), begun=self._clock(), until=until
+                address=address,
+                link=link,
+                herald=herald,
+                mode=self.config.mode,
+                since=self._wall(),
+                begun=self._clock(),
+                until=until,
             )
             herald.shout()
         if len(self.held) > 1:
@@ -252,6 +259,8 @@ class Holdings:
     def _named(self, held: Held) -> VirtualAddress | None:
         """What the configuration calls an address that is held: its prefix may be another one now."""
         config = self.config
+        if held.mode is Mode.ROUTE and config.mode is not Mode.ROUTE:
+            return None  # its route would stay as long as it does
         same = (each for each in config.addresses if each.ip == held.address.ip)
         return next((each for each in same if config.interface_of(each) == held.link.name), None)
 

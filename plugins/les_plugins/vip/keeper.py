@@ -31,6 +31,8 @@ _MOST_PAUSE_SECONDS = 1.0
 # As many are told of; a host that makes hardware addresses up is not to fill the disk.
 _MOST_RIVALS = 16
 
+_REASSERTION = "reassertion"
+
 
 def boottime() -> float:
     """Seconds since this host started, those it slept included."""
@@ -128,7 +130,13 @@ class Keeper:
     async def reassert(self, event: Event) -> None:
         """Have every address, and say so again: another may have claimed it meanwhile."""
         before = list(self.held.values())
-        await self.take(event)
+        try:
+            await self.take(event)
+        except PluginError as error:
+            if self.config.critical:  # as on `elected`, where the engine sees to it
+                self.ground.fail(_REASSERTION, error.why)
+            raise
+        self.ground.mend(_REASSERTION)
         for held in before:
             if self.held.get(held.address) is held:
                 held.herald.shout(self.config.announce)
@@ -159,6 +167,7 @@ class Keeper:
         """Let go of every address, and of what an earlier process left behind. Raises PluginError where that fails."""
         self._holdings.end()
         self._rivals.clear()
+        self.ground.mend(_REASSERTION)
         failed = await self._holdings.let_go()
         try:
             # What is there, and not only what is known: a call that was interrupted, or another process, leaves more.
