@@ -5,10 +5,10 @@ import math
 __all__ = ["LATENESS_SECONDS", "most_seconds", "pace"]
 
 LATENESS_SECONDS = 1.05
-"""How much later than promised the kernel removes an address.
+"""How much later than promised the kernel may remove an address.
 
-It looks for leases that have ended when any address of the host is added, and then not for a second: 1.01 s were seen.
-Where nobody adds any, and all were renewed together, it was 0.46 s.
+Up to 0.46 s late where addresses were renewed together, and up to 1.01 s where any address of the host is added, or
+another lease renewed, just before the end: the kernel then looks again a second later.
 """
 
 # What a question may take to come to the kernel without being asked anew.
