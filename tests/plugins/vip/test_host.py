@@ -212,14 +212,14 @@ from pathlib import Path
 from les_hooks.config import load_plugin_table
 import les_plugins.vip as vip
 
-if sys.argv[2:]:  # not before the imports: nobody may not be able to read this checkout
-    os.setgroups([])
-    os.setresgid(65534, 65534, 65534)
-    os.setresuid(65534, 65534, 65534)
-
 class Ctx:
     config = load_plugin_table("vip", json.loads(sys.argv[1]), vip.VipConfig, base=Path("/")).config
 
+if sys.argv[2:]:
+    asyncio.run(vip.validate(Ctx()))  # imports all that it needs: nobody may not be able to read this checkout
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
 print(json.dumps(asyncio.run(vip.validate(Ctx()))))
 """
 
