@@ -91,7 +91,7 @@ def test_the_holder_shows_its_leases_and_the_other_who_answers(leader: NetDaemon
 def test_people_see_a_table(leader: NetDaemon, follower: NetDaemon) -> None:
     here = les_vip(leader, "status").stdout.splitlines()
     assert re.fullmatch("ADDRESS +INTERFACE +HERE +LEASE +ANNOUNCED +ANSWERED BY", here[0])
-    assert re.fullmatch(r"10\.77\.0\.100/24  eth0       since [\d.]+ \w+( \d+ s)?  [12](\.\d)? s.*  this node", here[1])
+    assert re.fullmatch(r"10\.77\.0\.100/24  eth0       since [\d.]+ \w+( \d+ s)? +[12](\.\d)? s.*  this node", here[1])
     assert len(here) == 3
     assert "\x1b" not in "".join(here), "colours are for terminals"
     there = les_vip(follower, "status").stdout.splitlines()
