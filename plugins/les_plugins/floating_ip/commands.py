@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from les_hooks import plugin_call
+from les_hooks.cli.output import emit_json
+from les_hooks.cli.target import ask_options, json_option
 from les_hooks.text import printable
 
 __all__ = ["add"]
@@ -22,24 +24,35 @@ def add(cli: click.Group) -> None:
         """Show who holds the addresses that a cloud delivers."""
 
     @floating_ip.command("status")
+    @json_option
+    @ask_options
     @click.pass_context
-    def status(context: click.Context) -> None:
+    def status(context: click.Context, as_json: bool) -> None:
         """Show what this node knows of each address, without asking the provider."""
-        for row in _rows(plugin_call(context, _NAME, "status")):
+        rows = _rows(plugin_call(context, _NAME, "status"))
+        if as_json:
+            emit_json(rows)
+            return
+        for row in rows:
             click.echo(printable(_line(row, time.time())))
 
     @floating_ip.command("check")
+    @json_option
+    @ask_options
     @click.pass_context
-    def check(context: click.Context) -> None:
+    def check(context: click.Context, as_json: bool) -> None:
         """Ask the provider now, and show the call with which a leader would get each address.
 
         Nothing is changed. Exits with 1 where it is not known who holds an address.
         """
         rows = _rows(plugin_call(context, _NAME, "check"))
-        for row in rows:
-            click.echo(printable(_line(row, time.time())))
-            if row["call"]:
-                click.echo(printable(f"    a leader without it calls {row['call']}"))
+        if as_json:
+            emit_json(rows)
+        else:
+            for row in rows:
+                click.echo(printable(_line(row, time.time())))
+                if row["call"]:
+                    click.echo(printable(f"    a leader without it calls {row['call']}"))
         if any(row["error"] for row in rows):
             context.exit(1)
 

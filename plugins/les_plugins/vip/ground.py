@@ -174,8 +174,8 @@ class Ground:
         for each in self._strangers.values():
             name = names.get(each.index, "an interface")
             strange[f"{_STRANGER}{each.ip}"] = (
-                f"{each.ip} is configured on {name} already, and not by this plugin; remove it there, or with: "
-                f"ip address del {each.ip}/{each.length} dev {name}"
+                f"{each.ip} is configured on {name} already, and not by this plugin; "
+                f"unless this host needs it there, run: ip address del {each.ip}/{each.length} dev {name}"
             )
         self._set_problems(_STRANGER, strange)
 

@@ -148,10 +148,10 @@ class Holdings:
                         restored = True
         return restored
 
-    def miss(self, ip: str, index: int) -> None:
+    def miss(self, index: int, ip: str, length: int) -> None:
         """Somebody has removed an address; what is held comes back with `restore`."""
         for held in self.held.values():
-            if (held.address.ip, held.link.index) == (ip, index):
+            if held.assigned.key == (index, ip, length):
                 held.missed = True
 
     async def _put(self, address: VirtualAddress, link: Link) -> float:
@@ -285,9 +285,16 @@ class Holdings:
         return failed
 
     async def clear(self, strays: Sequence[Assigned], why: str) -> list[str]:
-        """Remove addresses that must not be here, unless this node leads; returns what went wrong."""
+        """Remove addresses that must not be here; returns what went wrong.
+
+        On a node that leads these are twins of what it holds: they would outlive the daemon.
+        """
         async with self._lock:
-            return [] if self.leads else await self._remove_all(strays, why)
+            if not self.leads:
+                return await self._remove_all(strays, why)
+            keys = {held.assigned.key for held in self.held.values()}
+            ips = {ip for _, ip, _ in keys}
+            return await self._remove_all([each for each in strays if each.ip in ips and each.key not in keys], "twin")
 
     async def _remove_all(self, assigned: Sequence[Assigned], why: str) -> list[str]:
         failed = []

@@ -74,8 +74,8 @@ class _Host:
             if each.ip == address.ip and (each.permanent or each.length != address.length):
                 name = names.get(each.index, "an interface")
                 yield (  # in the words of the ground, which tells it while the daemon runs
-                    f"{each.ip} is configured on {name} already, and not by this plugin; remove it there, or with: "
-                    f"ip address del {each.ip}/{each.length} dev {name}"
+                    f"{each.ip} is configured on {name} already, and not by this plugin; "
+                    f"unless this host needs it there, run: ip address del {each.ip}/{each.length} dev {name}"
                 )
 
     def _mute(self, link: Link) -> Iterator[str]:

@@ -225,7 +225,7 @@ class Keeper:
         changes = await self._kernel.changes()
         for change in changes:
             if change.gone:
-                self._holdings.miss(change.ip, change.index)
+                self._holdings.miss(change.index, change.ip, change.length)
         return any(map(self._matters, changes))
 
     async def look(self) -> bool:
@@ -261,7 +261,7 @@ class Keeper:
         if not change.ip:
             return True
         held = next((held for held in self.held.values() if held.address.ip == change.ip), None)
-        if held is not None and held.link.index == change.index:
+        if held is not None and held.assigned.key == (change.index, change.ip, change.length):
             return change.gone
         if change.ip.startswith("fe80:"):  # of the interface itself, which goes and comes with IPv6
             return self.ground.concerns("", change.index)

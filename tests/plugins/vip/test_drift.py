@@ -133,6 +133,23 @@ async def test_an_address_that_appears_on_a_node_that_does_not_lead_is_removed(
         assert stage.unfit == ""
 
 
+@pytest.mark.parametrize(("length", "index"), [(24, 2), (32, 3)])
+@virtual()
+async def test_a_twin_of_an_address_that_is_held_is_removed_for_it_would_outlive_the_daemon(
+    length: int, index: int
+) -> None:
+    async with Stage(links=[ETH0, ETH1]) as stage:
+        await leading(stage)
+        stage.kernel.calls.clear()
+        stage.kernel.configure(IP, length, index)
+        await asyncio.sleep(0.1)
+        assert [each.key for each in await stage.kernel.assigned()] == [(2, IP, 32)]
+        assert [record["why"] for record in stage.audited("removed")] == ["twin"]
+        assert not stage.audited("restored")
+        await asyncio.sleep(30.0)
+        assert stage.kernel.calls["links"] <= 3  # renewals are no reason to look
+
+
 @virtual()
 async def test_what_an_earlier_process_left_is_removed_at_the_first_look() -> None:
     async with Stage() as stage:
@@ -151,7 +168,7 @@ async def test_a_stranger_is_left_alone_and_keeps_the_node_from_leading(length: 
         await stage.keeper.release()  # as every daemon does when it starts
         await stage.watch()
         assert stage.unfit == (
-            "10.0.0.100 is configured on eth0 already, and not by this plugin; remove it there, or with: "
+            "10.0.0.100 is configured on eth0 already, and not by this plugin; unless this host needs it there, run: "
             f"ip address del 10.0.0.100/{length} dev eth0"
         )
         with pytest.raises(PluginError, match="is configured on eth0 already"):
@@ -165,17 +182,6 @@ async def test_a_stranger_is_left_alone_and_keeps_the_node_from_leading(length: 
         assert stage.unfit == ""
         await stage.keeper.take(AFTER_ORDERLY)
         assert stage.kernel.ips == [IP]
-
-
-@virtual()
-async def test_a_copy_of_what_is_held_is_left_alone_until_this_node_does_not_lead() -> None:
-    async with Stage(links=[ETH0, ETH1]) as stage:
-        await leading(stage)
-        stage.kernel.configure(IP, 24, 3)
-        await asyncio.sleep(1.0)
-        assert stage.kernel.ips == [IP, IP]
-        await stage.keeper.release()
-        assert not stage.kernel.ips
 
 
 # -- links -------------------------------------------------------------------------------------------------------------
