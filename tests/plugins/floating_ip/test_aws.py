@@ -219,11 +219,16 @@ async def test_a_dry_run_tells_the_call_without_its_signature(stage: Stage, cred
 # -- faults ------------------------------------------------------------------------------------------------------------
 
 EMPTY = b"<DescribeAddressesResponse/>"
-BOMB = b'<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;">]><a>&c;</a>'
-OTHERS = (
-    b"<DescribeAddressesResponse><addressesSet><item><publicIp>203.0.113.8</publicIp></item></addressesSet>"
-    b"</DescribeAddressesResponse>"
-)
+
+
+def shown(inside: str, before: str = "") -> Answer:
+    """An answer with one address."""
+    item = f"<addressesSet><item>{inside}</item></addressesSet>"
+    return raw(f"{before}<DescribeAddressesResponse>{item}</DescribeAddressesResponse>".encode())
+
+
+IP, ALLOCATION = "<publicIp>203.0.113.7</publicIp>", "<allocationId>eipalloc-1</allocationId>"
+ENTITY = '<!DOCTYPE a [<!ENTITY ip "203.0.113.7">]>'
 
 MENDED: dict[str, tuple[str, list[Answer | None]]] = {
     "a limit": ("throttled", [aws_error(503, "RequestLimitExceeded", "Request limit exceeded.")]),
@@ -234,8 +239,10 @@ MENDED: dict[str, tuple[str, list[Answer | None]]] = {
     "a page of a proxy": ("malformed", [raw(b"<html>")]),
     "another answer": ("malformed", [raw(b"<DescribeRegionsResponse/>")]),
     "no set": ("malformed", [raw(EMPTY)]),
-    "another address": ("malformed", [raw(OTHERS)]),
-    "a document type": ("malformed", [raw(BOMB)]),
+    "another address": ("malformed", [shown(f"<publicIp>203.0.113.8</publicIp>{ALLOCATION}")]),
+    "a document type": ("malformed", [shown(f"<publicIp>&ip;</publicIp>{ALLOCATION}", ENTITY)]),
+    "no allocation": ("malformed", [shown(IP)]),
+    "half an association": ("malformed", [shown(f"{IP}{ALLOCATION}<associationId>eipassoc-1</associationId>")]),
     "no UTF-8": ("malformed", [raw(b"<a>\xff\xfe</a>")]),
     "too much": ("malformed", [raw(b"<a>" + b" " * 100_000 + b"</a>")]),
     "silence": ("unreachable", [hang]),
@@ -519,6 +526,21 @@ async def test_a_private_ip_that_this_node_has_takes_one_look(stage: Stage, cred
     async with cloud.serving():
         await elect(private_ip(stage, cloud, credentials_file))
         assert cloud.actions == ["DescribeNetworkInterfaces"]
+
+
+@pytest.mark.usefixtures("at_once")
+@virtual(PATIENCE)
+async def test_an_answer_without_the_subnet_does_not_make_an_address_free(stage: Stage, credentials_file: Path) -> None:
+    cloud = FakeEc2()
+    inside = f"<networkInterfaceId>{OWN}</networkInterfaceId><privateIpAddressesSet/>"
+    answer = f"<networkInterfaceSet><item>{inside}</item></networkInterfaceSet>"
+    cloud.instead.append(
+        raw(f"<DescribeNetworkInterfacesResponse>{answer}</DescribeNetworkInterfacesResponse>".encode())
+    )
+    async with cloud.serving():
+        ctx = private_ip(stage, cloud, credentials_file, patience=0.5)
+        with pytest.raises(PluginError, match="malformed: an answer without the subnet"):
+            await elect(ctx)
 
 
 @pytest.mark.parametrize("address", ["10.0.1.11", "10.0.1.12"])
