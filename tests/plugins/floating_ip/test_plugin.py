@@ -185,6 +185,9 @@ async def test_check_looks_now_and_shows_the_call_without_the_token(stage: Stage
             "leave 203.0.113.7 where it is, for the next leader to take"
         ]
         assert await plugin.plan(EventKind.STARTED, ctx) == ()
+        cloud.instead.append(error(500))
+        (step,) = await plugin.plan(EventKind.ELECTED, ctx)
+        assert "by a call that is not known now (broken: status 500" in step
 
 
 async def _control(ctx: FakeContext, action: str) -> Any:
