@@ -19,10 +19,12 @@ class Purpose(Enum):
 
     LOOK = 0.25
     """To see whether all is as it should be."""
+    KEEP = 0.2
+    """To get the address back, in the middle of a leadership: two leaders apart may do so for ever."""
     POLL = 0.1
-    """To see whether a change is done."""
+    """To see whether a change is done, at the beginning of a leadership or when it is reasserted."""
     TAKE = 0.0
-    """To get the address."""
+    """To get the address then."""
 
 
 # Not in the allowance: an operator's look beside a take-over is no part of it.

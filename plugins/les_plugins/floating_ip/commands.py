@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from les_hooks import plugin_call
+from les_hooks.cli.output import emit_json
+from les_hooks.cli.target import json_option
 from les_hooks.text import printable
 
 __all__ = ["add"]
@@ -22,26 +24,34 @@ def add(cli: click.Group) -> None:
         """Show who holds the addresses that a cloud delivers."""
 
     @floating_ip.command("status")
+    @json_option
     @click.pass_context
-    def status(context: click.Context) -> None:
+    def status(context: click.Context, as_json: bool) -> None:
         """Show what this node knows of each address, without asking the provider."""
-        for row in _rows(plugin_call(context, _NAME, "status")):
-            click.echo(printable(_line(row, time.time())))
+        _show(_rows(plugin_call(context, _NAME, "status")), as_json)
 
     @floating_ip.command("check")
+    @json_option
     @click.pass_context
-    def check(context: click.Context) -> None:
+    def check(context: click.Context, as_json: bool) -> None:
         """Ask the provider now, and show the call with which a leader would get each address.
 
         Nothing is changed. Exits with 1 where it is not known who holds an address.
         """
         rows = _rows(plugin_call(context, _NAME, "check"))
-        for row in rows:
-            click.echo(printable(_line(row, time.time())))
-            if row["call"]:
-                click.echo(printable(f"    a leader without it calls {row['call']}"))
+        _show(rows, as_json)
         if any(row["error"] for row in rows):
             context.exit(1)
+
+
+def _show(rows: list[Mapping[str, Any]], as_json: bool) -> None:
+    if as_json:
+        emit_json(rows)
+        return
+    for row in rows:
+        click.echo(printable(_line(row, time.time())))
+        if row.get("call"):
+            click.echo(printable(f"    a leader without it calls {row['call']}"))
 
 
 def _rows(answer: object) -> list[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ on the board.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from les_hooks.backoff import Backoff
 from les_hooks.events import Event
@@ -42,6 +43,7 @@ class Keeper:
         self._world = world
         self._term = event.term
         self._told = ""
+        self._takes_over = True
         self._missed: tuple[float, str] | None = None
         self._last = Trouble(Fault.UNREACHABLE, "nobody was asked yet")
         self._provider: Provider = board.provider_for(ctx, world, self._permit, event)
@@ -60,6 +62,7 @@ class Keeper:
 
     async def keep(self) -> None:
         """Look again and again, first soon and then every `refresh`, until this call is cancelled."""
+        self._takes_over = False
         pause = min(_FIRST_REFRESH_SECONDS, self._config.refresh)
         while True:
             await asyncio.sleep(self._world.jittered(pause))
@@ -86,8 +89,8 @@ class Keeper:
     # -- one attempt ---------------------------------------------------------------------------------------------------
 
     async def _take(self) -> None:
-        is_mine = self._board.holder.standing is Standing.MINE
-        holder = await self._look(Purpose.LOOK if is_mine else Purpose.TAKE)
+        is_in_order = not self._takes_over and self._board.holder.standing is Standing.MINE
+        holder = await self._look(Purpose.LOOK if is_in_order else Purpose.TAKE)
         steps = 0
         while holder.standing is not Standing.MINE:
             if self._ctx.dry_run:
@@ -110,7 +113,7 @@ class Keeper:
         await self._lead()
         pending = None
         try:
-            with self._board.allowance.spending(Purpose.TAKE):
+            with self._spending(Purpose.TAKE):
                 pending = await self._provider.assign(holder)
             if pending is None:
                 return False
@@ -129,7 +132,7 @@ class Keeper:
             await asyncio.sleep(self._world.jittered(self._config.poll))
             await self._lead()
             try:
-                with self._board.allowance.spending(Purpose.POLL):
+                with self._spending(Purpose.POLL):
                     if await self._provider.done(pending):
                         return
                 backoff = Backoff()
@@ -146,10 +149,15 @@ class Keeper:
 
     async def _look(self, purpose: Purpose = Purpose.TAKE) -> Holder:
         await self._lead()
-        with self._board.allowance.spending(purpose):
+        with self._spending(purpose):
             holder = await self._provider.holder()
         self._board.saw(holder, self._world.wall())
         return holder
+
+    def _spending(self, purpose: Purpose) -> AbstractContextManager[None]:
+        if not self._takes_over and purpose is not Purpose.LOOK:
+            purpose = Purpose.KEEP
+        return self._board.allowance.spending(purpose)
 
     # -- whether it may ------------------------------------------------------------------------------------------------
 

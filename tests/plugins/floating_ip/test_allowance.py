@@ -33,7 +33,7 @@ def test_a_call_is_free_again_an_hour_later_and_the_trouble_says_when() -> None:
 def test_the_last_calls_are_for_polls_and_the_very_last_for_take_overs() -> None:
     clock = Clock()
     allowance = Allowance(20, clock)
-    for purpose, room in ((Purpose.LOOK, 15), (Purpose.POLL, 18), (Purpose.TAKE, 20)):
+    for purpose, room in ((Purpose.LOOK, 15), (Purpose.KEEP, 16), (Purpose.POLL, 18), (Purpose.TAKE, 20)):
         with allowance.spending(purpose):
             while 20 - allowance.left < room:
                 allowance.take()

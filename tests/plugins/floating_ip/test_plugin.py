@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -103,6 +104,50 @@ async def test_reasserted_looks_at_once_and_goes_on_under_its_own_term(stage: St
         await plugin.on_reasserted(an_event(EventKind.REASSERTED, term=5), ctx)
         assert cloud.holder == 111
         assert ctx.audited[-1]["term"] == 5
+
+
+@virtual(PATIENCE)
+async def test_two_leaders_take_turns_within_their_calls_and_the_one_that_is_left_has_it(stage: Stage) -> None:
+    """A partition without a majority: both reach the provider, and not each other."""
+    cloud = FakeDigitalOcean(holder=None, seconds=3.0)
+    async with cloud.serving():
+        one, two = (
+            stage.context(FloatingIpConfig(digitalocean=(table(stage, cloud, droplet_id=each, calls_per_hour=60),)))
+            for each in (111, 222)
+        )
+        async with leading(one):
+            async with leading(two):
+                await asyncio.sleep(3500.0)
+                assert len(cloud.asked) <= 2 * 60
+                assert {each.body["droplet_id"] for each in cloud.changes} == {111, 222}
+            cloud.holder = 222
+            await plugin.on_reasserted(an_event(EventKind.REASSERTED, term=5), one)
+            assert cloud.holder == 111, "what is kept for this was not spent on the quarrel"
+
+
+@virtual(PATIENCE)
+async def test_getting_it_back_in_vain_leaves_calls_for_who_is_reasserted(stage: Stage) -> None:
+    cloud = FakeDigitalOcean(holder=111)
+    async with cloud.serving():
+        ctx = stage.context(FloatingIpConfig(digitalocean=(table(stage, cloud, calls_per_hour=60),)))
+        async with leading(ctx):
+            cloud.holder, cloud.errors = 222, 1000
+            await asyncio.sleep(1800.0)
+            cloud.errors = 0
+            await plugin.on_reasserted(an_event(EventKind.REASSERTED, term=5), ctx)
+            assert cloud.holder == 111
+
+
+@virtual(PATIENCE)
+async def test_a_conflict_after_long_quiet_finds_calls_left(stage: Stage) -> None:
+    cloud = FakeDigitalOcean(holder=111)
+    async with cloud.serving():
+        ctx = stage.context(FloatingIpConfig(digitalocean=(table(stage, cloud, calls_per_hour=20),), refresh=10.0))
+        async with leading(ctx):
+            await asyncio.sleep(1800.0)
+            cloud.holder = 222
+            await plugin.on_reasserted(an_event(EventKind.REASSERTED, term=5), ctx)
+            assert cloud.holder == 111
 
 
 @virtual(PATIENCE)
@@ -255,6 +300,10 @@ async def test_a_daemon_takes_the_address_and_its_commands_tell(tmp_path: Path) 
                 assert done.stdout.startswith("203.0.113.7  digitalocean  mine 111, for "), done.stderr
                 assert done.returncode == 0
             assert f"    a leader without it calls {CALL}\n" in done.stdout
+            argv = [sys.executable, "-m", "les_hooks", "floating-ip", "status", "--json"]
+            done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, timeout=30, cwd=daemon.folder)
+            (row,) = json.loads(done.stdout)
+            assert (row["address"], row["holder"]) == ("203.0.113.7", "mine")
             planned = await asyncio.to_thread(daemon.les, "step-down", "--dry-run")
             assert "leave 203.0.113.7 where it is, for the next leader to take" in planned.stdout
         assert TOKEN not in daemon.said()
