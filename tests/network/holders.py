@@ -16,10 +16,11 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 
 _PACE_SECONDS = 0.01
 _CLONE_NEWNET = 0x40000000
-_GETADDR, _NEWADDR, _DONE, _ERROR = 22, 20, 3, 2
+_NEWADDR, _DELADDR, _GETADDR, _DONE, _ERROR = 20, 21, 22, 3, 2
 _DUMP = 0x301
 _GROUPS = 0x10 | 0x100
 _HEADER = struct.Struct("=IHHII")
@@ -48,21 +49,27 @@ class Host:
         self._ask.send(_ASK)
         found: set[bytes] = set()
         while True:
-            said = self._ask.recv(65536)
-            at = 0
-            while at + _HEADER.size <= len(said):
-                size, kind, *_ = _HEADER.unpack_from(said, at)
+            for kind, body in _messages(self._ask.recv(65536)):
                 if kind in (_DONE, _ERROR):
                     return found
                 if kind == _NEWADDR:
-                    found |= _held(said[at + _HEADER.size : at + size])
-                at += (size + 3) & ~3
+                    found |= _held(body)
 
-    def hush(self) -> None:
-        """Throw away what it said by itself: asking tells the same."""
+    def lost(self) -> set[bytes]:
+        """Which addresses it said that it has lost; one that was put back at once is not missed by who asks later."""
+        found: set[bytes] = set()
         with contextlib.suppress(OSError):
-            while self.news.recv(65536):
-                pass
+            while said := self.news.recv(65536):
+                found = found.union(*(_held(body) for kind, body in _messages(said) if kind == _DELADDR))
+        return found
+
+
+def _messages(said: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at + _HEADER.size <= len(said):
+        size, kind, *_ = _HEADER.unpack_from(said, at)
+        yield kind, said[at + _HEADER.size : at + size]
+        at += max(_HEADER.size, (size + 3) & ~3)
 
 
 def _held(message: bytes) -> set[bytes]:
@@ -89,6 +96,16 @@ def _netlink(groups: int) -> socket.socket:
     return made
 
 
+def _sum(address: bytes, hosts: list[set[bytes]]) -> int:
+    return sum(1 << number for number, each in enumerate(hosts) if address in each)
+
+
+def _tell(now: float, sums: list[int], before: list[int]) -> list[int]:
+    if sums != before:
+        print(f"{now:.6f}", *sums, flush=True)
+    return sums
+
+
 def main(namespaces: str, *addresses: str) -> None:
     """Look until SIGTERM."""
     wanted = [socket.inet_pton(socket.AF_INET6 if ":" in each else socket.AF_INET, each) for each in addresses]
@@ -104,14 +121,12 @@ def main(namespaces: str, *addresses: str) -> None:
         held = [host.addresses() for host in hosts]
         now = time.monotonic()
         looks, worst, last = looks + 1, max(worst, now - last), now
-        sums = [sum(1 << number for number, each in enumerate(held) if one in each) for one in wanted]
-        if sums != before:
-            print(f"{now:.6f}", *sums, flush=True)
-            before = sums
-        ready, _, _ = select.select([host.news for host in hosts], [], [], _PACE_SECONDS)
-        for host in hosts:
-            if host.news in ready:
-                host.hush()
+        before = _tell(now, [_sum(one, held) for one in wanted], before)
+        select.select([host.news for host in hosts], [], [], _PACE_SECONDS)
+        lost = [host.lost() for host in hosts]
+        before = _tell(
+            time.monotonic(), [each & ~_sum(one, lost) for one, each in zip(wanted, before, strict=True)], before
+        )
     print("looked", looks, f"{worst:.6f}", flush=True)
 
 

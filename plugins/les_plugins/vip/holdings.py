@@ -24,15 +24,16 @@ __all__ = ["Held", "Holdings"]
 class Held:
     """An address that this node has, since that Unix time; the kernel keeps it until the boottime `until`, if let.
 
-    `begun` is `since` in boottime seconds.
+    `placed` is the boottime at which it was last put where it was not. `missed`: somebody removed it since.
     """
 
     address: VirtualAddress
     link: Link
     herald: Herald
     since: float
-    begun: float
+    placed: float
     until: float
+    missed: bool = False
 
     @property
     def assigned(self) -> Assigned:
@@ -104,7 +105,7 @@ class Holdings:
             until = await self._put(address, link)
             herald = Herald(lookout, self.config.announce, may=self.acts, clock=self._clock, wall=self._wall)
             self.held[address] = Held(
-                address=address, link=link, herald=herald, since=self._wall(), begun=self._clock(), until=until
+                address=address, link=link, herald=herald, since=self._wall(), placed=self._clock(), until=until
             )
             herald.shout()
         if len(self.held) > 1:
@@ -118,7 +119,9 @@ class Holdings:
         restored = False
         async with self._lock:
             for held in list(self.held.values()):
-                if held.assigned.key in keys or held.begun >= seen or not self._seconds():
+                # What was missed may be there again: a renewal can be quicker than this look.
+                missing = held.missed or held.assigned.key not in keys
+                if not missing or held.placed >= seen or not self._seconds():
                     continue
                 if self.ctx.authority() > 0.0:
                     with contextlib.suppress(KernelError):
@@ -126,6 +129,12 @@ class Holdings:
                         self._tell_restored(held)
                         restored = True
         return restored
+
+    def miss(self, ip: str, index: int) -> None:
+        """Somebody has removed an address; what is held comes back with `restore`."""
+        for held in self.held.values():
+            if (held.address.ip, held.link.index) == (ip, index):
+                held.missed = True
 
     async def _put(self, address: VirtualAddress, link: Link) -> float:
         """Have the kernel keep the address from now on, but no longer than this node may hold it; returns until when.
@@ -163,7 +172,7 @@ class Holdings:
             return "this node must not act as the leader"
         return (
             f"others may lead in {self.ctx.release_left():.1f} s already, and the kernel counts whole seconds and is "
-            "up to half a second late; set timing.lease to 3s or more"
+            "up to a second late; set timing.lease to 3s or more"
         )
 
     # -- renewing ------------------------------------------------------------------------------------------------------
@@ -201,6 +210,7 @@ class Holdings:
         self._ground.mend(_about(held.address))
 
     def _tell_restored(self, held: Held) -> None:
+        held.placed, held.missed = self._clock(), False
         held.herald.shout()
         self.ctx.audit("restored", "success", address=held.address.ip, interface=held.link.name)
         self.ctx.log.warning("address-restored", address=held.address.ip, interface=held.link.name)

@@ -205,8 +205,16 @@ class Keeper:
     async def _something_matters(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_SECONDS):
-                while not any(self._matters(change) for change in await self._kernel.changes()):
+                while not await self._news():
                     pass
+
+    async def _news(self) -> bool:
+        """Wait for changes; returns whether one of them is worth a look."""
+        changes = await self._kernel.changes()
+        for change in changes:
+            if change.gone:
+                self._holdings.miss(change.ip, change.index)
+        return any(map(self._matters, changes))
 
     async def look(self) -> bool:
         """Compare what is with what should be, once, and put it right; returns whether something was put back."""

@@ -81,6 +81,21 @@ async def test_who_shouts_again_begins_anew_in_another_way_too() -> None:
 
 
 @virtual()
+async def test_who_may_not_act_says_nothing_until_it_may() -> None:
+    square = Square()
+    square.may = False
+    square.herald.shout()
+    square.herald.defend()
+    await asyncio.sleep(0.25)
+    assert square.heard() == []
+    assert square.herald.last is None
+    square.may = True
+    await asyncio.sleep(0.1)
+    assert square.heard() == [0.3]
+    square.herald.hush()
+
+
+@virtual()
 async def test_hush_means_silence() -> None:
     square = Square()
     square.herald.shout()
@@ -93,7 +108,7 @@ async def test_hush_means_silence() -> None:
 @virtual()
 async def test_a_rival_is_contradicted_once_a_second_at_most() -> None:
     square = Square()
-    for _ in range(300):
+    while now() < square.begun + 2.9:
         square.herald.defend()
         await asyncio.sleep(0.01)
     assert square.heard() == [0.0, 1.0, 2.0]

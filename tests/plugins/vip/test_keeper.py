@@ -57,6 +57,14 @@ async def test_what_was_let_go_is_taken_at_once_and_asked_for_afterwards(reason:
         assert len(stage.segment.questions(IP)) == 1
 
 
+@pytest.mark.parametrize("before", [None, "10.0.0.1:4000"])
+@virtual()
+async def test_an_own_resignation_says_nothing_of_whoever_led_since(before: str | None) -> None:
+    async with Stage() as stage:
+        await stage.keeper.take(an_event(reason=Reason.LEADER_RESIGNED, previous_leader=before))
+        assert found(stage)[IP][0] == "free"
+
+
 @virtual()
 async def test_without_probe_nobody_is_asked_before() -> None:
     async with Stage(a_config(probe=False)) as stage:
@@ -103,6 +111,19 @@ async def test_a_silence_that_was_watched_is_enough() -> None:
                 await stage.keeper.prepare()
         await stage.keeper.take(LOST)
         assert found(stage)[IP] == ("silent", pytest.approx(0.0, abs=0.01))
+
+
+@virtual()
+async def test_a_holder_that_answered_and_stopped_while_it_was_watched_costs_no_time() -> None:
+    async with Stage() as stage:
+        host = stage.segment.host(1, IP)
+        await stage.watch()
+        asyncio.get_running_loop().call_later(0.1, host.ips.clear)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await stage.keeper.prepare()
+        await stage.keeper.take(LOST)
+        assert found(stage)[IP] == ("fell-silent", pytest.approx(0.0, abs=0.03))
 
 
 @virtual()
@@ -380,8 +401,10 @@ async def test_an_end_that_was_interrupted_is_completed_by_the_next_and_hinders_
         await asyncio.sleep(moment)
         releasing.cancel()
         await asyncio.wait({releasing})
+        announced = len(stage.segment.announced(IP))
         await stage.keeper.take(LOST)
         assert stage.kernel.ips == [IP, "10.0.0.101"]
+        assert len(stage.segment.announced(IP)) > announced
         await asyncio.sleep(5)
         assert stage.kernel.ips == [IP, "10.0.0.101"]
         await stage.keeper.release()
