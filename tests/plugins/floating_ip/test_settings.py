@@ -10,6 +10,8 @@ from les_hooks.errors import ConfigError
 from les_plugins.floating_ip.settings import PROVIDERS, FloatingIpConfig
 
 DROPLET = {"address": "203.0.113.7", "token_file": "token"}
+ELASTIC = {"address": "203.0.113.7", "region": "eu-central-1"}
+FLOATING = {**DROPLET, "auth_url": "https://keystone.example", "application_credential_id": "1"}
 COMMAND = {"address": "203.0.113.7", "get": ["/bin/true"], "assign": ["/bin/true"]}
 
 
@@ -56,6 +58,10 @@ WRONG: dict[str, dict[str, Any]] = {
     "begin with the whole path of a program": {"command": [{**COMMAND, "get": ["true"]}]},
     "calls_per_hour": {"command": [{**COMMAND, "calls_per_hour": 3}]},
     "as a string, such as": {"refresh": 60},
+    "is no URL": {"digitalocean": [{**DROPLET, "api": "https://a..example"}]},
+    "region: expected str matching": {"aws_eip": [{"address": "203.0.113.7", "region": "eu-central-1a"}]},
+    'private_ip: "10.0.1.700" is no IPv4': {"aws_eip": [{**ELASTIC, "private_ip": "10.0.1.700"}]},
+    'fixed_ip: "10.0.1" is no IPv4': {"openstack": [{**FLOATING, "fixed_ip": "10.0.1"}]},
 }
 
 

@@ -55,7 +55,7 @@ class AwsTable(AddressTable, frozen=True, kw_only=True):
     `~/.aws/credentials`; `credential` is such a file that systemd hands over; `profile` is a section of it.
     """
 
-    region: Annotated[str, Meta(pattern=r"^[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}$")]
+    region: Annotated[str, Meta(pattern=r"^[a-z]{2,8}(-[a-z]{1,16}){1,3}-[0-9]{1,2}$")]
     network_interface: Annotated[str, Meta(pattern=r"^eni-[0-9a-f]{1,32}$")] | None = None
     credentials_file: Path | None = None
     credential: Name | None = None
@@ -83,6 +83,8 @@ class AwsTable(AddressTable, frozen=True, kw_only=True):
         if self.credentials_file is not None:
             try:
                 unsafe = unsafe_secret(self.credentials_file)
+                if not self.credentials_file.is_file():
+                    unsafe = f"{self.credentials_file}: is no file; it has to hold the credentials"
             except OSError as error:
                 unsafe = f"{self.credentials_file}: {error.strerror}; it has to hold the credentials"
             found += [unsafe] if unsafe else []
