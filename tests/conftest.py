@@ -2,6 +2,12 @@
 
 import signal
 
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, and nothing about us.
+settings.register_profile("les-hooks", deadline=None)
+settings.load_profile("les-hooks")
+
 
 def pytest_configure() -> None:
     """Let a Ctrl-C reach the programs that tests start, even where this process was started in the background.

@@ -79,7 +79,7 @@ def config_type() -> type[msgspec.Struct]:
 
 
 @hookimpl
-def deadline(event: Event, ctx: Context) -> float:
+async def deadline(event: Event, ctx: Context) -> float:
     """As long as another host's kernel may keep the addresses, and a margin."""
     config: VipConfig = ctx.config
     return config.lifetime + _MARGIN_SECONDS

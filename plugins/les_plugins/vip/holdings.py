@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from les_hooks import Context
 from les_plugins.vip.ground import Ground
 from les_plugins.vip.herald import Herald
-from les_plugins.vip.kernel import Assigned, Kernel, KernelError, Link, Placement
+from les_plugins.vip.kernel import Assigned, Change, Kernel, KernelError, Link, Placement
 from les_plugins.vip.lease import LATENESS_SECONDS, most_seconds, pace
 from les_plugins.vip.lookout import Lookout
 from les_plugins.vip.settings import Mode, VipConfig, VirtualAddress
@@ -63,6 +63,8 @@ class Holdings:
         self.ctx = ctx
         self.held: dict[VirtualAddress, Held] = {}
         self.leads = False
+        self.unsure = False
+        """Whether something was being put when its call ended: it may be there, or not."""
         self._kernel = kernel
         self._ground = ground
         self._clock = clock
@@ -114,7 +116,9 @@ class Holdings:
         async with self._lock:
             if address in self.held:
                 return False
+            before, self.unsure = self.unsure, True
             until = await self._put(address, link)
+            self.unsure = before
             herald = Herald(lookout, self.config.announce, may=self.acts, clock=self._clock, wall=self._wall)
             self.held[address] = Held(
                 address=address,
@@ -148,11 +152,12 @@ class Holdings:
                         restored = True
         return restored
 
-    def miss(self, index: int, ip: str, length: int) -> None:
-        """Somebody has removed an address; what is held comes back with `restore`."""
-        for held in self.held.values():
-            if held.assigned.key == (index, ip, length):
-                held.missed = True
+    def miss(self, gone: Change) -> bool:
+        """Somebody has removed an address; what is held comes back with `restore`. Returns whether it is held."""
+        missed = [held for held in self.held.values() if held.assigned.key == (gone.index, gone.ip, gone.length)]
+        for held in missed:
+            held.missed = True
+        return bool(missed)
 
     async def _put(self, address: VirtualAddress, link: Link) -> float:
         """Have the kernel keep the address from now on, but no longer than this node may hold it; returns until when.

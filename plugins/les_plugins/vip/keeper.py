@@ -24,6 +24,9 @@ _ORDERLY = frozenset({Reason.LEADER_LEFT, Reason.LEADER_RESIGNED, Reason.TRANSFE
 # Netlink tells of every change; this is for what it did not. A host with hundreds of interfaces takes a while.
 _LOOK_SECONDS = 60.0
 
+# What this node does itself comes back as a change: looking into that would only delay what it does.
+_CALM_SECONDS = 0.1
+
 # From one look to the next, however much changes; and at most, where somebody removes what is put back again and again.
 _LEAST_PAUSE_SECONDS = 0.05
 _MOST_PAUSE_SECONDS = 1.0
@@ -168,7 +171,10 @@ class Keeper:
         self._holdings.end()
         self._rivals.clear()
         self.ground.mend(_REASSERTION)
+        certain = bool(self.held) and not self._holdings.unsure
         failed = await self._holdings.let_go()
+        if certain and not failed:
+            return  # at once: the next leader waits for it
         try:
             # What is there, and not only what is known: a call that was interrupted, or another process, leaves more.
             ours = self._ours(await self._kernel.assigned())
@@ -181,6 +187,7 @@ class Keeper:
             )
         if failed:
             raise PluginError(self.ctx.name, "; ".join(dict.fromkeys(failed)))
+        self._holdings.unsure = False
 
     async def prepare(self) -> None:
         """Ask, until cancelled, who has the addresses: their holder has fallen silent."""
@@ -207,26 +214,23 @@ class Keeper:
                     self._reports.append(report)
                     report(self.ground.unfit)
                 await asyncio.sleep(pause if seen else _MOST_PAUSE_SECONDS)
-                if seen:
-                    await self._something_matters()
+                if seen and not await self._something_matters():
+                    await asyncio.sleep(_CALM_SECONDS)
         finally:
             self._watchers -= 1
             if report in self._reports:
                 self._reports.remove(report)
 
-    async def _something_matters(self) -> None:
+    async def _something_matters(self) -> bool:
+        """Wait for a change that is worth a look, or until it is time for one; returns whether it is urgent."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_SECONDS):
-                while not await self._news():
-                    pass
-
-    async def _news(self) -> bool:
-        """Wait for changes; returns whether one of them is worth a look."""
-        changes = await self._kernel.changes()
-        for change in changes:
-            if change.gone:
-                self._holdings.miss(change.index, change.ip, change.length)
-        return any(map(self._matters, changes))
+                while True:
+                    changes = await self._kernel.changes()
+                    missed = [change for change in changes if change.gone and self._holdings.miss(change)]
+                    if missed or any(map(self._matters, changes)):
+                        return bool(missed) or not all(map(self._is_own_doing, changes))
+        return False
 
     async def look(self) -> bool:
         """Compare what is with what should be, once, and put it right; returns whether something was put back."""
@@ -266,6 +270,10 @@ class Keeper:
         if change.ip.startswith("fe80:"):  # of the interface itself, which goes and comes with IPv6
             return self.ground.concerns("", change.index)
         return any(change.ip == address.ip for address in self.config.addresses)
+
+    def _is_own_doing(self, change: Change) -> bool:
+        """Whether it looks like what this node does: a leader puts addresses, and who leads no more removes them."""
+        return bool(change.ip) and self._holdings.leads != change.gone
 
     def _report(self) -> None:
         for report in self._reports:

@@ -142,7 +142,7 @@ async def test_a_twin_of_an_address_that_is_held_is_removed_for_it_would_outlive
         await leading(stage)
         stage.kernel.calls.clear()
         stage.kernel.configure(IP, length, index)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         assert [each.key for each in await stage.kernel.assigned()] == [(2, IP, 32)]
         assert [record["why"] for record in stage.audited("removed")] == ["twin"]
         assert not stage.audited("restored")
@@ -178,7 +178,7 @@ async def test_a_stranger_is_left_alone_and_keeps_the_node_from_leading(length: 
         assert stage.kernel.ips == [IP]
         assert not stage.kernel.put_at
         stage.kernel.delete(IP)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         assert stage.unfit == ""
         await stage.keeper.take(AFTER_ORDERLY)
         assert stage.kernel.ips == [IP]

@@ -320,12 +320,31 @@ async def test_what_an_earlier_process_left_is_removed_and_what_is_there_for_goo
         assert [(record["address"], record["why"]) for record in stage.audited("removed")] == [(IP, "left-over")]
 
 
-@pytest.mark.parametrize("step", ["remove", "assigned"])
 @virtual()
-async def test_what_cannot_be_let_go_is_told_and_tried_again(step: str) -> None:
+async def test_who_lets_go_of_all_that_it_has_does_not_look_again_for_the_next_leader_waits() -> None:
     async with Stage() as stage:
         await stage.keeper.take(LOST)
-        stage.kernel.fail(step, KernelError("no"), times=2)
+        stage.kernel.calls.clear()
+        await stage.keeper.release()
+        assert stage.kernel.calls == {"remove": 1}
+
+
+@virtual()
+async def test_who_cannot_see_what_an_earlier_process_left_says_so() -> None:
+    async with Stage() as stage:
+        stage.kernel.configure(IP, 32, valid=100.0)
+        stage.kernel.fail("assigned", KernelError("no"))
+        with pytest.raises(PluginError, match="cannot see whether all is gone: no"):
+            await stage.keeper.release()
+        await stage.keeper.release()
+        assert not stage.kernel.ips
+
+
+@virtual()
+async def test_what_cannot_be_let_go_is_told_and_tried_again() -> None:
+    async with Stage() as stage:
+        await stage.keeper.take(LOST)
+        stage.kernel.fail("remove", KernelError("no"), times=2)
         with pytest.raises(PluginError, match="no"):
             await stage.keeper.release()
         stage.kernel.heal()

@@ -204,6 +204,6 @@ def test_a_plan_names_each_address(kind: EventKind, steps: list[str]) -> None:
     assert list(vip.plan(kind, ctx)) == steps
 
 
-def test_taking_may_last_as_long_as_another_kernel_keeps_an_address() -> None:
+async def test_taking_may_last_as_long_as_another_kernel_keeps_an_address() -> None:
     ctx = replace(a_context(), config=a_config(lifetime=60))
-    assert vip.deadline(ELECTED, ctx) > 60 + 1 + 3
+    assert await vip.deadline(ELECTED, ctx) > 60 + 1 + 3
