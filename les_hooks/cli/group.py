@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from les_hooks import __version__
-from les_hooks.cli.target import Target, config_option
+from les_hooks.cli.target import Target, config_option, file_named
 from les_hooks.errors import ConfigError, ControlError, LesHooksError, StartError
 from les_hooks.text import printable
 
@@ -72,11 +72,21 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command of the first word; one that is misspelt is a usage error that says what was likely meant."""
         word = args[0]
-        if self.get_command(ctx, word) is None and not word.startswith("-"):
+        if self.get_command(ctx, word) is None and not word.startswith("-") and not self._is_elsewhere(ctx, args):
+            from les_hooks.cli.plugin_commands import why_not_there  # as below
+
             likely = difflib.get_close_matches(word, self.list_commands(ctx), n=1)
-            hint = f" Did you mean {likely[0]!r}?" if likely else ""
+            hint = f" Did you mean {likely[0]!r}?" if likely else why_not_there(ctx.ensure_object(Target), word)
             ctx.fail(f"No such command {word!r}.{hint}")
         return super().resolve_command(ctx, args)
+
+    def _is_elsewhere(self, ctx: click.Context, args: list[str]) -> bool:
+        """Whether a plugin of the file that `-c` names after the command has it."""
+        target = ctx.ensure_object(Target)
+        if target.file is not None or (file := file_named(args)) is None:
+            return False
+        target.file = file
+        return self.get_command(ctx, args[0]) is not None
 
     def _load_plugin_commands(self, ctx: click.Context) -> None:
         # Imported here: it costs as much as all the rest together, and most calls have no use for it.

@@ -9,7 +9,7 @@ from les_hooks.errors import ConfigError
 from les_hooks.plugins import Registry
 from les_hooks.text import printable
 
-__all__ = ["add_plugin_commands"]
+__all__ = ["add_plugin_commands", "why_not_there"]
 
 
 def add_plugin_commands(cli: click.Group, target: Target, reserved: Collection[str]) -> None:
@@ -33,3 +33,18 @@ def add_plugin_commands(cli: click.Group, target: Target, reserved: Collection[s
         for name, command in own.commands.items():
             if name not in reserved:
                 cli.add_command(command, name)
+
+
+def why_not_there(target: Target, word: str) -> str:
+    """Why the command of an installed plugin is not there, empty where none has its name.
+
+    Raises ConfigError where the file is to blame.
+    """
+    plugin = word.replace("-", "_")
+    if plugin not in {info.name for info in Registry().infos()}:
+        return ""
+    config = target.config()
+    if plugin in config.wanted:
+        return f" The plugin {plugin} cannot be loaded, or has no such command: see `les plugins list`."
+    where = f"which {config.source} does not name" if config.source else "and there is no configuration that names it"
+    return f" It belongs to the plugin {plugin}, {where}; name another file with -c."

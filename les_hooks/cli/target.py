@@ -1,6 +1,6 @@
 """Which node a command is about: its file, and the control socket that this names. For the commands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +10,7 @@ import click
 
 from les_hooks.config import DEFAULT_FILES, Config, Flags, load_config
 
-__all__ = ["Target", "ask_options", "config_option", "json_option"]
+__all__ = ["Target", "ask_options", "config_option", "file_named", "json_option"]
 
 # A file is not needed to ask a daemon that was started by flags alone at the default places. This says nothing that
 # is not the default anyway; the loader takes it for a sign that no file is wanted.
@@ -38,6 +38,16 @@ class Target:
     def socket(self) -> Path:
         """The control socket of the daemon; raises ConfigError where the file cannot tell."""
         return self.named_socket or self.config().control.socket
+
+
+def file_named(args: Sequence[str]) -> Path | None:
+    """The file that `-c` names among arguments that nobody has parsed yet, None without one."""
+    for word, following in zip(args, [*args[1:], ""], strict=True):
+        if word in ("-c", "--config") and following:
+            return Path(following)
+        if word.startswith("--config="):
+            return Path(word.removeprefix("--config="))
+    return None
 
 
 def _remember(attribute: str) -> Callable[[click.Context, click.Parameter, Path | None], None]:

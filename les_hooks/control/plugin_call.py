@@ -33,8 +33,13 @@ def plugin_call(where: "CommandContext | Target | Path", plugin: str, action: st
     `where` is the `click.Context` of the command, or the path of a control socket. Raises ControlError, which the
     command line shows with its exit code, so that commands need not catch it.
     """
-    return call(_socket(where), "plugin", {"plugin": plugin, "action": action, "arguments": arguments}, timeout=_LIMIT)
+    path = _socket(where)
+    # Whether there is anybody at home is known sooner than that: a process that is stopped takes requests, too.
+    call(path, "leader", timeout=_AT_HOME)
+    return call(path, "plugin", {"plugin": plugin, "action": action, "arguments": arguments}, timeout=_LIMIT)
 
+
+_AT_HOME = 10.0
 
 # The plugin's own limit ends the call long before, unless it is set higher than this.
 _LIMIT = 300.0

@@ -144,3 +144,42 @@ def test_les_is_a_module_too() -> None:
     argv = [sys.executable, "-m", "les_hooks", "--version"]
     result = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=True)
     assert result.stdout.startswith("les, version")
+
+
+def test_a_command_of_a_plugin_takes_the_file_after_its_name_too(
+    les: Les, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert "No such command 'greet'" in _run("greet").err
+    for words in (("-c", str(les.config)), (f"--config={les.config}",)):
+        monkeypatch.setattr(group.cli, "commands", {})
+        greeted = _run("greet", *words)
+        assert "No such option" in greeted.err  # it is found; whether it takes the option is its own business
+    assert "No such command 'greeet'. Did you mean" in _run("greeet", "-c", str(les.config)).err
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "said"),
+    [
+        (None, 2, "It belongs to the plugin floating_ip, and there is no configuration that names it; name another"),
+        (
+            "[plugins.scripts]\n",
+            2,
+            "It belongs to the plugin floating_ip, which les.toml does not name; name another file",
+        ),
+        ("nonsense", 78, "les.toml:1:9: "),
+        ("[plugins.floating_ip]\nenabled = false\n", 2, "which les.toml does not name"),
+    ],
+)
+def test_why_a_command_of_an_installed_plugin_is_not_there_is_told(
+    file: str | None, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group.cli, "commands", {})
+    monkeypatch.chdir(tmp_path)
+    if file is not None:
+        (tmp_path / "les.toml").write_text(file)
+    result = _run("floating-ip", "status")
+    assert result.code == code
+    assert said in result.err

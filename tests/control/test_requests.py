@@ -3,8 +3,10 @@
 import asyncio
 import io
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,6 +96,18 @@ async def test_a_plugin_is_reached_through_plugin_call_and_that_is_audited(node:
     asked = (await _requests(node))[0]
     assert (asked["command"], asked["outcome"]) == ("plugin", "success")
     assert asked["arguments"] == {"plugin": "echo", "action": "greet", "arguments": {"name": "x"}}
+
+
+def test_a_daemon_that_is_stopped_is_not_waited_for_as_long_as_a_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel takes connections for it."""
+    monkeypatch.setattr(import_module("les_hooks.control.plugin_call"), "_AT_HOME", 0.1)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        with pytest.raises(ControlError, match="the daemon did not answer in time"):
+            plugin_call(tmp_path / "s", "echo", "greet")
 
 
 def test_plugin_call_says_what_it_needs() -> None:

@@ -8,7 +8,7 @@ import click
 
 from les_hooks import plugin_call
 from les_hooks.cli.output import emit_json
-from les_hooks.cli.target import json_option
+from les_hooks.cli.target import ask_options, json_option
 from les_hooks.text import printable
 
 __all__ = ["add"]
@@ -25,13 +25,20 @@ def add(cli: click.Group) -> None:
 
     @floating_ip.command("status")
     @json_option
+    @ask_options
     @click.pass_context
     def status(context: click.Context, as_json: bool) -> None:
         """Show what this node knows of each address, without asking the provider."""
-        _show(_rows(plugin_call(context, _NAME, "status")), as_json)
+        rows = _rows(plugin_call(context, _NAME, "status"))
+        if as_json:
+            emit_json(rows)
+            return
+        for row in rows:
+            click.echo(printable(_line(row, time.time())))
 
     @floating_ip.command("check")
     @json_option
+    @ask_options
     @click.pass_context
     def check(context: click.Context, as_json: bool) -> None:
         """Ask the provider now, and show the call with which a leader would get each address.
@@ -39,19 +46,15 @@ def add(cli: click.Group) -> None:
         Nothing is changed. Exits with 1 where it is not known who holds an address.
         """
         rows = _rows(plugin_call(context, _NAME, "check"))
-        _show(rows, as_json)
+        if as_json:
+            emit_json(rows)
+        else:
+            for row in rows:
+                click.echo(printable(_line(row, time.time())))
+                if row["call"]:
+                    click.echo(printable(f"    a leader without it calls {row['call']}"))
         if any(row["error"] for row in rows):
             context.exit(1)
-
-
-def _show(rows: list[Mapping[str, Any]], as_json: bool) -> None:
-    if as_json:
-        emit_json(rows)
-        return
-    for row in rows:
-        click.echo(printable(_line(row, time.time())))
-        if row.get("call"):
-            click.echo(printable(f"    a leader without it calls {row['call']}"))
 
 
 def _rows(answer: object) -> list[Mapping[str, Any]]:

@@ -13,6 +13,7 @@ Loaded through its entry point; nothing imports it.
     host      the same before the daemon runs, and when it starts, in more words
     frames    the bytes of ARP and neighbour discovery
     ether     packet sockets
+    sysctls   what the kernel is set to
     kernel    what is wanted of the kernel; `netlink` does it
     report    what is shown of the addresses
     commands  `les vip`
@@ -32,6 +33,7 @@ from les_hooks.text import plain
 from les_plugins.vip import commands as command_line
 from les_plugins.vip.host import complaints
 from les_plugins.vip.keeper import Keeper
+from les_plugins.vip.kernel import UNIT_LINES
 from les_plugins.vip.netlink import Netlink
 from les_plugins.vip.report import look_around, shown, summary
 from les_plugins.vip.settings import VipConfig
@@ -42,8 +44,7 @@ __all__ = ["VipConfig"]
 _MARGIN_SECONDS = 10.0
 
 _NO_RIGHT = (
-    "this process lacks CAP_NET_ADMIN, without which it can have no address; put this into the unit: "
-    "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW"
+    f"this process lacks CAP_NET_ADMIN, without which it can have no address; put this into the unit: {UNIT_LINES}"
 )
 
 # By the node's folder, which outlives a reload; a process may hold several nodes.

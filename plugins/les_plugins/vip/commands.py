@@ -7,7 +7,7 @@ import click
 
 from les_hooks import plugin_call
 from les_hooks.cli.output import Cell, ago, emit_json, fields, say, seconds, table
-from les_hooks.cli.target import json_option
+from les_hooks.cli.target import ask_options, json_option
 
 __all__ = ["add"]
 
@@ -23,6 +23,7 @@ def add(cli: click.Group) -> None:
 
     @vip.command("status")
     @json_option
+    @ask_options
     @click.pass_context
     def status(context: click.Context, as_json: bool) -> None:
         """Show for each address whether this node has it, for how long, and who answers for it.

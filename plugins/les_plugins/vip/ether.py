@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from les_plugins.vip.frames import IPAddress, filter_for, read_claim
-from les_plugins.vip.kernel import KernelError, Link
+from les_plugins.vip.kernel import UNIT_LINES, KernelError, Link
 
 __all__ = ["Ether", "Open", "open_ether"]
 
@@ -99,10 +99,7 @@ def _attach(channel: socket.socket, program: list[tuple[int, int, int, int]]) ->
 
 def _words(error: OSError) -> str:
     if error.errno in (errno.EPERM, errno.EACCES):
-        return (
-            "asking who has an address wants CAP_NET_RAW; put this into the unit: "
-            "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW"
-        )
+        return f"asking who has an address wants CAP_NET_RAW; put this into the unit: {UNIT_LINES}"
     if error.errno == errno.EAFNOSUPPORT:
         return "packet sockets are forbidden; add AF_PACKET AF_NETLINK to RestrictAddressFamilies= in the unit"
     if error.errno in (errno.ENODEV, errno.ENXIO):

@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Assigned", "Change", "Kernel", "KernelError", "Link", "Placement", "ReadOnly"]
+__all__ = ["UNIT_LINES", "Assigned", "Change", "Kernel", "KernelError", "Link", "Placement", "ReadOnly"]
+
+
+UNIT_LINES = (
+    "CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW; AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW; PrivateUsers=no"
+)
+"""What grants the capabilities, each on a line of its own in an override of the unit; none of them is enough alone."""
 
 
 class KernelError(Exception):
@@ -78,9 +84,13 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """The address `ip` on the interface `index` came or went, or the interface `link` changed; neither: who knows."""
+    """The address `ip` of that `length` on the interface `index` came or went, or the interface `link` changed.
+
+    Neither: who knows.
+    """
 
     ip: str = ""
+    length: int = 0
     link: str = ""
     index: int = 0
     gone: bool = False

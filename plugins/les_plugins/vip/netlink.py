@@ -16,7 +16,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl import RTM_DELLINK, RTM_NEWLINK
 
 from les_hooks.text import error_words
-from les_plugins.vip.kernel import Assigned, Change, KernelError, Link, Placement
+from les_plugins.vip.kernel import UNIT_LINES, Assigned, Change, KernelError, Link, Placement
 
 __all__ = ["ROUTE_PROTOCOL", "Netlink"]
 
@@ -40,9 +40,8 @@ _GROUPS = _RTNLGRP_LINK | _RTNLGRP_IPV4_IFADDR | _RTNLGRP_IPV6_IFADDR
 _ABSENT = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV, errno.ESRCH, errno.ENXIO})
 
 _WORDS: Final[Mapping[int, str]] = {
-    errno.EPERM: "the kernel refuses it without CAP_NET_ADMIN; put this into the unit: "
-    "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW",
-    errno.EACCES: "IPv6 is disabled on the interface; enable it with: sysctl net.ipv6.conf.all.disable_ipv6=0",
+    errno.EPERM: f"the kernel refuses it without CAP_NET_ADMIN; put this into the unit: {UNIT_LINES}",
+    errno.EACCES: "IPv6 is disabled on the interface; `les check` has the command that enables it",
     errno.ENODEV: "the interface is gone",
     errno.EAFNOSUPPORT: "netlink sockets are forbidden; add AF_NETLINK AF_PACKET to RestrictAddressFamilies= "
     "in the unit",
@@ -222,6 +221,7 @@ def _change(message: Any) -> Change:
         return Change()
     return Change(
         ip=str(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")),
+        length=int(message["prefixlen"]),
         index=int(message["index"]),
         gone=event == "RTM_DELADDR",
     )

@@ -1,5 +1,6 @@
 """A real cluster whose leader's check begins to fail: it steps down in order, the next leads, and all see why."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -115,6 +116,10 @@ def test_the_commands_show_and_run_checks(tmp_path: Path) -> None:
     with cluster:
         daemon.wait(lambda status: status["members"] and unfit(status, daemon) == "", "is fit")
         assert les_checks(daemon, "list").stdout == "fit     script disk\n"
+        (row,) = json.loads(daemon.les("checks", "list", "--json").stdout)
+        assert (row["name"], row["state"]) == ("script disk", "fit")
+        (row,) = json.loads(daemon.les("checks", "run", "disk", "--json").stdout)
+        assert row["reason"] == ""
         good = les_checks(daemon, "run", "disk")
         assert good.stdout.startswith("fit     script disk (0.")
         assert good.returncode == 0

@@ -300,10 +300,10 @@ async def test_a_daemon_takes_the_address_and_its_commands_tell(tmp_path: Path) 
                 assert done.stdout.startswith("203.0.113.7  digitalocean  mine 111, for "), done.stderr
                 assert done.returncode == 0
             assert f"    a leader without it calls {CALL}\n" in done.stdout
-            argv = [sys.executable, "-m", "les_hooks", "floating-ip", "status", "--json"]
-            done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, timeout=30, cwd=daemon.folder)
-            (row,) = json.loads(done.stdout)
-            assert (row["address"], row["holder"]) == ("203.0.113.7", "mine")
+            for word in ("status", "check"):
+                shown = await asyncio.to_thread(daemon.les, "floating-ip", word, "--json")
+                (row,) = json.loads(shown.stdout)
+                assert (row["address"], row["holder"], row["error"]) == ("203.0.113.7", "mine", None)
             planned = await asyncio.to_thread(daemon.les, "step-down", "--dry-run")
             assert "leave 203.0.113.7 where it is, for the next leader to take" in planned.stdout
         assert TOKEN not in daemon.said()

@@ -163,7 +163,7 @@ class FakeKernel:
         if seconds is not None:
             due = now() + seconds + self.lateness
             self._timers[key] = asyncio.get_running_loop().call_at(due, self._unset, key, due)
-        self._tell(Change(ip=key[1], index=key[0]))
+        self._tell(Change(ip=key[1], length=key[2], index=key[0]))
 
     def _unset(self, key: tuple[int, str, int], when: float | None = None) -> None:
         if (timer := self._timers.pop(key, None)) is not None:
@@ -172,7 +172,7 @@ class FakeKernel:
             del self._there[key]
             # The kernel does not stop when this process does.
             self.gone_at.append((now() if when is None else when, key[1]))
-            self._tell(Change(ip=key[1], index=key[0], gone=True))
+            self._tell(Change(ip=key[1], length=key[2], index=key[0], gone=True))
 
     def _tell(self, change: Change) -> None:
         self._changes.append(change)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from les_plugins.vip.kernel import UNIT_LINES
 from tests.cluster import until
 from tests.needs import need_netns, need_program
 from tests.network.cluster import TIMING, Cluster, NetDaemon
@@ -90,7 +91,7 @@ def test_the_holder_shows_its_leases_and_the_other_who_answers(leader: NetDaemon
 def test_people_see_a_table(leader: NetDaemon, follower: NetDaemon) -> None:
     here = les_vip(leader, "status").stdout.splitlines()
     assert re.fullmatch("ADDRESS +INTERFACE +HERE +LEASE +ANNOUNCED +ANSWERED BY", here[0])
-    assert re.fullmatch(r"10\.77\.0\.100/24  eth0       since [\d.]+ \w+( \d+ s)?  [12](\.\d)? s.*  this node", here[1])
+    assert re.fullmatch(r"10\.77\.0\.100/24  eth0       since [\d.]+ \w+( \d+ s)? +[12](\.\d)? s.*  this node", here[1])
     assert len(here) == 3
     assert "\x1b" not in "".join(here), "colours are for terminals"
     there = les_vip(follower, "status").stdout.splitlines()
@@ -173,7 +174,7 @@ def test_without_the_capability_a_node_does_not_stand_and_says_which_line_it_tak
         words = "this process lacks CAP_NET_ADMIN, without which it can have no address; put this into the unit: "
         assert words in status["members"][0]["unfit"]
         assert status["leader"] is None
-        assert problems(daemon) == [f"{words}AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW"]
+        assert problems(daemon) == [f"{words}{UNIT_LINES}"]
         assert status_of(daemon)["problems"] == problems(daemon)
 
 
@@ -186,7 +187,7 @@ def test_what_check_would_say_is_in_the_log_once_and_nothing_twice(tmp_path: Pat
         daemon.start()
         until(lambda: len(problems(daemon)) >= 3, "all are told")
         assert sorted(problems(daemon)) == [
-            f"{ADDRESS_6} is configured on eth0 already, and not by this plugin; remove it there, or with: "
+            f"{ADDRESS_6} is configured on eth0 already, and not by this plugin; unless this host needs it there, run: "
             f"ip address del {ADDRESS_6}/64 dev eth0",
             'label "les" does not go with eth0; write "eth0", or "eth0:" and a word',
             "there is no interface eth1",

@@ -140,7 +140,7 @@ async def test_an_interface_that_is_gone_costs_no_time() -> None:
 async def test_without_the_capability_what_to_do_is_told() -> None:
     eth0 = await link("eth0")
     drop_capabilities()
-    with pytest.raises(KernelError, match="wants CAP_NET_RAW; put this into the unit: AmbientCapabilities="):
+    with pytest.raises(KernelError, match="wants CAP_NET_RAW; put this into the unit: CapabilityBoundingSet="):
         Ear(eth0, FOUR)
 
 

@@ -233,7 +233,7 @@ async def test_an_interface_keeps_its_addresses_under_another_name() -> None:
 async def test_without_ipv6_the_reason_is_told() -> None:
     Path("/proc/sys/net/ipv6/conf/eth0/disable_ipv6").write_text("1")
     async with opened() as kernel:
-        with pytest.raises(KernelError, match=r"IPv6 is disabled on the interface; enable it with: sysctl"):
+        with pytest.raises(KernelError, match=r"IPv6 is disabled on the interface; `les check` has the command"):
             await kernel.put(place(SIX))
         await kernel.put(place(FOUR))
 
@@ -244,7 +244,7 @@ async def test_without_the_capability_what_to_do_is_told_and_reading_works() -> 
     async with opened() as kernel:
         for address in (FOUR, SIX):
             with pytest.raises(
-                KernelError, match="CAP_NET_ADMIN; put this into the unit: AmbientCapabilities="
+                KernelError, match="CAP_NET_ADMIN; put this into the unit: CapabilityBoundingSet="
             ) as caught:
                 await kernel.put(place(address))
             assert caught.value.code == errno.EPERM
@@ -272,15 +272,15 @@ async def test_changes_are_told_by_whoever_makes_them() -> None:
     async with opened() as kernel:
         await told(kernel)  # what was before is to be looked at
         ip("addr", "add", f"{FOUR}/32", "dev", "eth0")
-        await told(kernel, Change(ip=FOUR, index=index()))
+        await told(kernel, Change(ip=FOUR, length=32, index=index()))
         ip("addr", "del", f"{FOUR}/32", "dev", "eth0")
-        await told(kernel, Change(ip=FOUR, index=index(), gone=True))
+        await told(kernel, Change(ip=FOUR, length=32, index=index(), gone=True))
         ip("addr", "add", f"{SIX}/128", "dev", "eth0", "nodad")
-        await told(kernel, Change(ip=SIX, index=index()))
+        await told(kernel, Change(ip=SIX, length=128, index=index()))
         ip("addr", "del", f"{SIX}/128", "dev", "eth0")
-        await told(kernel, Change(ip=SIX, index=index(), gone=True))
+        await told(kernel, Change(ip=SIX, length=128, index=index(), gone=True))
         await kernel.put(place(FOUR))
-        await told(kernel, Change(ip=FOUR, index=index()))
+        await told(kernel, Change(ip=FOUR, length=32, index=index()))
         ip("link", "set", "far0", "down")
         await told(kernel, Change(link="eth0", index=index()))
 
@@ -290,7 +290,7 @@ async def test_an_address_that_the_kernel_removes_is_told() -> None:
     async with opened() as kernel:
         await told(kernel)
         await kernel.put(place(FOUR, 1))
-        await told(kernel, Change(ip=FOUR, index=index(), gone=True))
+        await told(kernel, Change(ip=FOUR, length=32, index=index(), gone=True))
 
 
 @in_namespace
@@ -308,7 +308,7 @@ async def test_more_changes_than_the_buffer_holds_are_told_as_one_and_later_ones
         batch(lines)
         await told(kernel)
         ip("addr", "add", f"{FOUR}/32", "dev", "eth0")
-        await told(kernel, Change(ip=FOUR, index=index()))
+        await told(kernel, Change(ip=FOUR, length=32, index=index()))
 
 
 @in_namespace
