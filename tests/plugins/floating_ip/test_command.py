@@ -1,5 +1,6 @@
 """Programs of the operator's own, run for real."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ import les_plugins.floating_ip as plugin
 from les_hooks.errors import PluginError
 from les_plugins.floating_ip.providers.command import CommandTable
 from les_plugins.floating_ip.settings import FloatingIpConfig
+from tests.cluster import until
 from tests.fake_context import FakeContext
-from tests.plugins.floating_ip.stage import Stage, audited, elect
+from tests.plugins.floating_ip.stage import Stage, audited, demote, elect
 
 
 class Folder:
@@ -103,6 +105,19 @@ async def test_a_program_that_hangs_is_ended(folder: Folder) -> None:
     folder.write("exec sleep 60")
     with pytest.raises(PluginError, match=r"unreachable: .*/ip did not end within 0\.2 s"):
         await elect(folder.context(timeout=0.2))
+
+
+async def test_a_demotion_ends_an_assign_with_all_that_it_began(folder: Folder) -> None:
+    folder.write("[ $1 = get ] && { cat holder; exit; }\nsleep 60 & echo $! >child; echo $$ >parent; wait")
+    ctx = folder.context(patience=30.0)
+    electing = asyncio.create_task(elect(ctx))
+    await asyncio.to_thread(until, (folder.path / "parent").exists, "assign runs")
+    electing.cancel()
+    await asyncio.wait({electing})
+    await demote(ctx)
+    for pid in (int((folder.path / name).read_text()) for name in ("child", "parent")):
+        await asyncio.to_thread(until, lambda pid=pid: not Path(f"/proc/{pid}").exists(), "it has ended")
+    assert audited(ctx) == ["abandoned"]
 
 
 async def test_who_may_not_act_does_not_run_assign(folder: Folder) -> None:
