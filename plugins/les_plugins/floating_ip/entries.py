@@ -1,6 +1,7 @@
 """What the tables of addresses have in common. Values only; private to `floating_ip`."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from les_hooks.hookspecs import Note
 from les_plugins.floating_ip.tokens import Bearer, read_secret, secret_path, unsafe_secret
 from les_plugins.floating_ip.trouble import Fault, Trouble
 
-__all__ = ["METADATA", "AddressTable", "ApiTable", "Id", "Ip", "Url", "check_same", "parse_url"]
+__all__ = ["METADATA", "V4", "AddressTable", "ApiTable", "Id", "Ip", "Url", "check_same", "parse_url", "shaped"]
 
 METADATA = "http://169.254.169.254"
 """Where clouds answer a host's questions about itself: a link-local address, the same for all of them here."""
@@ -57,6 +58,18 @@ def _is_near(host: str) -> bool:
     return address.is_loopback or address.is_link_local
 
 
+def shaped(what: str, example: str, pattern: str) -> Written:
+    """A text of a provider's own form; `what` has its article. Who writes another one is told the example."""
+
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f'is not {what}, such as "{example}"')
+        return text
+
+    return Written(what=what, example=example, pattern=f"^{pattern}$", parse=parse)
+
+
+V4 = Annotated[str, shaped("an IPv4 address", "10.0.1.7", r"[0-9]{1,3}(\.[0-9]{1,3}){3}")]
 Ip = Annotated[str, Written(what="an IP address", example="203.0.113.7", pattern=".", parse=_parse_ip)]
 Url = Annotated[str, Written(what="a URL", example="https://api.example", pattern="^https?://", parse=parse_url)]
 Id = Annotated[int, Meta(ge=1)]

@@ -7,8 +7,8 @@ __all__ = ["LATENESS_SECONDS", "most_seconds", "pace"]
 LATENESS_SECONDS = 1.1
 """How much later than promised the kernel may remove an address.
 
-Up to 0.46 s late where addresses were renewed together, and up to 1.0 s where another one of the host, from DHCP say, is
-renewed just before the end: the kernel then looks again a second later.
+Up to 0.46 s late where addresses were renewed together, and up to 1.0 s where another one of the host, from DHCP say,
+is renewed just before the end: the kernel then looks again a second later.
 """
 
 # A renewal that is missed, and another, leave the address where it is.

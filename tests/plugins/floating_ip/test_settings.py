@@ -67,3 +67,12 @@ def test_what_cannot_be_is_told(why: str) -> None:
 def test_ipv6_addresses_have_one_spelling() -> None:
     twice = [{**DROPLET, "address": "2001:db8::7"}, {**DROPLET, "address": "2001:DB8:0::7"}]
     assert "names the address 2001:db8::7 twice" in why_not(digitalocean=twice)
+
+
+def test_what_has_a_form_of_its_own_is_told_with_an_example() -> None:
+    said = why_not(
+        aws_eip=[{"address": "203.0.113.7", "region": "eu central", "network_interface": "eth0", "private_ip": "x"}]
+    )
+    assert 'region: "eu central" is not a region, such as "eu-central-1"' in said
+    assert '"eth0" is not the id of an interface, such as "eni-0a1b2c3d"' in said
+    assert '"x" is not an IPv4 address, such as "10.0.1.7"' in said

@@ -5,11 +5,7 @@ address that another network interface has is disassociated first, by the id of 
 then has another id, and stays. So a leader that was frozen in the middle cannot take the address from its successor.
 """
 
-from typing import Annotated
-
-from msgspec import Meta
-
-from les_plugins.floating_ip.entries import check_same
+from les_plugins.floating_ip.entries import V4, check_same
 from les_plugins.floating_ip.providers import Call, Holder, Pending, Tools
 from les_plugins.floating_ip.providers.aws.answers import items, text
 from les_plugins.floating_ip.providers.aws.api import AwsTable, Ec2, as_call, change
@@ -23,7 +19,7 @@ class AwsEipTable(AwsTable, frozen=True, kw_only=True):
     its primary one. A private address has at most one elastic IP.
     """
 
-    private_ip: Annotated[str, Meta(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$")] | None = None
+    private_ip: V4 | None = None
 
     def provider(self, tools: Tools) -> "AwsEip":
         """What speaks to EC2."""
