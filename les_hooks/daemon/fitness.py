@@ -102,6 +102,7 @@ class Fitness:
         self._checks: dict[str, _Check] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._maintenance = ""
+        self._lacks = ""
         self._told = ("", Reason.UNFIT)  # what a backend begins with
         self._next_news = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -114,6 +115,11 @@ class Fitness:
     def maintained(self, words: str) -> None:
         """The node is in maintenance, for these reasons; empty when that has ended."""
         self._maintenance = words
+        self._look()
+
+    def lack(self, words: str) -> None:
+        """What this node must have to lead cannot be had, for these reasons; empty when it can."""
+        self._lacks = words
         self._look()
 
     def watch(self, contexts: Mapping[str, object], patience: float = 0.0) -> None:
@@ -212,7 +218,7 @@ class Fitness:
 
     def _look(self) -> None:
         """Tell what there is to tell now, or as soon as it may be told."""
-        words = _line([self._maintenance, *(check.words for check in self._checks.values())])
+        words = _line([self._maintenance, self._lacks, *(check.words for check in self._checks.values())])
         news = (words, Reason.MAINTENANCE if self._maintenance else Reason.UNFIT)
         if self._timer is not None:
             self._timer.cancel()

@@ -49,6 +49,8 @@ class Hooks:
         on_broken: Callable[[BaseException], None] = _report,
     ) -> None:
         self.registry = registry
+        self.lacks = ""
+        """Why this node must not lead: which plugins that its configuration calls critical could not be loaded."""
         self._log = log
         leading = authority or NoAuthority()
         self._runner = Runner(guard, boottime, leading.release_left)
@@ -93,6 +95,11 @@ class Hooks:
         before = frozenset(self.plugins.contexts)
         self.plugins.load(config)
         self.dispatcher.configure(self.plugins.contexts, self.plugins.settings)
+        self.lacks = "; ".join(
+            f"plugin {info.name}, which is critical, {info.why}"
+            for info in self.registry.infos()
+            if info.state is PluginState.FAILED and info.name in config.plugins and config.plugins[info.name].critical
+        )
         if audit is not None:
             self._announce(before, config, audit)
 

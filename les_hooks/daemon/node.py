@@ -162,6 +162,7 @@ class Node:
         self.backend.set_seeds(tuple(config.cluster.seeds))
         self.hooks.retire(config, self.chronicle.narrator.retired)
         self.hooks.apply(config, self.audit)
+        self.fitness.lack(self.hooks.lacks)
         self.fitness.watch(self.hooks.checks, RELOAD_PATIENCE_SECONDS)
         self.audit.record(Action.CONFIG_RELOADED, changed=changed)
         self.chronicle.repeat(Reason.RELOAD)
@@ -268,6 +269,7 @@ class Node:
         )
         self._close.callback(self.upkeep.close)
         self.upkeep.restore()
+        self.fitness.lack(self.hooks.lacks)
         self.fitness.watch(self.hooks.checks)
 
     @property

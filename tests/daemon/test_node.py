@@ -107,6 +107,25 @@ async def test_a_node_leads_alone_tells_its_story_and_leaves(tmp_path: Path) -> 
         await node.wait_elected()
 
 
+async def test_a_critical_plugin_that_cannot_be_loaded_keeps_the_node_from_leading(tmp_path: Path) -> None:
+    """It would lead without what it is there for; a plugin that is not critical is only told of."""
+    watcher = Watcher()
+    async with running(tmp_path, watcher, more="[plugins.gone]\ncritical = true\n[plugins.lost]\n") as node:
+        await asyncio.wait_for(node.wait_settled(), 10)
+        assert node.fitness.unfit == (
+            "plugin gone, which is critical, is not installed; try: pip install les-hooks-gone"
+        )
+        await asyncio.sleep(0.3)  # as long as an election takes
+        assert not node.is_leader
+        with_it = (tmp_path / "les.toml").read_text()
+        (tmp_path / "les.toml").write_text(with_it.replace("critical = true", "critical = false"))
+        node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
+        await asyncio.wait_for(node.wait_elected(), 10)
+        (tmp_path / "les.toml").write_text(with_it)
+        node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
+        await watcher.until("demoted unfit")
+
+
 async def test_a_reload_while_leading_applies_all_again(tmp_path: Path) -> None:
     watcher = Watcher()
     async with running(tmp_path, watcher) as node:

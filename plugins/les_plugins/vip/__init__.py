@@ -13,6 +13,7 @@ Loaded through its entry point; nothing imports it.
     host      the same before the daemon runs, and when it starts, in more words
     frames    the bytes of ARP and neighbour discovery
     ether     packet sockets
+    sysctls   what the kernel is set to
     kernel    what is wanted of the kernel; `netlink` does it
     report    what is shown of the addresses
     commands  `les vip`

@@ -8,6 +8,7 @@ from les_plugins.vip.ether import Open
 from les_plugins.vip.kernel import Assigned, KernelError, Link
 from les_plugins.vip.lookout import Lookout
 from les_plugins.vip.settings import Mode, VipConfig, VirtualAddress
+from les_plugins.vip.sysctls import no_ipv6
 
 __all__ = ["Ground"]
 
@@ -21,7 +22,7 @@ class Ground:
     A stranger is an address of ours that was on this host before the plugin first looked for it, and that no plugin
     put there: it stays until somebody removes it. It is left alone, and keeps the node from leading.
 
-    `on_news` is called when `unfit` has changed.
+    `on_news` is called when `unfit` has changed. `no_ipv6` says why an interface can have no IPv6 address.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Ground:
         open_ether: Open,
         on_claim: Callable[[VirtualAddress, bytes], None],
         on_news: Callable[[], None],
+        no_ipv6: Callable[[str], str] = no_ipv6,
     ) -> None:
         self.lookouts: dict[VirtualAddress, Lookout] = {}
         self.problems: dict[str, str] = {}
@@ -45,6 +47,7 @@ class Ground:
         self._open_ether = open_ether
         self._on_claim = on_claim
         self._on_news = on_news
+        self._no_ipv6 = no_ipv6
 
     # -- what is wrong -------------------------------------------------------------------------------------------------
 
@@ -120,6 +123,10 @@ class Ground:
                 self.link(name)
             except KernelError as error:
                 troubles.setdefault(f"{_LINK}{name}", error.why)
+            else:
+                # It would be refused each time that this node is elected.
+                if address.version == 6 and (why := self._no_ipv6(name)):
+                    troubles[f"{_LINK}{name} IPv6"] = why
         self._set_problems(_LINK, troubles)
         return frozenset(name for name in names if _is_back(before.get(name), links.get(name)))
 

@@ -19,6 +19,9 @@ from les_plugins.vip.settings import Mode, VipConfig, VirtualAddress
 
 __all__ = ["Held", "Holdings"]
 
+# A process that is stopped each time on its way to the kernel is in no state to lead.
+_MOST_PUTS = 3
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Held:
@@ -30,6 +33,7 @@ class Held:
     address: VirtualAddress
     link: Link
     herald: Herald
+    mode: Mode
     since: float
     placed: float
     until: float
@@ -67,6 +71,14 @@ class Holdings:
         self._lock = asyncio.Lock()
         self._hurry = asyncio.Event()
         self._renewing: asyncio.Task[None] | None = None
+        self._granted = self.config.lifetime
+        """Seconds for which the kernel was last told to keep an address."""
+
+    def adopt(self, ctx: Context) -> None:
+        """Go on with another configuration, at once: a lease of an hour is not to outlive one that says seconds."""
+        if ctx is not self.ctx:
+            self.ctx = ctx
+            self._hurry.set()
 
     @property
     def config(self) -> VipConfig:
@@ -105,7 +117,13 @@ class Holdings:
             until = await self._put(address, link)
             herald = Herald(lookout, self.config.announce, may=self.acts, clock=self._clock, wall=self._wall)
             self.held[address] = Held(
-                address=address, link=link, herald=herald, since=self._wall(), placed=self._clock(), until=until
+                address=address,
+                link=link,
+                herald=herald,
+                mode=self.config.mode,
+                since=self._wall(),
+                placed=self._clock(),
+                until=until,
             )
             herald.shout()
         if len(self.held) > 1:
@@ -141,25 +159,40 @@ class Holdings:
 
         Raises KernelError.
         """
-        seconds = self._seconds()
-        if not seconds:
-            raise KernelError(self._why_not())
-        asked = self._clock()
-        placement = Placement(
-            index=link.index,
-            ip=address.ip,
-            length=address.length,
-            seconds=seconds,
-            label=self.config.label,
-            route=self.config.mode is Mode.ROUTE,
-        )
-        await self._kernel.put(placement)
-        if self.ctx.hold_left() <= 0.0 or self.ctx.release_left() < seconds:
-            # This process was stopped on its way to the kernel, and was too late when it came there.
-            late = Assigned(index=link.index, ip=address.ip, length=address.length, valid=None)
-            await self._remove_all([late], "too-late")
-            raise KernelError(self._why_not())
-        return asked + seconds
+        late: Placement | None = None
+        for _ in range(_MOST_PUTS):
+            seconds = self._seconds()
+            if not seconds:
+                break
+            asked = self._clock()
+            late = placement = Placement(
+                index=link.index,
+                ip=address.ip,
+                length=address.length,
+                seconds=seconds,
+                label=self.config.label,
+                route=self.config.mode is Mode.ROUTE,
+            )
+            await self._kernel.put(placement)
+            if self.ctx.hold_left() <= 0.0:
+                # This process was stopped on its way to the kernel, and was too late when it came there; or the wall
+                # clock jumped meanwhile, and the others say whether it was.
+                await self._take_back(placement)
+                late = None
+                if not await self.ctx.confirmed():
+                    break
+            elif self.ctx.release_left() >= seconds + LATENESS_SECONDS:
+                if seconds < self._granted:
+                    self._hurry.set()  # the pause until the next renewal was chosen for a longer one
+                self._granted = seconds
+                return asked + seconds
+        if late is not None:
+            await self._take_back(late)
+        raise KernelError(self._why_not())
+
+    async def _take_back(self, placement: Placement) -> None:
+        late = Assigned(index=placement.index, ip=placement.ip, length=placement.length, valid=None)
+        await self._remove_all([late], "too-late")
 
     def _seconds(self) -> int:
         """For how long the kernel may keep an address from now on; 0: it must not be renewed."""
@@ -180,7 +213,7 @@ class Holdings:
     async def _renew_on(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pace(self.config.lifetime)):
+                async with asyncio.timeout(pace(min(self._granted, self.config.lifetime))):
                     await self._hurry.wait()
             self._hurry.clear()
             async with self._lock:
@@ -190,7 +223,7 @@ class Holdings:
         for held in list(self.held.values()):
             if not self._seconds():
                 return
-            lapsed = self._clock() > held.until + LATENESS_SECONDS
+            lapsed = self._clock() > held.until
             try:
                 await self._keep(held)
             except KernelError as error:
@@ -236,6 +269,8 @@ class Holdings:
     def _named(self, held: Held) -> VirtualAddress | None:
         """What the configuration calls an address that is held: its prefix may be another one now."""
         config = self.config
+        if held.mode is Mode.ROUTE and config.mode is not Mode.ROUTE:
+            return None  # its route would stay as long as it does
         same = (each for each in config.addresses if each.ip == held.address.ip)
         return next((each for each in same if config.interface_of(each) == held.link.name), None)
 

@@ -13,10 +13,9 @@ from typing import Final
 from les_hooks import Note
 from les_plugins.vip.kernel import Assigned, Kernel, KernelError, Link
 from les_plugins.vip.settings import IPNetwork, Mode, VipConfig, VirtualAddress
+from les_plugins.vip.sysctls import SYSCTLS, no_ipv6, setting
 
 __all__ = ["complaints"]
-
-_SYSCTLS: Final = Path("/proc/sys/net")
 
 # Linux answers no question for any of its addresses then: nobody would find the address, a successor's probe included.
 _MUTE: Final = 8
@@ -25,7 +24,7 @@ _MUTE: Final = 8
 _MOST_NAMES: Final = 12
 
 
-async def complaints(config: VipConfig, kernel: Kernel, *, sysctls: Path = _SYSCTLS) -> list[str]:
+async def complaints(config: VipConfig, kernel: Kernel, *, sysctls: Path = SYSCTLS) -> list[str]:
     """What is wrong, one line each and each once; a Note where it may be right by the time that the daemon runs."""
     try:
         host = _Host(links=await kernel.links(), assigned=await kernel.assigned(), sysctls=sysctls)
@@ -57,7 +56,7 @@ class _Host:
             yield from _label(config.label, name)
             yield from self._mute(link)
         else:
-            yield from self._no_ipv6(link)
+            yield from filter(None, [no_ipv6(link.name, self.sysctls)])
         # Nobody on the link is to find the address in the other cases.
         if config.mode is Mode.ADDRESS and link.speaks_arp:
             yield from self._subnet(address, link)
@@ -80,19 +79,13 @@ class _Host:
                 )
 
     def _mute(self, link: Link) -> Iterator[str]:
-        values = [self._setting(f"ipv4/conf/{name}/arp_ignore") for name in ("all", link.name)]
+        values = [setting(f"ipv4/conf/{name}/arp_ignore", self.sysctls) for name in ("all", link.name)]
         if link.speaks_arp and _MUTE in values:
             where = "all" if values[0] == _MUTE else link.name
             yield (
                 f"{link.name} answers no ARP, so nobody finds the address; run: "
                 f"sysctl -w net/ipv4/conf/{where}/arp_ignore=0"
             )
-
-    def _no_ipv6(self, link: Link) -> Iterator[str]:
-        if self.sysctls.is_dir() and not (self.sysctls / "ipv6").is_dir():
-            yield "this kernel runs without IPv6; take ipv6.disable=1 from its command line, or the address from here"
-        elif self._setting(f"ipv6/conf/{link.name}/disable_ipv6") == 1:
-            yield f"IPv6 is disabled on {link.name}; run: sysctl -w net/ipv6/conf/{link.name}/disable_ipv6=0"
 
     def _subnet(self, address: VirtualAddress, link: Link) -> Iterator[str]:
         subnets = sorted(set(self._subnets(link, address)), key=str)
@@ -115,13 +108,6 @@ class _Host:
             known = network.version == address.version and network.is_link_local == address.address.is_link_local
             if each.index == link.index and known and network.prefixlen < network.max_prefixlen:
                 yield network
-
-    def _setting(self, path: str) -> int | None:
-        """A number that the kernel is set to, None where it cannot be seen."""
-        try:
-            return int((self.sysctls / path).read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            return None
 
 
 def _label(label: str | None, interface: str) -> Iterator[str]:

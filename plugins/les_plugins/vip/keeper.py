@@ -31,6 +31,8 @@ _MOST_PAUSE_SECONDS = 1.0
 # As many are told of; a host that makes hardware addresses up is not to fill the disk.
 _MOST_RIVALS = 16
 
+_REASSERTION = "reassertion"
+
 
 def boottime() -> float:
     """Seconds since this host started, those it slept included."""
@@ -81,7 +83,8 @@ class Keeper:
 
     def adopt(self, ctx: Context) -> None:
         """Go on with another configuration; what it no longer names goes with the next look."""
-        self.ctx = self._holdings.ctx = ctx
+        self.ctx = ctx
+        self._holdings.adopt(ctx)
 
     @property
     def held(self) -> Mapping[VirtualAddress, Held]:
@@ -127,7 +130,13 @@ class Keeper:
     async def reassert(self, event: Event) -> None:
         """Have every address, and say so again: another may have claimed it meanwhile."""
         before = list(self.held.values())
-        await self.take(event)
+        try:
+            await self.take(event)
+        except PluginError as error:
+            if self.config.critical:  # as on `elected`, where the engine sees to it
+                self.ground.fail(_REASSERTION, error.why)
+            raise
+        self.ground.mend(_REASSERTION)
         for held in before:
             if self.held.get(held.address) is held:
                 held.herald.shout(self.config.announce)
@@ -158,6 +167,7 @@ class Keeper:
         """Let go of every address, and of what an earlier process left behind. Raises PluginError where that fails."""
         self._holdings.end()
         self._rivals.clear()
+        self.ground.mend(_REASSERTION)
         failed = await self._holdings.let_go()
         try:
             # What is there, and not only what is known: a call that was interrupted, or another process, leaves more.
@@ -192,11 +202,13 @@ class Keeper:
                 if await self.look():
                     since, restored = restored, self._clock()
                     pause = quarrel.after(restored - since)
+                seen = self._looked_with is not None
                 if report not in self._reports:
                     self._reports.append(report)
                     report(self.ground.unfit)
-                await asyncio.sleep(pause)
-                await self._something_matters()
+                await asyncio.sleep(pause if seen else _MOST_PAUSE_SECONDS)
+                if seen:
+                    await self._something_matters()
         finally:
             self._watchers -= 1
             if report in self._reports:
@@ -251,6 +263,8 @@ class Keeper:
         held = next((held for held in self.held.values() if held.address.ip == change.ip), None)
         if held is not None and held.assigned.key == (change.index, change.ip, change.length):
             return change.gone
+        if change.ip.startswith("fe80:"):  # of the interface itself, which goes and comes with IPv6
+            return self.ground.concerns("", change.index)
         return any(change.ip == address.ip for address in self.config.addresses)
 
     def _report(self) -> None:

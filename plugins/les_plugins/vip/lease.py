@@ -4,20 +4,23 @@ import math
 
 __all__ = ["LATENESS_SECONDS", "most_seconds", "pace"]
 
-LATENESS_SECONDS = 1.1
+LATENESS_SECONDS = 1.05
 """How much later than promised the kernel may remove an address.
 
-Up to 0.46 s late where addresses were renewed together, and up to 1.0 s where another one of the host, from DHCP say,
-is renewed just before the end: the kernel then looks again a second later.
+Up to 0.46 s late where addresses were renewed together, and up to 1.01 s where any address of the host is added, or
+another lease renewed, just before the end: the kernel then looks again a second later.
 """
+
+# What a question may take to come to the kernel without being asked anew.
+_WAY_SECONDS = 0.05
 
 # A renewal that is missed, and another, leave the address where it is.
 _RENEWALS_PER_LIFETIME = 4
 
 
-def pace(lifetime: int) -> float:
-    """Seconds from one renewal to the next."""
-    return lifetime / _RENEWALS_PER_LIFETIME
+def pace(seconds: int) -> float:
+    """Seconds from one renewal to the next, of what the kernel keeps for so long."""
+    return seconds / _RENEWALS_PER_LIFETIME
 
 
 def most_seconds(lifetime: int, release_left: float) -> int:
@@ -27,4 +30,4 @@ def most_seconds(lifetime: int, release_left: float) -> int:
     """
     if release_left == math.inf:
         return lifetime
-    return max(0, min(lifetime, math.floor(release_left - LATENESS_SECONDS)))
+    return max(0, min(lifetime, math.floor(release_left - LATENESS_SECONDS - _WAY_SECONDS)))

@@ -141,7 +141,7 @@ SCHEDULES = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
-@given(LEASES, SCHEDULES, st.sampled_from([2, 3, 5]), st.floats(min_value=0.0, max_value=0.46))
+@given(LEASES, SCHEDULES, st.sampled_from([2, 3, 5]), st.floats(min_value=0.0, max_value=1.01))
 def test_nothing_is_left_when_others_may_lead(
     lease: float, schedule: list[tuple[float, float]], lifetime: int, lateness: float
 ) -> None:
@@ -203,6 +203,80 @@ async def test_what_lapsed_while_others_might_have_led_comes_back_with_an_announ
         assert stage.kernel.ips == [IP]
         assert len(stage.segment.announced(IP)) > announced
         assert len(stage.audited("restored")) == 1
+
+
+@pytest.mark.parametrize("lifetime", [10, 60])
+@virtual()
+async def test_a_long_lifetime_is_renewed_as_often_as_what_is_left_of_it_where_others_may_lead_soon(
+    lifetime: int,
+) -> None:
+    """The kernel keeps it for two seconds then, however long it might without a majority."""
+    async with Stage(a_config(lifetime=lifetime)) as stage:
+        stage.ctx.release_by = now() + 3.9
+        await leading(stage)
+        for _ in range(100):
+            await asyncio.sleep(0.5)
+            stage.ctx.release_by = now() + 3.9
+        assert not stage.kernel.gone_at
+        assert not stage.audited("restored")
+
+
+@virtual()
+async def test_what_came_late_to_the_kernel_is_cut_to_what_is_left() -> None:
+    """The process was stopped on its way, for less than what is left; the kernel counts from then on."""
+    async with Stage() as stage:
+        stage.ctx.release_by = now() + 3.2
+        await leading(stage)
+        await asyncio.sleep(0.1)
+        stage.kernel.lateness = 0.46
+        stage.ctx.release_by = release_by = now() + 3.6
+        stops = [0.9]
+        stage.kernel.before = lambda step: stage.segment.freeze(stops.pop()) if step == "put" and stops else None
+        await asyncio.sleep(0.45)
+        assert not stops
+        assert stage.kernel.ips == [IP]
+        await asyncio.sleep(4.0)
+        assert all(when <= release_by for when, _ in stage.kernel.gone_at)
+        last, placement = stage.kernel.put_at[-1]
+        assert last + placement.seconds + LATENESS_SECONDS <= release_by
+
+
+@virtual()
+async def test_a_jump_of_the_wall_clock_on_the_way_to_the_kernel_costs_no_leadership() -> None:
+    """Until the others have answered, the address is gone: one of them may have it by now."""
+    async with Stage() as stage:
+        await leading(stage)
+        await asyncio.sleep(0.1)
+        confirmed = stage.ctx.confirming = asyncio.Event()
+        confirmed.set()
+
+        def jump(step: str) -> None:
+            stage.kernel.before = lambda step: None
+            confirmed.clear()
+            stage.ctx.hold_until = now()
+
+        def answer() -> None:
+            stage.ctx.hold_until = now() + 1e6
+            confirmed.set()
+
+        stage.kernel.before = jump
+        asyncio.get_running_loop().call_later(0.9, answer)
+        await asyncio.sleep(0.8)
+        assert not stage.kernel.ips
+        await asyncio.sleep(0.5)
+        assert stage.kernel.ips == [IP]
+        assert stage.reports == [""]
+
+
+@virtual()
+async def test_a_shorter_lifetime_holds_from_the_reload_on() -> None:
+    async with Stage(a_config(lifetime=3600)) as stage:
+        await leading(stage)
+        stage.reload(a_config(lifetime=2))
+        await asyncio.sleep(0.01)
+        left = stage.kernel.left(IP)
+        assert left is not None
+        assert left <= 2.0
 
 
 # -- when the kernel refuses -------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +74,26 @@ async def test_a_host_that_has_the_address_is_waited_for_and_then_told_of() -> N
         finally:
             keeper.close()
             await asyncio.sleep(0)
+
+
+@in_namespace
+async def test_a_node_whose_interface_has_no_ipv6_is_unfit_until_it_has() -> None:
+    """It would be elected, refused the address, and step down, again and again."""
+    switch = Path("/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
+    ctx = FakeContext(name="vip", config=a_config("fd00::64/64", IP + "/24"))
+    keeper = Keeper(ctx)
+    reports: list[str] = []
+    watching = asyncio.create_task(keeper.watch(reports.append))
+    try:
+        await asyncio.sleep(0.2)
+        assert reports == [""]
+        switch.write_text("1", encoding="ascii")
+        await asyncio.sleep(0.4)
+        assert reports[-1] == "IPv6 is disabled on eth0; run: sysctl -w net/ipv6/conf/eth0/disable_ipv6=0"
+        switch.write_text("0", encoding="ascii")
+        await asyncio.sleep(2.5)  # its own address is looked for on the link first
+        assert reports[-1] == ""
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
+        keeper.close()

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from les_plugins.floating_ip.entries import V4, ApiTable, Url, parse_url, shaped
+from les_plugins.floating_ip.entries import V4, ApiTable, Url, parse_url
 from les_plugins.floating_ip.http import Http
 from les_plugins.floating_ip.ownid import OwnId
 from les_plugins.floating_ip.providers import Call, Holder, Pending, Tools
@@ -23,9 +23,7 @@ __all__ = ["OpenStackTable"]
 
 _KEY = "port_id"
 
-Uuid = Annotated[
-    str, shaped("an id", "423f19a4-ac1e-4f48-bbb4-180756e6eb6c", r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
-]
+Uuid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$")]
 Words = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
