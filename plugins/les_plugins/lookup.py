@@ -42,7 +42,10 @@ class Lookup:
 
 
 def _find(host: str, port: int) -> Found:
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)  # type: ignore[return-value]  # no raw families
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)  # type: ignore[return-value]  # no raw families
+    except UnicodeError:  # "a..example", and labels of more than 63 characters
+        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from None
 
 
 class Resolver(AbstractResolver):

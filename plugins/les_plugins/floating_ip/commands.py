@@ -29,12 +29,7 @@ def add(cli: click.Group) -> None:
     @click.pass_context
     def status(context: click.Context, as_json: bool) -> None:
         """Show what this node knows of each address, without asking the provider."""
-        rows = _rows(plugin_call(context, _NAME, "status"))
-        if as_json:
-            emit_json(rows)
-            return
-        for row in rows:
-            click.echo(printable(_line(row, time.time())))
+        _show(_rows(plugin_call(context, _NAME, "status")), as_json)
 
     @floating_ip.command("check")
     @json_option
@@ -46,15 +41,19 @@ def add(cli: click.Group) -> None:
         Nothing is changed. Exits with 1 where it is not known who holds an address.
         """
         rows = _rows(plugin_call(context, _NAME, "check"))
-        if as_json:
-            emit_json(rows)
-        else:
-            for row in rows:
-                click.echo(printable(_line(row, time.time())))
-                if row["call"]:
-                    click.echo(printable(f"    a leader without it calls {row['call']}"))
+        _show(rows, as_json)
         if any(row["error"] for row in rows):
             context.exit(1)
+
+
+def _show(rows: list[Mapping[str, Any]], as_json: bool) -> None:
+    if as_json:
+        emit_json(rows)
+        return
+    for row in rows:
+        click.echo(printable(_line(row, time.time())))
+        if row.get("call"):
+            click.echo(printable(f"    a leader without it calls {row['call']}"))
 
 
 def _rows(answer: object) -> list[Mapping[str, Any]]:

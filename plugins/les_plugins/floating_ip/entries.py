@@ -1,7 +1,6 @@
 """What the tables of addresses have in common. Values only; private to `floating_ip`."""
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,7 @@ from les_hooks.hookspecs import Note
 from les_plugins.floating_ip.tokens import Bearer, read_secret, secret_path, unsafe_secret
 from les_plugins.floating_ip.trouble import Fault, Trouble
 
-__all__ = ["METADATA", "V4", "AddressTable", "ApiTable", "Id", "Ip", "Url", "check_same", "parse_url", "shaped"]
+__all__ = ["METADATA", "AddressTable", "ApiTable", "Id", "Ip", "Ipv4", "Url", "check_same", "parse_url"]
 
 METADATA = "http://169.254.169.254"
 """Where clouds answer a host's questions about itself: a link-local address, the same for all of them here."""
@@ -31,6 +30,13 @@ def _parse_ip(text: str) -> str:
     return str(address)
 
 
+def _parse_ipv4(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise ValueError("is no IPv4 address; write it without a prefix length") from None
+
+
 def parse_url(text: str) -> str:
     """The URL without a slash at its end. Raises ValueError where a token must not be sent there."""
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -38,7 +44,8 @@ def parse_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
-    except ValueError:
+        (host or "").encode("idna")
+    except ValueError:  # UnicodeError too, which the codec raises for labels that are empty or too long
         raise ValueError("is no URL") from None
     if parts.scheme not in ("http", "https") or not host or port == 0:
         raise ValueError("is no URL of a web server")
@@ -58,19 +65,8 @@ def _is_near(host: str) -> bool:
     return address.is_loopback or address.is_link_local
 
 
-def shaped(what: str, example: str, pattern: str) -> Written:
-    """A text of a provider's own form; `what` has its article. Who writes another one is told the example."""
-
-    def parse(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f'is not {what}, such as "{example}"')
-        return text
-
-    return Written(what=what, example=example, pattern=f"^{pattern}$", parse=parse)
-
-
-V4 = Annotated[str, shaped("an IPv4 address", "10.0.1.7", r"[0-9]{1,3}(\.[0-9]{1,3}){3}")]
 Ip = Annotated[str, Written(what="an IP address", example="203.0.113.7", pattern=".", parse=_parse_ip)]
+Ipv4 = Annotated[str, Written(what="an IPv4 address", example="10.0.1.7", pattern=".", parse=_parse_ipv4)]
 Url = Annotated[str, Written(what="a URL", example="https://api.example", pattern="^https?://", parse=parse_url)]
 Id = Annotated[int, Meta(ge=1)]
 

@@ -65,13 +65,15 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    hide: Callable[[str], str] = str
 
     def read(self, kind: type[T]) -> T:
         """Read JSON as this type. Raises Trouble where it is anything else."""
         try:
             return msgspec.json.decode(self.body, type=kind)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: no UTF-8
-            why = f"an answer that is not understood ({str(error).replace('`', '')[:_MOST_WORDS]})"
+            words = self.hide(str(error)).replace("`", "")  # with values from the answer in it
+            why = f"an answer that is not understood ({words[:_MOST_WORDS]})"
             raise Trouble(Fault.MALFORMED, why) from None
 
     def text(self) -> str:
@@ -90,7 +92,8 @@ class Http:
     """A provider's API below the URL `base`; `timeout` seconds for each call.
 
     Of an answer `most_bytes` are read. `permit` is asked when the connection stands and right before what changes
-    something is sent, and raises Trouble where this node may not; None for an API at which nothing is changed.
+    something is sent, and raises Trouble where this node may not; None for an API at which nothing is changed. `hide`
+    takes out of a text what is secret in a body.
     """
 
     base: str
@@ -101,6 +104,7 @@ class Http:
     permit: Callable[[], None] | None = None
     authorize: Authorize | None = None
     explain: Explain = no_explanation
+    hide: Callable[[str], str] = str
     lookup: Lookup
 
     async def get(self, path: str, **headers: str) -> Reply:
@@ -161,8 +165,12 @@ class Http:
             while len(raw) <= most and (chunk := await response.content.read(most + 1 - len(raw))):
                 raw += chunk
             if 200 <= response.status < 300 and len(raw) <= most:
-                return Reply(status=response.status, headers=response.headers, body=raw)
-            raise self._trouble(response.status, response.headers, raw)
+                return Reply(status=response.status, headers=response.headers, body=raw, hide=self._hidden)
+            trouble = self._trouble(response.status, response.headers, raw)
+            if self.allowance is not None and trouble.retry_after:
+                # Beyond this call: a leadership that begins meanwhile, or an operator's look, is a call as well.
+                self.allowance.pause(trouble.retry_after)
+            raise trouble
 
     def _trouble(self, status: int, headers: Mapping[str, str], raw: bytes) -> Trouble:
         if len(raw) > self.most_bytes:
@@ -176,6 +184,7 @@ class Http:
         return Trouble(fault or fallback, why, _retry_after(headers.get("Retry-After", ""), self.wall()))
 
     def _hidden(self, text: str) -> str:
+        text = self.hide(text)
         return self.authorize.hide(text) if self.authorize is not None else text
 
 

@@ -6,6 +6,7 @@ on the board.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from les_hooks.backoff import Backoff
 from les_hooks.events import Event
@@ -24,6 +25,9 @@ __all__ = ["Keeper"]
 _FIRST_REFRESH_SECONDS = 5.0
 _SLOWER = 3.0
 
+# How long a change is left alone when no calls are left to ask how far it is.
+_BLIND_SECONDS = 10.0
+
 # A provider that takes the address away in several steps needs two.
 _MOST_STEPS = 4
 
@@ -39,6 +43,8 @@ class Keeper:
         self._world = world
         self._term = event.term
         self._told = ""
+        self._takes_over = True
+        self._missed: tuple[float, str] | None = None
         self._last = Trouble(Fault.UNREACHABLE, "nobody was asked yet")
         self._provider: Provider = board.provider_for(ctx, world, self._permit, event)
 
@@ -49,11 +55,14 @@ class Keeper:
             async with asyncio.timeout(self._config.patience):
                 await self._take_in_the_end(asyncio.get_running_loop().time() + self._config.patience)
         except TimeoutError:
+            if self._board.error != str(self._last):
+                self._board.failed(self._last, self._world.wall())
             raise self._last from None
         self._told = ""
 
     async def keep(self) -> None:
         """Look again and again, first soon and then every `refresh`, until this call is cancelled."""
+        self._takes_over = False
         pause = min(_FIRST_REFRESH_SECONDS, self._config.refresh)
         while True:
             await asyncio.sleep(self._world.jittered(pause))
@@ -80,32 +89,31 @@ class Keeper:
     # -- one attempt ---------------------------------------------------------------------------------------------------
 
     async def _take(self) -> None:
-        is_mine = self._board.holder.standing is Standing.MINE
-        holder = await self._look(Purpose.LOOK if is_mine else Purpose.TAKE)
-        if holder.standing is Standing.MINE:
-            return
-        began, before = self._world.clock(), holder
-        for _ in range(_MOST_STEPS):
+        is_in_order = not self._takes_over and self._board.holder.standing is Standing.MINE
+        holder = await self._look(Purpose.LOOK if is_in_order else Purpose.TAKE)
+        steps = 0
+        while holder.standing is not Standing.MINE:
             if self._ctx.dry_run:
                 call = await self._provider.describe(holder)
                 self._ctx.log.info("address-would-move", address=self._board.address, call=str(call))
                 return
+            self._missed = self._missed or (self._world.clock(), str(holder))
             more = await self._assign(holder)
+            steps += 1
             holder = await self._look()
-            if holder.standing is Standing.MINE:
-                seconds = round(self._world.clock() - began, 3)
-                self._say("assigned", "success", instead_of=str(before), seconds=seconds)
-                return
-            if not more:
-                break
-        raise Trouble(Fault.FAILED, f"it was assigned, and yet its holder is {holder}")
+            if holder.standing is not Standing.MINE and (steps == _MOST_STEPS or not more):
+                raise Trouble(Fault.FAILED, f"it was assigned, and yet its holder is {holder}")
+        if self._missed is not None:
+            # Maybe not by the attempt that asked for it: its answer was lost, or the look after it was too early.
+            (began, before), self._missed = self._missed, None
+            self._say("assigned", "success", instead_of=before, seconds=round(self._world.clock() - began, 3))
 
     async def _assign(self, holder: Holder) -> bool:
         """Ask for the address, and wait until that is done. Returns whether it takes another step."""
         await self._lead()
         pending = None
         try:
-            with self._board.allowance.spending(Purpose.TAKE):
+            with self._spending(Purpose.TAKE):
                 pending = await self._provider.assign(holder)
             if pending is None:
                 return False
@@ -119,26 +127,37 @@ class Keeper:
 
     async def _wait(self, pending: Pending) -> None:
         self._last = Trouble(Fault.BUSY, f"request {pending.id} was accepted, and is not done yet")
+        backoff = Backoff()
         while True:
             await asyncio.sleep(self._world.jittered(self._config.poll))
             await self._lead()
             try:
-                with self._board.allowance.spending(Purpose.POLL):
+                with self._spending(Purpose.POLL):
                     if await self._provider.done(pending):
                         return
+                backoff = Backoff()
             except Trouble as trouble:
                 if trouble.fault is Fault.FAILED:
                     raise
                 # What was accepted goes on, whether or not this node hears of it: to ask for it anew helps nobody.
                 self._note(trouble)
-                await asyncio.sleep(trouble.retry_after)
+                if trouble.fault is Fault.SPENT:
+                    # The calls that are kept for a take-over are enough to see who has the address in the end.
+                    await asyncio.sleep(self._world.jittered(_BLIND_SECONDS))
+                    return
+                await asyncio.sleep(max(self._world.jittered(backoff.after(0.0)), trouble.retry_after))
 
     async def _look(self, purpose: Purpose = Purpose.TAKE) -> Holder:
         await self._lead()
-        with self._board.allowance.spending(purpose):
+        with self._spending(purpose):
             holder = await self._provider.holder()
         self._board.saw(holder, self._world.wall())
         return holder
+
+    def _spending(self, purpose: Purpose) -> AbstractContextManager[None]:
+        if not self._takes_over and purpose is not Purpose.LOOK:
+            purpose = Purpose.KEEP
+        return self._board.allowance.spending(purpose)
 
     # -- whether it may ------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """What the plugin says to the operator: status, checks, plans. It changes nothing. Private to `floating_ip`."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +13,7 @@ from les_plugins.floating_ip.providers import Holder, Provider, Standing
 from les_plugins.floating_ip.trouble import Fault, Trouble
 from les_plugins.floating_ip.world import World
 
-__all__ = ["look", "look_at_all", "plan", "summary"]
+__all__ = ["look_at_all", "plan", "summary"]
 
 _WORDS = {
     Standing.MINE: "here",
@@ -34,10 +35,10 @@ def summary(boards: Sequence[Board]) -> str:
     return ", ".join([*words, *([f"{troubled} in trouble"] if troubled else [])])
 
 
-async def look(board: Board, ctx: Context, world: World) -> Holder:
+async def _look(board: Board, reader: Provider, world: World) -> Holder:
     """Look once who holds it, and note that. Raises Trouble, which is noted too."""
     try:
-        holder = await _reader(board, ctx, world).holder()
+        holder = await reader.holder()
     except Trouble as trouble:
         board.failed(trouble, world.wall())
         raise
@@ -51,12 +52,9 @@ async def look_at_all(boards: Sequence[Board], ctx: Context, world: World) -> li
 
 
 async def _look_and_tell(board: Board, ctx: Context, world: World) -> Mapping[str, object]:
-    call = None
-    try:
-        holder = await look(board, ctx, world)
-        call = str(await _reader(board, ctx, world).describe(holder))
-    except Trouble:
-        pass  # it is on the board
+    call, reader = None, _reader(board, ctx, world)
+    with contextlib.suppress(Trouble):  # it is on the board
+        call = str(await reader.describe(await _look(board, reader, world)))
     return {**board.shown, "call": call}
 
 
@@ -72,8 +70,10 @@ async def plan(kind: EventKind, boards: Sequence[Board], ctx: Context, world: Wo
 
 
 async def _plan(board: Board, ctx: Context, world: World) -> str:
+    reader = _reader(board, ctx, world)
     try:
-        call = str(await _reader(board, ctx, world).describe(board.holder))
+        # What was seen before may be long ago, and for some the call depends on it.
+        call = str(await reader.describe(await _look(board, reader, world)))
     except Trouble as trouble:
         call = f"by a call that is not known now ({trouble})"
     return printable(f"have {board.provider} deliver {board.address} here, unless it does: {call}")

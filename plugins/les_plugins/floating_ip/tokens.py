@@ -50,8 +50,9 @@ def secret_path(file: Path | None, credential: str | None, environ: Mapping[str,
 def read_secret(path: Path) -> Secret:
     """Read it, without the blanks around it. Raises Trouble with the reason."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
+        with open(path, "rb", opener=_open) as file:
+            is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            raw = file.read(_MOST_BYTES + 1) if is_file else b""
     except OSError as error:
         raise Trouble(Fault.UNPREPARED, f"{path}: {error.strerror}; it has to hold the token") from None
     try:
@@ -61,6 +62,11 @@ def read_secret(path: Path) -> Secret:
     if not text or not text.isprintable() or " " in text or len(raw) > _MOST_BYTES:
         raise Trouble(Fault.UNPREPARED, f"{path}: holds no token; write it there, on one line and nothing else")
     return Secret(text)
+
+
+def _open(path: str, flags: int) -> int:
+    # A pipe in the place of the file would be waited for, and with it all of the daemon.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def unsafe_secret(path: Path) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 import les_plugins.floating_ip as plugin
 from les_hooks.errors import PluginError
+from les_hooks.events import EventKind
 from les_plugins.floating_ip.providers.aws import signing
 from les_plugins.floating_ip.providers.aws.eip import AwsEipTable
 from les_plugins.floating_ip.providers.aws.private_ip import AwsPrivateIpTable
@@ -586,3 +587,20 @@ async def test_a_metadata_service_that_does_not_answer_names_what_to_set(stage: 
         with pytest.raises(PluginError, match=r"own id is not known.*set network_interface"):
             await elect(ctx)
         assert cloud.asked == []
+
+
+async def test_a_plan_is_made_where_nobody_has_looked_before(stage: Stage, credentials_file: Path) -> None:
+    cloud = FakeEc2()
+    async with cloud.serving():
+        (step,) = await plugin.plan(EventKind.ELECTED, eip(stage, cloud, credentials_file))
+        assert '"Action":"DisassociateAddress"' in step
+
+
+@virtual(PATIENCE)
+async def test_an_id_that_is_none_is_not_passed_on(stage: Stage, credentials_file: Path) -> None:
+    cloud = FakeEc2(holder="x" * 60_000)
+    async with cloud.serving():
+        ctx = eip(stage, cloud, credentials_file, patience=0.5)
+        with pytest.raises(PluginError, match=r"malformed: .*networkInterfaceId is 'xxx"):
+            await elect(ctx)
+        assert len(str(ctx.audited)) < 1000

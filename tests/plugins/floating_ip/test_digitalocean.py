@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 import les_plugins.floating_ip as plugin
 from les_hooks.errors import PluginError
@@ -21,9 +22,15 @@ PATIENCE = 0.02
 ASSIGN = Asked("POST", "/v2/reserved_ips/203.0.113.7/actions", {"type": "assign", "droplet_id": 111}, f"Bearer {TOKEN}")
 
 
-def configured(stage: Stage, cloud: FakeDigitalOcean, **keys: Any) -> FakeContext:
+def configured(stage: Stage, cloud: FakeDigitalOcean, calls_per_hour: int = 600, **keys: Any) -> FakeContext:
     """A context whose one address is that of the fake."""
-    table = DigitalOceanTable(address=cloud.address, token_file=stage.token_file, api=cloud.url, metadata_url=cloud.url)
+    table = DigitalOceanTable(
+        address=cloud.address,
+        token_file=stage.token_file,
+        api=cloud.url,
+        metadata_url=cloud.url,
+        calls_per_hour=calls_per_hour,
+    )
     return stage.context(FloatingIpConfig(digitalocean=(table,), **keys))
 
 
@@ -341,3 +348,106 @@ async def test_an_answer_about_another_address_is_none(stage: Stage) -> None:
         await elect(ctx)
         assert cloud.changes == []
         assert audited(ctx) == ["failed malformed"] * 2
+
+
+@virtual(PATIENCE)
+async def test_a_wait_that_the_provider_asks_for_binds_the_next_leadership_and_the_operator_too(stage: Stage) -> None:
+    cloud = FakeDigitalOcean()
+    cloud.instead.append(error(429, "slow down", Retry_After="600"))
+    async with cloud.serving():
+        ctx = configured(stage, cloud)
+        with pytest.raises(PluginError, match="throttled: status 429"):
+            await elect(ctx)
+        await demote(ctx)
+        await asyncio.sleep(30.0)
+        with pytest.raises(PluginError, match=r"throttled: the provider wants to be left alone for 5\d\d s more"):
+            await elect(ctx, term=4)
+        assert await plugin.control("check", {}, ctx)
+        assert len(cloud.asked) == 1
+        await asyncio.sleep(600.0)
+        await elect(ctx, term=5)
+        assert cloud.holder == 111
+
+
+@virtual(PATIENCE)
+async def test_polls_that_fail_come_less_and_less_often(stage: Stage) -> None:
+    cloud = FakeDigitalOcean(seconds=1e6)
+    cloud.instead.extend([None, None, *[error(429)] * 100])
+    async with cloud.serving():
+        with pytest.raises(PluginError, match="throttled"):
+            await elect(configured(stage, cloud))
+        assert len(cloud.asked) <= 2 + 6, "after 1, 2, 4, 8, 16 s, and each a poll later"
+
+
+@virtual(PATIENCE)
+async def test_where_no_calls_are_left_for_polls_the_address_is_looked_at_all_the_same(stage: Stage) -> None:
+    cloud = FakeDigitalOcean(holder=111, seconds=8.0)
+    async with cloud.serving():
+        ctx = configured(stage, cloud, calls_per_hour=20)
+        await elect(ctx)
+        for _ in range(14):
+            await plugin.control("check", {}, ctx)
+        await demote(ctx)
+        cloud.holder = 222
+        await elect(ctx, term=4)
+        assert cloud.holder == 111
+        assert audited(ctx) == ["accepted", "failed spent", "assigned"]
+        assert len(cloud.changes) == 1
+
+
+@virtual(PATIENCE)
+async def test_a_call_whose_answer_is_lost_and_that_was_carried_out_is_told_as_such(stage: Stage) -> None:
+    cloud = FakeDigitalOcean()
+
+    async def lose(request: web.Request) -> web.StreamResponse:
+        cloud.holder = 111
+        return await reset(request)
+
+    cloud.instead.extend([None, lose])
+    async with cloud.serving():
+        ctx = configured(stage, cloud)
+        await elect(ctx)
+        assert audited(ctx) == ["failed unreachable", "assigned"]
+        assert ctx.audited[-1]["instead_of"] == "another (222)"
+
+
+@virtual(PATIENCE)
+async def test_a_token_that_sees_no_droplet_is_not_taken_for_an_address_that_nobody_has(stage: Stage) -> None:
+    cloud = FakeDigitalOcean(seconds=1.0)
+    nobody = raw(b'{"reserved_ip": {"ip": "203.0.113.7", "droplet": null, "locked": false}}')
+
+    def blind(asked: Asked) -> None:
+        if asked.method == "GET" and not asked.path.split("/")[-1].isdigit():
+            cloud.instead.appendleft(nobody)
+
+    cloud.before = blind
+    async with cloud.serving():
+        with pytest.raises(PluginError, match=r"denied: nobody is shown with it .* droplet:read"):
+            await elect(configured(stage, cloud))
+
+
+@pytest.mark.parametrize("moment", range(12))
+@virtual(PATIENCE)
+async def test_a_demotion_at_whatever_moment_ends_all_calls(stage: Stage, moment: int) -> None:
+    """Once before each request, and in each wait between them."""
+    cloud = FakeDigitalOcean(seconds=3.0)
+    async with cloud.serving():
+        ctx = configured(stage, cloud)
+        electing = asyncio.create_task(elect(ctx))
+
+        def demote_then(_: Asked) -> None:
+            if len(cloud.asked) > moment // 2:
+                electing.cancel()
+
+        if moment % 2:
+            cloud.before = demote_then
+        else:
+            await asyncio.sleep(moment / 2)
+            electing.cancel()
+        await asyncio.wait({electing})
+        await demote(ctx)
+        asked = len(cloud.asked)
+        await asyncio.sleep(300.0)
+        assert len(cloud.asked) == asked
+        assert len(cloud.changes) <= 1
+        assert set(audited(ctx)) <= {"accepted", "abandoned", "assigned"}

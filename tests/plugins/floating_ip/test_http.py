@@ -1,11 +1,14 @@
 """One call: bounded in time and size, counted, and never sent by who leads no more. Over real HTTP."""
 
 import asyncio
+import dataclasses
+import os
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -27,6 +30,10 @@ ASSIGN = {"type": "assign", "droplet_id": 111}
 
 class Thing(msgspec.Struct):
     id: int
+
+
+class Told(msgspec.Struct):
+    status: Literal["done"]
 
 
 def http(url: str, **fields: object) -> Http:
@@ -222,3 +229,23 @@ async def test_a_certificate_that_nobody_vouches_for_ends_the_call_before_the_to
     assert trouble.fault is Fault.UNREACHABLE
     assert trouble.why.startswith("no valid certificate (")
     assert cloud.asked == []
+
+
+def test_a_pipe_in_the_place_of_a_token_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "token")
+    with pytest.raises(Trouble, match="holds no token"):
+        read_secret(tmp_path / "token")
+
+
+async def test_a_token_that_an_answer_holds_where_a_word_should_be_is_not_told(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    async with answering(raw(b'{"id": 1, "status": "' + TOKEN.encode() + b'"}')) as plain:
+        asking = dataclasses.replace(plain, authorize=Bearer(tmp_path / "token", None, {}))
+        with pytest.raises(Trouble) as caught:
+            (await asking.get(PATH)).read(Told)
+    assert "Invalid enum value '(token)'" in str(caught.value)
+
+
+async def test_a_name_that_is_none_is_not_reached() -> None:
+    trouble = await trouble_of(http("http://a..example"))
+    assert (trouble.fault, trouble.why) == (Fault.UNREACHABLE, "its name cannot be looked up (no name of a host)")

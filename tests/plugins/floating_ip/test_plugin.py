@@ -107,6 +107,50 @@ async def test_reasserted_looks_at_once_and_goes_on_under_its_own_term(stage: St
 
 
 @virtual(PATIENCE)
+async def test_two_leaders_take_turns_within_their_calls_and_the_one_that_is_left_has_it(stage: Stage) -> None:
+    """A partition without a majority: both reach the provider, and not each other."""
+    cloud = FakeDigitalOcean(holder=None, seconds=3.0)
+    async with cloud.serving():
+        one, two = (
+            stage.context(FloatingIpConfig(digitalocean=(table(stage, cloud, droplet_id=each, calls_per_hour=60),)))
+            for each in (111, 222)
+        )
+        async with leading(one):
+            async with leading(two):
+                await asyncio.sleep(3500.0)
+                assert len(cloud.asked) <= 2 * 60
+                assert {each.body["droplet_id"] for each in cloud.changes} == {111, 222}
+            cloud.holder = 222
+            await plugin.on_reasserted(an_event(EventKind.REASSERTED, term=5), one)
+            assert cloud.holder == 111, "what is kept for this was not spent on the quarrel"
+
+
+@virtual(PATIENCE)
+async def test_getting_it_back_in_vain_leaves_calls_for_who_is_reasserted(stage: Stage) -> None:
+    cloud = FakeDigitalOcean(holder=111)
+    async with cloud.serving():
+        ctx = stage.context(FloatingIpConfig(digitalocean=(table(stage, cloud, calls_per_hour=60),)))
+        async with leading(ctx):
+            cloud.holder, cloud.errors = 222, 1000
+            await asyncio.sleep(1800.0)
+            cloud.errors = 0
+            await plugin.on_reasserted(an_event(EventKind.REASSERTED, term=5), ctx)
+            assert cloud.holder == 111
+
+
+@virtual(PATIENCE)
+async def test_a_conflict_after_long_quiet_finds_calls_left(stage: Stage) -> None:
+    cloud = FakeDigitalOcean(holder=111)
+    async with cloud.serving():
+        ctx = stage.context(FloatingIpConfig(digitalocean=(table(stage, cloud, calls_per_hour=20),), refresh=10.0))
+        async with leading(ctx):
+            await asyncio.sleep(1800.0)
+            cloud.holder = 222
+            await plugin.on_reasserted(an_event(EventKind.REASSERTED, term=5), ctx)
+            assert cloud.holder == 111
+
+
+@virtual(PATIENCE)
 async def test_polls_and_looks_leave_calls_for_a_take_over(stage: Stage) -> None:
     cloud = FakeDigitalOcean(holder=111)
     async with cloud.serving():
@@ -186,6 +230,9 @@ async def test_check_looks_now_and_shows_the_call_without_the_token(stage: Stage
             "leave 203.0.113.7 where it is, for the next leader to take"
         ]
         assert await plugin.plan(EventKind.STARTED, ctx) == ()
+        cloud.instead.append(error(500))
+        (step,) = await plugin.plan(EventKind.ELECTED, ctx)
+        assert "by a call that is not known now (broken: status 500" in step
 
 
 async def _control(ctx: FakeContext, action: str) -> Any:

@@ -77,6 +77,7 @@ class DigitalOcean:
         self._own_id = tools.own_id
         self._is_v6 = ":" in table.address
         self._path = f"/v2/{'reserved_ipv6' if self._is_v6 else 'reserved_ips'}/{table.address}"
+        self._has_moved = False
 
     async def holder(self) -> Holder:
         """Ask who holds the address."""
@@ -87,6 +88,10 @@ class DigitalOcean:
         if found.locked:
             # Whoever has it now need not have it in a moment: the last leader may have asked for it.
             raise Trouble(Fault.BUSY, "another change of it is pending")
+        has_moved, self._has_moved = self._has_moved, False
+        if found.droplet is None and has_moved:
+            why = "nobody is shown with it after an action has completed; has the token the scope droplet:read?"
+            raise Trouble(Fault.DENIED, why)
         return Holder.seen(found.droplet.id if found.droplet is not None else None, mine)
 
     async def describe(self, held: Holder) -> Call:
@@ -99,13 +104,15 @@ class DigitalOcean:
         """Ask for the address. There is no compare-and-set here, and none is needed to take it from another."""
         call = await self.describe(held)
         action = (await self._http.send(call.method, call.path, call.body)).read(_Accepted).action
-        return None if _is_done(action) else Pending(id=str(action.id))
+        self._has_moved = _is_done(action)
+        return None if self._has_moved else Pending(id=str(action.id))
 
     async def done(self, pending: Pending) -> bool:
         """Whether the action has completed."""
         # Below the address a token needs no right for all actions; but that path is documented for IPv4 alone.
         path = "/v2" if self._is_v6 else self._path
-        return _is_done((await self._http.get(f"{path}/actions/{pending.id}")).read(_Accepted).action)
+        self._has_moved = _is_done((await self._http.get(f"{path}/actions/{pending.id}")).read(_Accepted).action)
+        return self._has_moved
 
     async def _me(self) -> str:
         configured = "" if self._table.droplet_id is None else str(self._table.droplet_id)

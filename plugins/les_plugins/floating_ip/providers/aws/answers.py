@@ -3,13 +3,14 @@
 EC2 sends no document type, and one is refused: entities, which could make much of little, are declared in it.
 """
 
+import re
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from les_plugins.floating_ip.http import Reply
 from les_plugins.floating_ip.trouble import Fault, Trouble
 
-__all__ = ["error_in", "items", "read_answer", "text"]
+__all__ = ["error_in", "ident", "items", "read_answer", "text"]
 
 
 def read_answer(reply: Reply, action: str) -> Element:
@@ -34,6 +35,14 @@ def items(element: Element, name: str) -> list[Element]:
 def text(element: Element, name: str) -> str:
     """The text of this element; empty where there is none."""
     return (element.findtext(name) or "").strip()
+
+
+def ident(element: Element, name: str) -> str:
+    """The same, where it is the id of something. Raises Trouble where it is none."""
+    found = text(element, name)
+    if not re.fullmatch(r"[A-Za-z0-9:._-]{0,128}", found):
+        raise Trouble(Fault.MALFORMED, f"an answer that is not understood ({name} is {found[:64]!r})")
+    return found
 
 
 def error_in(body: bytes) -> tuple[str, str]:

@@ -9,9 +9,11 @@ from typing import Annotated
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
 
+from msgspec import Meta
+
 from les_hooks.config import Name
 from les_hooks.hookspecs import Note
-from les_plugins.floating_ip.entries import METADATA, AddressTable, Url, shaped
+from les_plugins.floating_ip.entries import METADATA, AddressTable, Url
 from les_plugins.floating_ip.ownid import OwnId
 from les_plugins.floating_ip.providers import Call, Tools
 from les_plugins.floating_ip.providers.aws.answers import error_in, read_answer
@@ -46,9 +48,6 @@ _FAULTS = {
 }
 
 
-Interface = Annotated[str, shaped("the id of an interface", "eni-0a1b2c3d", r"eni-[0-9a-f]{1,32}")]
-
-
 class AwsTable(AddressTable, frozen=True, kw_only=True):
     """One address in a region of EC2. Credentials are found as AWS's own programs do, or stand in a file.
 
@@ -56,10 +55,8 @@ class AwsTable(AddressTable, frozen=True, kw_only=True):
     `~/.aws/credentials`; `credential` is such a file that systemd hands over; `profile` is a section of it.
     """
 
-    region: Annotated[str, shaped("a region", "eu-central-1", r"[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}")]
-    network_interface: (
-        Annotated[str, shaped("the id of an interface", "eni-0a1b2c3d", r"eni-[0-9a-f]{1,32}")] | None
-    ) = None
+    region: Annotated[str, Meta(pattern=r"^[a-z]{2,8}(-[a-z]{1,16}){1,3}-[0-9]{1,2}$")]
+    network_interface: Annotated[str, Meta(pattern=r"^eni-[0-9a-f]{1,32}$")] | None = None
     credentials_file: Path | None = None
     credential: Name | None = None
     profile: Name | None = None
@@ -86,6 +83,8 @@ class AwsTable(AddressTable, frozen=True, kw_only=True):
         if self.credentials_file is not None:
             try:
                 unsafe = unsafe_secret(self.credentials_file)
+                if not self.credentials_file.is_file():
+                    unsafe = f"{self.credentials_file}: is no file; it has to hold the credentials"
             except OSError as error:
                 unsafe = f"{self.credentials_file}: {error.strerror}; it has to hold the credentials"
             found += [unsafe] if unsafe else []

@@ -5,9 +5,9 @@ address that another network interface has is disassociated first, by the id of 
 then has another id, and stays. So a leader that was frozen in the middle cannot take the address from its successor.
 """
 
-from les_plugins.floating_ip.entries import V4, check_same
+from les_plugins.floating_ip.entries import Ipv4, check_same
 from les_plugins.floating_ip.providers import Call, Holder, Pending, Tools
-from les_plugins.floating_ip.providers.aws.answers import items, text
+from les_plugins.floating_ip.providers.aws.answers import ident, items, text
 from les_plugins.floating_ip.providers.aws.api import AwsTable, Ec2, as_call, change
 from les_plugins.floating_ip.trouble import Fault, Trouble
 
@@ -19,7 +19,7 @@ class AwsEipTable(AwsTable, frozen=True, kw_only=True):
     its primary one. A private address has at most one elastic IP.
     """
 
-    private_ip: V4 | None = None
+    private_ip: Ipv4 | None = None
 
     def provider(self, tools: Tools) -> "AwsEip":
         """What speaks to EC2."""
@@ -41,11 +41,11 @@ class AwsEip:
             raise Trouble(Fault.MALFORMED, f"an answer with {len(found)} addresses")
         address = found[0]
         check_same(text(address, "publicIp"), self._table.address)
-        allocation, association = text(address, "allocationId"), text(address, "associationId")
-        interface = text(address, "networkInterfaceId")
+        allocation, association = ident(address, "allocationId"), ident(address, "associationId")
+        interface = ident(address, "networkInterfaceId")
         if not allocation or bool(association) != bool(interface):
             raise Trouble(Fault.MALFORMED, "an answer that is not understood (an address without its ids)")
-        whose = self._place(interface, text(address, "privateIpAddress")) if interface else None
+        whose = self._place(interface, ident(address, "privateIpAddress")) if interface else None
         return Holder.seen(whose, mine, f"{allocation} {association}")
 
     async def describe(self, held: Holder) -> Call:

@@ -7,7 +7,7 @@ taken away first, as an elastic IP is: one that belongs to it moves along with i
 from xml.etree.ElementTree import Element
 
 from les_plugins.floating_ip.providers import Call, Holder, Pending, Standing, Tools
-from les_plugins.floating_ip.providers.aws.answers import items, text
+from les_plugins.floating_ip.providers.aws.answers import ident, items, text
 from les_plugins.floating_ip.providers.aws.api import AwsTable, Ec2, as_call, change
 from les_plugins.floating_ip.trouble import Fault, Trouble
 
@@ -38,7 +38,7 @@ class AwsPrivateIp:
         if self._is_on(own[mine]):
             return Holder.seen(mine, mine)
         # Other networks may have the same address.
-        subnet = text(own[mine], "subnetId")
+        subnet = ident(own[mine], "subnetId")
         if not subnet:
             raise Trouble(Fault.MALFORMED, f"an answer without the subnet of {mine}")
         others = await self._interfaces(
@@ -57,7 +57,7 @@ class AwsPrivateIp:
     async def assign(self, held: Holder) -> Pending | None:
         """Ask for the address; that EC2 answers does not say that traffic for it arrives."""
         answer = await self._ec2.send(await self._assign(held))
-        return Pending(id=text(answer, "requestId")) if self._ec2.has_metadata else None
+        return Pending(id=ident(answer, "requestId")) if self._ec2.has_metadata else None
 
     async def done(self, pending: Pending) -> bool:
         """Whether the instance has been told of it, which is how EC2 says that the move is complete."""
@@ -73,7 +73,7 @@ class AwsPrivateIp:
 
     async def _interfaces(self, **which: str) -> dict[str, Element]:
         found = items(await self._ec2.ask("DescribeNetworkInterfaces", **which), "networkInterfaceSet")
-        return {text(each, "networkInterfaceId"): each for each in found}
+        return {ident(each, "networkInterfaceId"): each for each in found}
 
     def _is_on(self, interface: Element) -> bool:
         for each in items(interface, "privateIpAddressesSet"):

@@ -3,6 +3,7 @@
 https://docs.openstack.org/api-ref/identity/v3/: `POST /v3/auth/tokens`.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -71,7 +72,7 @@ class Keystone:
     """Puts a token into requests, and gets another one when it has expired or is not accepted."""
 
     def __init__(self, http: Http, login: Login, secret: Callable[[], Secret], *, with_catalogue: bool) -> None:
-        self._http = http
+        self._http = dataclasses.replace(http, hide=self.hide)
         self._login = login
         self._read_secret = secret
         self._path = "/auth/tokens" if with_catalogue else "/auth/tokens?nocatalog"
@@ -115,7 +116,7 @@ class Keystone:
         try:
             reply = await self._http.send("POST", self._path, self._login.request(self._secret))
         except Trouble as trouble:
-            raise Trouble(trouble.fault, f"no token: {self.hide(trouble.why)}", trouble.retry_after) from None
+            raise Trouble(trouble.fault, f"no token: {trouble.why}", trouble.retry_after) from None
         text = reply.headers.get("X-Subject-Token", "")
         if not text or len(text) > _LONGEST_TOKEN or not (text.isascii() and text.isprintable()) or " " in text:
             raise Trouble(Fault.MALFORMED, "an answer that is not understood (without a token)")

@@ -3,7 +3,7 @@
 https://docs.openstack.org/api-ref/network/v2/: `floatingips`, `ports`. A change says which revision of the floating IP
 it is for (`If-Match`), and Neutron refuses it with 412 where there has been a change since: nobody is overtaken.
 
-The `status` of a floating IP is not waited for: some back ends leave it `DOWN` for good.
+The `status` of a floating IP is not waited for: some back ends leave it `DOWN` for good. One in `ERROR` is nowhere.
 """
 
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from les_plugins.floating_ip.entries import V4, ApiTable, Url, parse_url
+from les_plugins.floating_ip.entries import ApiTable, Ipv4, Url, parse_url
 from les_plugins.floating_ip.http import Http
 from les_plugins.floating_ip.ownid import OwnId
 from les_plugins.floating_ip.providers import Call, Holder, Pending, Tools
@@ -45,7 +45,7 @@ class OpenStackTable(ApiTable, frozen=True, kw_only=True):
     region: Words | None = None
     interface: Literal["public", "internal", "admin"] = "public"
     port_id: Uuid | None = None
-    fixed_ip: V4 | None = None
+    fixed_ip: Ipv4 | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -130,6 +130,8 @@ class OpenStack:
             raise Trouble(Fault.MALFORMED if found else Fault.MISSING, why)
         whose = self._place(found[0].port_id, found[0].fixed_ip_address) if found[0].port_id else None
         revision = "" if found[0].revision_number is None else str(found[0].revision_number)
+        if whose == mine and found[0].status == "ERROR":
+            raise Trouble(Fault.FAILED, "the floating IP has the status ERROR")
         return Holder.seen(whose, mine, f"{found[0].id} {revision}")
 
     async def describe(self, held: Holder) -> Call:
@@ -150,8 +152,7 @@ class OpenStack:
             body=msgspec.json.encode(call.body),
             headers={"Content-Type": "application/json"} | headers,
         )
-        if reply.read(_Changed).floatingip.status == "ERROR":
-            raise Trouble(Fault.FAILED, "the floating IP has the status ERROR")
+        reply.read(_Changed)
         return None
 
     async def done(self, pending: Pending) -> bool:
