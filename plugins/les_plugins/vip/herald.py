@@ -68,14 +68,16 @@ class Herald:
     async def _go_on(self) -> None:
         pause = self._announce.interval
         for _ in range(self._announce.count - 1):
-            await asyncio.sleep(pause)
-            self._say()
+            await self._say_again(pause)
             pause *= 2
         while self._announce.refresh:
-            await asyncio.sleep(self._announce.refresh)
-            self._say()
-            # Who else has it by now would not hear of us otherwise, nor we of them.
-            self._lookout.ask()
+            await self._say_again(self._announce.refresh)
+
+    async def _say_again(self, pause: float) -> None:
+        await asyncio.sleep(pause)
+        self._say()
+        # Who has it all the same would not hear of us otherwise, nor we of them.
+        self._lookout.ask()
 
     def _say(self) -> None:
         link = self._lookout.link
