@@ -14,7 +14,7 @@ Loaded through its entry point; nothing imports it.
     frames    the bytes of ARP and neighbour discovery
     ether     packet sockets
     sysctls   what the kernel is set to
-    kernel    what is wanted of the kernel; `netlink` does it
+    kernel    what is wanted of the kernel; `netlink` does it, in the messages of `rtnl`
     report    what is shown of the addresses
     commands  `les vip`
 

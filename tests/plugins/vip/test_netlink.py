@@ -16,7 +16,8 @@ import pytest
 
 from les_plugins.vip import netlink as module
 from les_plugins.vip.kernel import Assigned, Change, KernelError, Placement
-from les_plugins.vip.netlink import ROUTE_PROTOCOL, Netlink
+from les_plugins.vip.netlink import Netlink
+from les_plugins.vip.rtnl import ROUTE_PROTOCOL
 from tests.plugins.vip.namespace import addresses, batch, drop_capabilities, in_namespace, ip
 
 FOUR = "10.0.0.100"
