@@ -5,7 +5,7 @@ Loaded through its entry point; nothing imports it.
     settings  what `[plugins.vip]` can hold
     keeper    what one node does about its addresses: takes them, watches over them, lets go of them
     holdings  the addresses that it has put into its kernel: renewed, put back, removed
-    lease     how long the kernel may keep an address
+    placing   putting one there, for no longer than this node may hold it, and removing it; `lease` says how long
     takeover  whether an address may be taken yet
     lookout   who answers for an address, before it is taken
     herald    announcing an address

@@ -1,7 +1,7 @@
 """The addresses that this node has put into its kernel: put, renewed, put back, removed. For `vip`.
 
 The kernel removes what is not renewed, so that no address outlives a daemon that died, hangs or was stopped. Who may
-hold an address, and until when, is asked right before each step.
+hold an address, and until when, is asked right before each step: `placing` does so.
 """
 
 import asyncio
@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from les_hooks import Context
 from les_plugins.vip.ground import Ground
 from les_plugins.vip.herald import Herald
-from les_plugins.vip.kernel import Assigned, Change, Kernel, KernelError, Link, Placement
-from les_plugins.vip.lease import LATENESS_SECONDS, most_seconds, pace
+from les_plugins.vip.kernel import Assigned, Change, Kernel, KernelError, Link
+from les_plugins.vip.lease import pace
 from les_plugins.vip.lookout import Lookout
+from les_plugins.vip.placing import Placing
 from les_plugins.vip.settings import Mode, VipConfig, VirtualAddress
 
 __all__ = ["Held", "Holdings"]
-
-# A process that is stopped each time on its way to the kernel is in no state to lead.
-_MOST_PUTS = 3
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -62,10 +60,9 @@ class Holdings:
     ) -> None:
         self.ctx = ctx
         self.held: dict[VirtualAddress, Held] = {}
-        self.leads = False
         self.unsure = False
         """Whether something was being put when its call ended: it may be there, or not."""
-        self._kernel = kernel
+        self._placing = Placing(ctx, kernel, clock=clock)
         self._ground = ground
         self._clock = clock
         self._wall = wall
@@ -73,13 +70,11 @@ class Holdings:
         self._lock = asyncio.Lock()
         self._hurry = asyncio.Event()
         self._renewing: asyncio.Task[None] | None = None
-        self._granted = self.config.lifetime
-        """Seconds for which the kernel was last told to keep an address."""
 
     def adopt(self, ctx: Context) -> None:
         """Go on with another configuration, at once: a lease of an hour is not to outlive one that says seconds."""
         if ctx is not self.ctx:
-            self.ctx = ctx
+            self.ctx = self._placing.ctx = ctx
             self._hurry.set()
 
     @property
@@ -88,26 +83,31 @@ class Holdings:
         config: VipConfig = self.ctx.config
         return config
 
+    @property
+    def leads(self) -> bool:
+        """Whether this node does, as far as was told."""
+        return self._placing.leads
+
+    def acts(self) -> bool:
+        """Whether this node may act as the leader at this moment."""
+        return self._placing.acts()
+
     def begin(self) -> None:
         """This node leads: what it takes from now on is renewed."""
         if not self.leads:
             self.held.clear()  # of a leadership whose end was interrupted
-        self.leads = True
+        self._placing.leads = True
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._renew_on(), name="vip-renew")
 
     def end(self) -> None:
         """It does not lead any more: nothing is put or renewed, whoever still waits to do so."""
-        self.leads = False
+        self._placing.leads = False
         if self._renewing is not None:
             self._renewing.cancel()
             self._renewing = None
         for held in self.held.values():
             held.herald.hush()
-
-    def acts(self) -> bool:
-        """Whether this node may act as the leader at this moment."""
-        return self.leads and self.ctx.authority() > 0.0
 
     # -- putting -------------------------------------------------------------------------------------------------------
 
@@ -117,9 +117,9 @@ class Holdings:
             if address in self.held:
                 return False
             before, self.unsure = self.unsure, True
-            until = await self._put(address, link)
+            until = await self._place(address, link)
             self.unsure = before
-            herald = Herald(lookout, self.config.announce, may=self.acts, clock=self._clock, wall=self._wall)
+            herald = Herald(lookout, self.config.announce, may=self._placing.acts, clock=self._clock, wall=self._wall)
             self.held[address] = Held(
                 address=address,
                 link=link,
@@ -143,7 +143,7 @@ class Holdings:
             for held in list(self.held.values()):
                 # What was missed may be there again: a renewal can be quicker than this look.
                 missing = held.missed or held.assigned.key not in keys
-                if not missing or held.placed >= seen or not self._seconds():
+                if not missing or held.placed >= seen or not self._placing.seconds():
                     continue
                 if self.ctx.authority() > 0.0:
                     with contextlib.suppress(KernelError):
@@ -159,66 +159,20 @@ class Holdings:
             held.missed = True
         return bool(missed)
 
-    async def _put(self, address: VirtualAddress, link: Link) -> float:
-        """Have the kernel keep the address from now on, but no longer than this node may hold it; returns until when.
-
-        Raises KernelError.
-        """
-        late: Placement | None = None
-        for _ in range(_MOST_PUTS):
-            seconds = self._seconds()
-            if not seconds:
-                break
-            asked = self._clock()
-            late = placement = Placement(
-                index=link.index,
-                ip=address.ip,
-                length=address.length,
-                seconds=seconds,
-                label=self.config.label,
-                route=self.config.mode is Mode.ROUTE,
-            )
-            await self._kernel.put(placement)
-            if self.ctx.hold_left() <= 0.0:
-                # This process was stopped on its way to the kernel, and was too late when it came there; or the wall
-                # clock jumped meanwhile, and the others say whether it was.
-                await self._take_back(placement)
-                late = None
-                if not await self.ctx.confirmed():
-                    break
-            elif self.ctx.release_left() >= seconds + LATENESS_SECONDS:
-                if seconds < self._granted:
-                    self._hurry.set()  # the pause until the next renewal was chosen for a longer one
-                self._granted = seconds
-                return asked + seconds
-        if late is not None:
-            await self._take_back(late)
-        raise KernelError(self._why_not())
-
-    async def _take_back(self, placement: Placement) -> None:
-        late = Assigned(index=placement.index, ip=placement.ip, length=placement.length, valid=None)
-        await self._remove_all([late], "too-late")
-
-    def _seconds(self) -> int:
-        """For how long the kernel may keep an address from now on; 0: it must not be renewed."""
-        if not self.leads or self.ctx.hold_left() <= 0.0:
-            return 0
-        return most_seconds(self.config.lifetime, self.ctx.release_left())
-
-    def _why_not(self) -> str:
-        if not self.leads or self.ctx.hold_left() <= 0.0:
-            return "this node must not act as the leader"
-        return (
-            f"others may lead in {self.ctx.release_left():.1f} s already, and the kernel counts whole seconds and is "
-            "up to a second late; set timing.lease to 3s or more"
-        )
+    async def _place(self, address: VirtualAddress, link: Link) -> float:
+        """Have the kernel keep an address; returns until which boottime. Raises KernelError."""
+        before = self._placing.granted
+        until = await self._placing.put(address, link)
+        if self._placing.granted < before:
+            self._hurry.set()  # the pause until the next renewal was chosen for a longer one
+        return until
 
     # -- renewing ------------------------------------------------------------------------------------------------------
 
     async def _renew_on(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pace(min(self._granted, self.config.lifetime))):
+                async with asyncio.timeout(pace(min(self._placing.granted, self.config.lifetime))):
                     await self._hurry.wait()
             self._hurry.clear()
             async with self._lock:
@@ -226,7 +180,7 @@ class Holdings:
 
     async def _renew(self) -> None:
         for held in list(self.held.values()):
-            if not self._seconds():
+            if not self._placing.seconds():
                 return
             lapsed = self._clock() > held.until
             try:
@@ -241,7 +195,7 @@ class Holdings:
     async def _keep(self, held: Held) -> None:
         """Have the kernel keep the address for longer. Raises KernelError, which is noted."""
         try:
-            held.until = await self._put(held.address, held.link)
+            held.until = await self._place(held.address, held.link)
         except KernelError as error:
             self._ground.fail(_about(held.address), f"cannot keep {held.address.ip}: {error.why}")
             raise
@@ -265,7 +219,7 @@ class Holdings:
                     del self.held[address]
                     held.herald.hush()
                     self._ground.mend(_about(address))
-                    await self._remove_all([held.assigned], "unconfigured")
+                    await self._placing.remove_all([held.assigned], "unconfigured")
                 elif named != address:
                     del self.held[address]
                     held.address = named
@@ -284,7 +238,7 @@ class Holdings:
         async with self._lock:
             for address in self.held:
                 self._ground.mend(_about(address))
-            failed = await self._remove_all([held.assigned for held in self.held.values()], "released")
+            failed = await self._placing.remove_all([held.assigned for held in self.held.values()], "released")
             # Not before: whoever is interrupted above begins anew.
             self.held.clear()
         return failed
@@ -296,31 +250,12 @@ class Holdings:
         """
         async with self._lock:
             if not self.leads:
-                return await self._remove_all(strays, why)
+                return await self._placing.remove_all(strays, why)
             keys = {held.assigned.key for held in self.held.values()}
             ips = {ip for _, ip, _ in keys}
-            return await self._remove_all([each for each in strays if each.ip in ips and each.key not in keys], "twin")
-
-    async def _remove_all(self, assigned: Sequence[Assigned], why: str) -> list[str]:
-        failed = []
-        for each in assigned:
-            try:
-                await self._remove(each, why)
-            except KernelError as error:
-                failed.append(f"cannot remove {each.ip}: {error.why}")
-                if error.silent:  # the others would wait as long in vain
-                    break
-        return failed
-
-    async def _remove(self, assigned: Assigned, why: str) -> None:
-        try:
-            there = await self._kernel.remove(assigned)
-        except KernelError as error:
-            self.ctx.audit("removed", "failure", address=assigned.ip, why=why, error=error.why)
-            raise
-        if there:
-            self.ctx.audit("removed", "success", address=assigned.ip, why=why)
-            self.ctx.log.info("address-removed", address=assigned.ip, why=why)
+            return await self._placing.remove_all(
+                [each for each in strays if each.ip in ips and each.key not in keys], "twin"
+            )
 
 
 def _about(address: VirtualAddress) -> str:
