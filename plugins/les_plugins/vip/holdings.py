@@ -88,6 +88,11 @@ class Holdings:
         """Whether this node does, as far as was told."""
         return self._placing.leads
 
+    @property
+    def removed(self) -> int:
+        """How many addresses it has removed, its own and others."""
+        return self._placing.removed
+
     def acts(self) -> bool:
         """Whether this node may act as the leader at this moment."""
         return self._placing.acts()

@@ -201,14 +201,14 @@ class Keeper:
     async def watch(self, report: Callable[[str], None]) -> None:
         """See to it, until cancelled, that what is on the interfaces is what should be, and report what is wrong."""
         quarrel = Backoff(least=_LEAST_PAUSE_SECONDS, most=_MOST_PAUSE_SECONDS, healthy=_LOOK_SECONDS)
-        restored = self._clock()
+        mended = self._clock()
         self._watchers += 1
         try:
             while True:
                 pause = _LEAST_PAUSE_SECONDS
                 if await self.look():
-                    since, restored = restored, self._clock()
-                    pause = quarrel.after(restored - since)
+                    since, mended = mended, self._clock()
+                    pause = quarrel.after(mended - since)
                 seen = self._looked_with is not None
                 if report not in self._reports:
                     self._reports.append(report)
@@ -233,8 +233,8 @@ class Keeper:
         return False
 
     async def look(self) -> bool:
-        """Compare what is with what should be, once, and put it right; returns whether something was put back."""
-        begun, ctx = self._clock(), self.ctx
+        """Compare what is with what should be, once, and put it right; returns whether something was not."""
+        begun, ctx, removed = self._clock(), self.ctx, self._holdings.removed
         try:
             links = await self._kernel.links()
             ours = self._ours(await self._kernel.assigned())
@@ -252,7 +252,7 @@ class Keeper:
         for held in self.held.values():
             if held.link.name in back:
                 held.herald.shout()
-        return restored
+        return restored or self._holdings.removed > removed
 
     def _ours(self, assigned: Sequence[Assigned]) -> list[Assigned]:
         names = {address.ip for address in (*self.config.addresses, *self.held)}

@@ -27,6 +27,8 @@ class Placing:
         self.leads = False
         config: VipConfig = ctx.config
         self.granted = config.lifetime
+        self.removed = 0
+        """How many addresses were removed."""
         self._kernel = kernel
         self._clock = clock
 
@@ -107,5 +109,6 @@ class Placing:
             self.ctx.audit("removed", "failure", address=assigned.ip, why=why, error=error.why)
             raise
         if there:
+            self.removed += 1
             self.ctx.audit("removed", "success", address=assigned.ip, why=why)
             self.ctx.log.info("address-removed", address=assigned.ip, why=why)

@@ -73,6 +73,19 @@ async def test_what_is_removed_again_and_again_is_put_back_at_a_bounded_pace() -
 
 
 @virtual()
+async def test_what_is_added_again_and_again_is_removed_at_a_bounded_pace() -> None:
+    async with Stage() as stage:
+        await stage.watch()
+        begun = now()
+        while now() < begun + 60.0:
+            stage.kernel.configure(IP, 32)
+            await asyncio.sleep(0.002)
+        assert 20 < len(stage.audited("removed")) < 100
+        await asyncio.sleep(1.1)
+        assert not stage.kernel.ips
+
+
+@virtual()
 async def test_a_hundred_removals_over_time_are_all_put_back() -> None:
     async with Stage() as stage:
         await leading(stage)
