@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -77,6 +78,7 @@ class Keeper:
         self._rivals: set[tuple[str, bytes]] = set()
         self._reports: list[Callable[[str], None]] = []
         self._watchers = 0
+        self._tried = -math.inf
 
     @property
     def config(self) -> VipConfig:
@@ -122,13 +124,25 @@ class Keeper:
         self._holdings.begin()
         if self._looked_with is not self.ctx or not self._watchers:
             await self.look()  # otherwise what was seen last is how it is
+        if failed := await self._take_missing(orderly=_is_released(event)):
+            raise PluginError(self.ctx.name, "; ".join(failed))
+
+    async def _take_missing(self, *, orderly: bool) -> list[str]:
+        """Take what is not held; returns what went wrong."""
         failed: list[str] = []
+        self._tried = self._clock()
         async with asyncio.TaskGroup() as group:
             for address in self.config.addresses:
                 if address not in self.held:
-                    group.create_task(self._take(address, _is_released(event), failed))
-        if failed:
-            raise PluginError(self.ctx.name, "; ".join(failed))
+                    group.create_task(self._take(address, orderly, failed))
+        return failed
+
+    async def _try_again(self) -> None:
+        """Take what a leader could not take at first, and goes on without, as it is not critical: nobody else will."""
+        missing = any(address not in self.held for address in self.config.addresses)
+        due = self._clock() >= self._tried + _LOOK_SECONDS - _MOST_PAUSE_SECONDS
+        if missing and due and not self.config.critical and self._holdings.acts():
+            await self._take_missing(orderly=False)
 
     async def reassert(self, event: Event) -> None:
         """Have every address, and say so again: another may have claimed it meanwhile."""
@@ -209,6 +223,7 @@ class Keeper:
                 if await self.look():
                     since, mended = mended, self._clock()
                     pause = quarrel.after(mended - since)
+                await self._try_again()
                 seen = self._looked_with is not None
                 if report not in self._reports:
                     self._reports.append(report)

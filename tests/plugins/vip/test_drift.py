@@ -197,6 +197,20 @@ async def test_a_stranger_is_left_alone_and_keeps_the_node_from_leading(length: 
         assert stage.kernel.ips == [IP]
 
 
+@virtual()
+async def test_what_a_leader_could_not_take_and_goes_on_without_is_tried_again_each_minute() -> None:
+    async with Stage(a_config(critical=False)) as stage:
+        await stage.watch()
+        stage.kernel.fail("put", KernelError("no"), times=2)
+        with pytest.raises(PluginError, match="no"):
+            await stage.keeper.take(AFTER_ORDERLY)
+        await asyncio.sleep(50.0)
+        assert not stage.kernel.ips
+        await asyncio.sleep(200.0)
+        assert stage.kernel.ips == [IP]
+        assert [record["outcome"] for record in stage.audited("taken")] == ["failure", "failure", "success"]
+
+
 # -- links -------------------------------------------------------------------------------------------------------------
 
 
