@@ -50,7 +50,8 @@ class Answer:
     """What came of one attempt. All texts are fit for a terminal and hold no secret.
 
     `status` is that of HTTP, None where there was none; `why` is for people, and empty for what was delivered.
-    `retry_after` and `seconds` (how long it took) are seconds. `request` and `reply` are for `les webhooks test`, capped.
+    `retry_after` and `seconds` (how long it took) are seconds. `request` and `reply` are for `les webhooks test`, and
+    capped.
     """
 
     verdict: Verdict

@@ -81,8 +81,8 @@ Url = Annotated[str, Written(what="a URL", example="https://hooks.example/les", 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One `[[plugins.webhook.endpoints]]`. Durations in seconds.
 
-    `secret_file` holds one secret a line, the newest first: each signs, so that a secret can be rotated. `retry` are the
-    pauses before each attempt, the last one again and again, until the event is `retry_for` old.
+    `secret_file` holds one secret a line, the newest first: each signs, so that a secret can be rotated. `retry` are
+    the pauses before each attempt, the last one again and again, until the event is `retry_for` old.
     """
 
     name: Name
