@@ -68,3 +68,6 @@ class Poster(Protocol):
 
     async def post(self, delivery: Delivery) -> Answer:
         """Try once, within the endpoint's `timeout`. Raises nothing but CancelledError."""
+
+    async def close(self) -> None:
+        """Hang up."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from les_hooks import Event, PluginError
+from les_hooks import Event
 from les_plugins.webhook.contract import Answer, Delivery, Poster, Verdict
 from les_plugins.webhook.outbox import Unwritten
 from les_plugins.webhook.rows import Row
@@ -82,14 +82,14 @@ class Health:
 class Worker:
     """Posts what is queued for one endpoint.
 
-    `poster` makes the way there, again where it cannot; `chance` yields numbers from 0 to 1; `wall` Unix seconds.
+    `chance` yields numbers from 0 to 1, `wall` Unix seconds.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
         queue: Queue,
-        poster: Callable[[], Poster],
+        poster: Poster,
         tell: Tell,
         *,
         wall: Callable[[], float],
@@ -100,8 +100,7 @@ class Worker:
         self.health = Health()
         self.disabled = disabled
         self._queue = queue
-        self._make_poster = poster
-        self._poster: Poster | None = None
+        self._poster = poster
         self._tell = tell
         self._wall = wall
         self._chance = chance
@@ -146,15 +145,6 @@ class Worker:
             except Unwritten:
                 await _sleep(self._wake, _UNREADABLE_PAUSE_SECONDS)
 
-    async def attempt(self, delivery: Delivery) -> Answer:
-        """Try once to post it."""
-        try:
-            if self._poster is None:
-                self._poster = self._make_poster()
-        except PluginError as error:
-            return Answer(verdict=Verdict.RETRY, seconds=0.0, why=error.why)
-        return await self._poster.post(delivery)
-
     async def _deliver(self, row: Row) -> bool:
         """Post it, once; returns whether the next one may be posted."""
         await self._pause(row)
@@ -165,7 +155,7 @@ class Worker:
         except msgspec.MsgspecError as error:
             self._bury(row, f"this version cannot read it: {error}", None)
             return True
-        answer = await self.attempt(Delivery(id=row.delivery, event=event))
+        answer = await self._poster.post(Delivery(id=row.delivery, event=event))
         match answer.verdict:
             case Verdict.DELIVERED:
                 self._queue.delivered(row)
