@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from les_hooks.daemon import Node, load_config
     from les_hooks.errors import ConfigError, ControlError, LesHooksError, PluginError, StartError
     from les_hooks.events import Event, EventKind, Reason
-    from les_hooks.hookspecs import Context, Note, hookimpl
+    from les_hooks.hookspecs import Context, NodeReport, Note, Route, hookimpl
+    from les_hooks.http import serve_http
     from les_hooks.processes import Command, Ending, Finished
 
 __all__ = [
@@ -33,14 +34,17 @@ __all__ = [
     "Interval",
     "LesHooksError",
     "Node",
+    "NodeReport",
     "Note",
     "PluginError",
     "Reason",
+    "Route",
     "StartError",
     "hookimpl",
     "load_config",
     "plugin_call",
     "serve_control",
+    "serve_http",
 ]
 
 _HOMES = {
@@ -50,7 +54,8 @@ _HOMES = {
     "les_hooks.daemon": ("Node", "load_config"),
     "les_hooks.errors": ("ConfigError", "ControlError", "LesHooksError", "PluginError", "StartError"),
     "les_hooks.events": ("Event", "EventKind", "Reason"),
-    "les_hooks.hookspecs": ("Context", "Note", "hookimpl"),
+    "les_hooks.hookspecs": ("Context", "NodeReport", "Note", "Route", "hookimpl"),
+    "les_hooks.http": ("serve_http",),
     "les_hooks.processes": ("Command", "Ending", "Finished"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

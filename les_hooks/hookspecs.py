@@ -5,7 +5,8 @@ Plugin authors import `hookimpl`, `Event` and `Context` from `les_hooks`. Every 
 each call has a deadline and is isolated from the others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,11 +17,12 @@ from les_hooks.events import Event, EventKind
 if TYPE_CHECKING:
     import click
     import msgspec
+    from aiohttp import web
     from structlog.typing import FilteringBoundLogger
 
     from les_hooks.processes import Command, Finished
 
-__all__ = ["PROJECT", "Context", "HookSpecs", "Note", "hookimpl", "hookspec"]
+__all__ = ["PROJECT", "Context", "HookSpecs", "NodeReport", "Note", "Route", "hookimpl", "hookspec"]
 
 PROJECT = "les_hooks"
 """The pluggy project name, and the group of entry points that plugins register in."""
@@ -33,6 +35,39 @@ class Note(str):
     """A line of `validate` that is worth knowing and no problem: what cannot be told on this host, or at this time."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A page of a plugin's, on the listener that `[http] listen` names.
+
+    `path` is all of the path, `method` a word in capitals; `GET` answers `HEAD` as well. `handler` takes the request
+    and returns the response. What is `open` is shown to who has no token, too.
+    """
+
+    path: str
+    handler: "Callable[[web.Request], Awaitable[web.StreamResponse]]"
+    method: str = "GET"
+    open: bool = False
+
+
+class NodeReport(Protocol):
+    """What a node tells of itself, as plain JSON values."""
+
+    async def status(self) -> Mapping[str, Any]:
+        """What `les status --json` prints; it may be a quarter of a second old."""
+
+    def history(self, since: float = 0.0) -> Sequence[Mapping[str, Any]]:
+        """What `les history --json` prints, the oldest first: what lasted until `since` (Unix seconds) or later."""
+
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """The last records of the audit trail, the oldest first; some hundreds."""
+
+    def events(self, after: int | None = None) -> AsyncGenerator[Event, None]:
+        """The events from this call on, until the node has stopped, and before them those of a number above `after`.
+
+        Only the last some hundreds are remembered. Raises ControlError where the listener is too slow.
+        """
 
 
 class Context(Protocol):
@@ -84,6 +119,12 @@ class Context(Protocol):
         """Seconds that this call, and a program that it runs, have before they are ended; infinite outside of a call.
 
         What a leader does has until its limit, or its authority if that is less; the latter is renewed while it leads.
+        """
+
+    def offers(self, kind: str) -> Mapping[str, object]:
+        """What the loaded plugins offer to others under this kind, by name; their hook `offers` says it.
+
+        Raises PluginError where two offer the same name, or a hook fails.
         """
 
     def audit(self, action: str, outcome: str, **fields: object) -> None:
@@ -144,6 +185,17 @@ class HookSpecs:
         """
 
     @hookspec
+    async def while_running(self, ctx: Context) -> None:
+        """Work that lasts as long as the node runs: begun before it joins, cancelled when all other hooks have ended.
+
+        It must be `async def`. When it returns or raises it is begun again with back-off.
+        """
+
+    @hookspec
+    def recorded(self, record: Mapping[str, Any], ctx: Context) -> None:
+        """A record was written to the audit trail. Called in the loop, which must not wait for it: it must be `def`."""
+
+    @hookspec
     async def check(self, ctx: Context, report: Callable[[str], None]) -> None:
         """Watch whether this node is fit to lead, from its start to its end: call `report` whenever that changes.
 
@@ -189,6 +241,16 @@ class HookSpecs:
     @hookspec
     def status(self, ctx: Context) -> Mapping[str, object]:
         """The plugin's part of `les status`, as plain JSON values; it must be quick."""
+        return {}
+
+    @hookspec
+    def http_routes(self, node: NodeReport, ctx: Context) -> Sequence[Route]:
+        """The plugin's pages on the listener of `[http] listen`; not called where there is none."""
+        return ()
+
+    @hookspec
+    def offers(self, kind: str, ctx: Context) -> Mapping[str, object]:
+        """What the plugin offers to other plugins under this kind, by name; `ctx.offers(kind)` gathers it."""
         return {}
 
     @hookspec

@@ -230,10 +230,10 @@ def _register(name: str, plugin: object) -> _Loaded:
 
 def _check_kind(name: str, hook: str, function: object) -> None:
     awaited = inspect.iscoroutinefunction(function)
-    if hook in ("while_leader", "check", "prepare") and not awaited:
+    if hook in ("while_leader", "while_running", "check", "prepare") and not awaited:
         # A thread cannot be ended, and this one would have to be.
         raise PluginError(name, f"{hook} must be `async def`")
-    if hook in ("config_type", "commands") and awaited:
+    if hook in ("config_type", "commands", "recorded", "http_routes", "offers") and awaited:
         raise PluginError(name, f"{hook} must be `def`: nobody can await it where it is called")
 
 

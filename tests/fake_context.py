@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ class FakeContext:
     confirming: asyncio.Event | None = None
     refused: str = ""
     runner: Runner = field(default_factory=lambda: Runner(None))
+    offered: dict[str, Mapping[str, object]] = field(default_factory=dict)
     audited: list[dict[str, Any]] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     captured: CapturingLogger = field(default_factory=CapturingLogger)
@@ -72,6 +74,10 @@ class FakeContext:
         if self.confirming is not None:
             await self.confirming.wait()
         return self.seconds > 0
+
+    def offers(self, kind: str) -> Mapping[str, object]:
+        """As it was set."""
+        return self.offered.get(kind, {})
 
     def audit(self, action: str, outcome: str, **fields: object) -> None:
         """Remember the record."""

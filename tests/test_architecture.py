@@ -20,7 +20,7 @@ LAYERS = (
     ("guard", "processes", "plugins", "dispatch"),
     ("log", "audit"),
     ("daemon",),
-    ("control", "cli", "demo", "starter", "testing"),
+    ("control", "http", "cli", "demo", "starter", "testing"),
 )
 LEVEL = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 

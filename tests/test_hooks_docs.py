@@ -120,6 +120,28 @@ async def while_leader(event, ctx):
     await asyncio.Event().wait()
 
 @hookimpl
+async def while_running(ctx):
+    note("while_running")
+    import asyncio
+    await asyncio.Event().wait()
+
+@hookimpl
+def recorded(record, ctx):
+    if record["action"] == "leader.changed":
+        note("recorded")
+
+@hookimpl
+def http_routes(node, ctx):
+    note("http_routes")
+    ctx.offers("nothing")
+    return []
+
+@hookimpl
+def offers(kind, ctx):
+    note("offers")
+    return {}
+
+@hookimpl
 async def check(ctx, report):
     note("check")
     import asyncio
@@ -186,7 +208,13 @@ failure = "400ms"
 settle = "100ms"
 retry = "200ms"
 hold = "1s"
+[http]
+listen = "127.0.0.1:0"
 [plugins.observer]
+[plugins.dashboard]
+enabled = false
+[plugins.metrics]
+enabled = false
 """
 
 

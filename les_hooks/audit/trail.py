@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 from structlog.typing import FilteringBoundLogger
 
@@ -57,13 +58,16 @@ class Audit:
         self._seq = max(after_seq, last_seq(path))
         self._opening = Action.AUDIT_OPENED
         self._unannounced: Opened | None = None
+        self._line = b""
         self._dropped = 0
         self._dropped_since = 0.0
         self._degraded: str | None = None
         self._lock = threading.Lock()
+        self.heard: Callable[[Mapping[str, Any]], None] = _ignore
+        """Called with each record that was written, in the thread that wrote it; must return at once."""
         self._trail: Any = structlog.wrap_logger(
             self._file,
-            processors=[self._complete, _render],
+            processors=[self._complete, self._render],
             wrapper_class=structlog.BoundLogger,
             context_class=dict,
             cache_logger_on_first_use=True,
@@ -148,6 +152,8 @@ class Audit:
         # The fields travel as one value: structlog could not take some names (`event`) as keywords.
         self._trail.write(str(action), outcome=outcome, fields=fields)
         self._seq += 1
+        # As it was written: bounded, and of plain values.
+        self.heard(msgspec.json.decode(self._line))
 
     def _complete(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Give the record its core fields; a free field that has the name of one gets an underscore."""
@@ -168,6 +174,10 @@ class Audit:
             record[f"{name}_" if name in record else name] = value
         return record
 
+    def _render(self, _logger: object, _method: str, record: MutableMapping[str, Any]) -> bytes:
+        self._line = render(record)
+        return self._line
+
     def _drop(self, why: str) -> None:
         if self._dropped == 0:
             self._dropped_since = self._wall()
@@ -182,8 +192,8 @@ class Audit:
         self._degraded = None
 
 
-def _render(_logger: object, _method: str, record: MutableMapping[str, Any]) -> bytes:
-    return render(record)
+def _ignore(_record: Mapping[str, Any]) -> None:
+    """Nobody wants to know."""
 
 
 def _rfc3339(wall: float) -> str:

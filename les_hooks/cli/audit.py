@@ -9,9 +9,10 @@ import click
 import msgspec
 
 from les_hooks.audit.actions import CORE_FIELDS
+from les_hooks.audit.leaderships import unix
 from les_hooks.cli.output import clock_time, emit_line, paint
 from les_hooks.cli.target import Target, config_option
-from les_hooks.cli.trail import moment, records, unix
+from les_hooks.cli.trail import moment, records
 from les_hooks.text import printable
 
 __all__ = ["audit"]

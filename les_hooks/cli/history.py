@@ -1,59 +1,16 @@
 """`les history`: who led, from when to when, and how each leadership ended, as this node saw it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict
 
 import click
 
+from les_hooks.audit.leaderships import Leadership, leaderships
 from les_hooks.cli.names import Names
 from les_hooks.cli.output import Cell, clock_time, emit_json, say, seconds, table
 from les_hooks.cli.target import Target, config_option, json_option
-from les_hooks.cli.trail import moment, records, unix
+from les_hooks.cli.trail import moment, records
 
-__all__ = ["Leadership", "history", "leaderships"]
-
-_AWAY = "this node stopped watching"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leadership:
-    """One row: `until` and `ended` are None while it lasts. Times are Unix seconds."""
-
-    leader: str
-    term: int
-    since: float
-    until: float | None = None
-    ended: str | None = None
-
-
-def leaderships(found: Iterable[Mapping[str, Any]]) -> list[Leadership]:
-    """What the records of a trail say of leaderships, the oldest first."""
-    rows: list[Leadership] = []
-    latest = 0.0
-    away: float | None = None
-    for record in found:
-        action, now = record["action"], unix(record)
-        if action == "node.started":
-            away = latest or None
-        elif action in ("leader.changed", "leader.reasserted"):
-            _turn(rows, record, now, away)
-            away = None
-        latest = now
-    return rows
-
-
-def _turn(rows: list[Leadership], record: Mapping[str, Any], now: float, away: float | None) -> None:
-    """Take in that this leader leads now; `away` is when this node stopped watching, if it just came back."""
-    leader, term = record["leader"], record["term"]
-    sitting = rows[-1] if rows and rows[-1].until is None else None
-    if sitting is not None and (sitting.leader, sitting.term) == (leader, term):
-        return
-    if sitting is not None:
-        ended = (now, str(record["reason"])) if away is None else (away, _AWAY)
-        rows[-1] = replace(sitting, until=ended[0], ended=ended[1])
-    if leader is not None:
-        rows.append(Leadership(leader=leader, term=term, since=now))
+__all__ = ["history"]
 
 
 @click.command

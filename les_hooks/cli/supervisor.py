@@ -16,6 +16,7 @@ from les_hooks.daemon.systemd import ServiceManager
 from les_hooks.errors import ConfigError, ControlError
 from les_hooks.events import EventKind
 from les_hooks.failures import failure_in, watch_over
+from les_hooks.http import serve_http
 
 __all__ = ["Supervisor", "Watchdog", "describe"]
 
@@ -85,7 +86,7 @@ class Supervisor:
             async with self._node as node:
                 self._entered = True
                 self._check_watchdog()
-                async with serve_control(node, reload_with=self._reload):
+                async with serve_control(node, reload_with=self._reload), serve_http(node):
                     self._log.info("control-ready", socket=str(self._config.control.socket))
                     await self._tell_service()
                     await node.wait_stopped()

@@ -14,7 +14,7 @@ from les_hooks.cli.output import note
 from les_hooks.config.durations import parse_duration
 from les_hooks.errors import StartError
 
-__all__ = ["moment", "records", "unix"]
+__all__ = ["moment", "records"]
 
 
 def moment(text: str) -> float:
@@ -24,14 +24,6 @@ def moment(text: str) -> float:
     with contextlib.suppress(ValueError):
         return datetime.fromisoformat(text).astimezone().timestamp()
     raise click.BadParameter(f"{text!r} is neither a moment such as 2026-03-01T08:15 nor a duration such as 2h")
-
-
-def unix(record: Mapping[str, Any]) -> float:
-    """When the record was written, in Unix seconds; 0.0 where that cannot be read."""
-    try:
-        return datetime.fromisoformat(str(record["time"])).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def records(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -10,10 +10,13 @@ from les_hooks.members import NAME, Address, join_host_port, parse_address
 
 __all__ = [
     "ADDRESS_PATTERN",
+    "HTTP_LISTEN_PATTERN",
     "NAME_PATTERN",
+    "UNIX",
     "is_loopback",
     "listen_address",
     "parse_advertise",
+    "parse_http_listen",
     "parse_listen",
     "parse_name",
     "parse_seed",
@@ -22,7 +25,11 @@ __all__ = [
 
 NAME_PATTERN = f"^{NAME.pattern}$"
 ADDRESS_PATTERN = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
+HTTP_LISTEN_PATTERN = rf"{ADDRESS_PATTERN}|^unix:/"
 """What names and addresses look like, for schemas; the parsers are the authority."""
+
+UNIX = "unix:"
+"""What an address begins with that is the path of a Unix socket."""
 
 _LONGEST_NAME = 64
 
@@ -52,6 +59,15 @@ def listen_address(text: str) -> tuple[str, int]:
 def parse_listen(text: str) -> Address:
     """Read an address to listen on, wildcards and port 0 included."""
     return join_host_port(*listen_address(text))
+
+
+def parse_http_listen(text: str) -> str:
+    """Read an address to listen on, or `unix:` and the absolute path of a socket."""
+    if not text.startswith(UNIX):
+        return parse_listen(text)
+    if not text.startswith(f"{UNIX}/") or "\0" in text:
+        raise ValueError("has no absolute path after unix:")
+    return text
 
 
 def parse_seed(text: str) -> Address:

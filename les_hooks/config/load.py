@@ -13,7 +13,7 @@ from les_hooks.config.check import REFUSED, Checker
 from les_hooks.config.claims import check_claims
 from les_hooks.config.common import COMMON, declared_defaults
 from les_hooks.config.derive import Values, derive
-from les_hooks.config.model import GIVEN, SECTIONS, Config, HooksConfig, PluginConfig, PluginKeys
+from les_hooks.config.model import GIVEN, PAGES, SECTIONS, Config, HooksConfig, PluginConfig, PluginKeys
 from les_hooks.config.rules import check_rules
 from les_hooks.config.source import Flags, Source, find_source
 from les_hooks.config.toml_text import dotted, excerpt
@@ -48,7 +48,8 @@ def load_config(
     check_rules(values, checker)
     # A witness loads no plugin, not even to ask it for its keys.
     types = None if values["cluster.role"] is Part.WITNESS else plugin_types
-    plugins = _read_plugins(checker, values["hooks.timeout"], types)
+    always = (_ALWAYS, *(PAGES if values["http.listen"] is not None else ()))
+    plugins = _read_plugins(checker, values["hooks.timeout"], types, always)
     checker.raise_problems()
     sections: dict[str, Any] = {
         section: msgspec.convert(_of_section(values, section), kind) for section, kind in SECTIONS.items()
@@ -71,7 +72,7 @@ def load_plugin_table(
     """
     flags = {dotted((_PLUGINS, name)): (None, "table")}
     checker = Checker(Source(path=None, base=base, flags=flags, table={_PLUGINS: {name: dict(table)}}))
-    plugins = _read_plugins(checker, HooksConfig(dir=base).timeout, lambda _: {name: kind})
+    plugins = _read_plugins(checker, HooksConfig(dir=base).timeout, lambda _: {name: kind}, (_ALWAYS,))
     checker.raise_problems()
     return plugins[name]
 
@@ -102,9 +103,11 @@ def _of_section(values: Values, section: str) -> dict[str, Any]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
-def _read_plugins(checker: Checker, timeout: float | None, types: PluginTypes | None) -> dict[str, PluginConfig]:
+def _read_plugins(
+    checker: Checker, timeout: float | None, types: PluginTypes | None, always: Sequence[str]
+) -> dict[str, PluginConfig]:
     """Read all tables of plugins; the result is of use only if there was no problem."""
-    tables = _plugin_tables(checker)
+    tables = _plugin_tables(checker, always)
     common = {name: _common(checker, name, table) for name, table in tables.items()}
     wanted = [name for name, keys in common.items() if keys.get("enabled", True) is True]
     kinds = {name: kind for name, kind in types(wanted).items() if name in wanted} if types else {}
@@ -127,12 +130,12 @@ def _read_plugins(checker: Checker, timeout: float | None, types: PluginTypes | 
     return plugins
 
 
-def _plugin_tables(checker: Checker) -> dict[str, dict[str, object]]:
+def _plugin_tables(checker: Checker, always: Sequence[str]) -> dict[str, dict[str, object]]:
     raw = checker.source.table.get(_PLUGINS, {})
     if not isinstance(raw, dict):
         checker.expected("tables such as [plugins.vip]", raw, (_PLUGINS,))
         return {}
-    tables: dict[str, dict[str, object]] = {_ALWAYS: {}}
+    tables: dict[str, dict[str, object]] = {name: {} for name in always}
     for name, table in raw.items():
         try:
             parse_name(name)

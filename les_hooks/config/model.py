@@ -14,17 +14,19 @@ import msgspec
 from msgspec import Meta
 
 from les_hooks.config.addresses import listen_address
-from les_hooks.config.written import Advertise, Derived, Duration, Interval, Listen, Name, Seed, Wait
+from les_hooks.config.written import Advertise, Derived, Duration, HttpListen, Interval, Listen, Name, Seed, Wait
 from les_hooks.members import Address, Part
 
 __all__ = [
     "GIVEN",
     "NO_HOOKS",
+    "PAGES",
     "SECTIONS",
     "ClusterConfig",
     "Config",
     "ControlConfig",
     "HooksConfig",
+    "HttpConfig",
     "LogConfig",
     "LogFormat",
     "LogLevel",
@@ -40,6 +42,7 @@ __all__ = [
 _MOST_SEEDS = 256
 # Each frame repeats the list for every member that it tells of. Five voters survive the loss of two.
 _MOST_VOTERS = 15
+_MOST_HOSTS = 64
 
 
 class Quorum(StrEnum):
@@ -230,6 +233,33 @@ class ControlConfig(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
+class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`[http]`: the page, the metrics and the API, on a port of their own."""
+
+    listen: Annotated[
+        HttpListen | None,
+        Derived("off"),
+        Meta(
+            description="Where to answer browsers and programs: an address, or `unix:` and the path of a socket. It "
+            "loads the plugins `dashboard` and `metrics`."
+        ),
+    ] = None
+    token_file: Annotated[
+        Path | None,
+        Derived("none"),
+        Meta(description="The file of the token that who asks must have; needed where other hosts reach `listen`."),
+    ] = None
+    hosts: Annotated[
+        tuple[str, ...],
+        Derived("`[]`"),
+        Meta(
+            max_length=_MOST_HOSTS,
+            description="Further names by which browsers may call this listener, such as `les.example.org`; its "
+            "address, and `localhost` where it is on loopback, always do.",
+        ),
+    ] = ()
+
+
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`[log]`: what is written down."""
 
@@ -247,6 +277,9 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
 GIVEN: Mapping[str, str] = MappingProxyType({"scripts.dir": "hooks"})
 """Keys of plugins that stand in another table: `[hooks] dir` is that of `scripts`."""
 
+PAGES = ("dashboard", "metrics")
+"""The plugins that `[http] listen` loads."""
+
 NO_HOOKS = "this node is a witness, which loads no plugins and runs no hooks"
 
 SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
@@ -257,6 +290,7 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
         "security": SecurityConfig,
         "hooks": HooksConfig,
         "control": ControlConfig,
+        "http": HttpConfig,
         "log": LogConfig,
     }
 )
@@ -266,9 +300,9 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A whole configuration, valid and complete: every default is filled in, every path absolute.
 
-    `plugins` are sorted by name; `scripts` is always among them. `source` is the file, None where there was none, and
-    `base` the folder that relative paths started from. `origins` tells where the values that were set come from, by
-    dotted key: `les.toml:7:1`, `--seeds`, `$STATE_DIRECTORY`.
+    `plugins` are sorted by name; `scripts` is always among them, PAGES where `[http] listen` is set. `source` is the
+    file, None where there was none, and `base` the folder that relative paths started from. `origins` tells where the
+    values that were set come from, by dotted key: `les.toml:7:1`, `--seeds`, `$STATE_DIRECTORY`.
     """
 
     node: NodeConfig
@@ -278,6 +312,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     hooks: HooksConfig
     plugins: Mapping[str, PluginConfig]
     control: ControlConfig
+    http: HttpConfig
     log: LogConfig
     source: Path | None
     base: Path

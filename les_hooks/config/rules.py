@@ -7,12 +7,12 @@ import ipaddress
 import os
 from pathlib import Path
 
-from les_hooks.config.addresses import is_loopback, listen_address
+from les_hooks.config.addresses import UNIX, is_loopback, listen_address
 from les_hooks.config.check import Checker
 from les_hooks.config.derive import Values
 from les_hooks.config.quorum import FRAMES_PER_FAILURE, check_quorum, in_words
-from les_hooks.config.toml_text import KeyPath, toml_string
-from les_hooks.members import Address
+from les_hooks.config.toml_text import KeyPath, excerpt, toml_string
+from les_hooks.members import Address, parse_address
 
 __all__ = ["check_rules"]
 
@@ -30,6 +30,8 @@ def check_rules(values: Values, checker: Checker) -> None:
     _often_enough(values["timing.heartbeat"], values["timing.failure"], checker)
     check_quorum(values, checker)
     _short_enough(values["control.socket"], checker)
+    _guarded(values["http.listen"], values["http.token_file"], checker)
+    _named(values["http.hosts"], checker)
 
 
 def _protected(bind: Address | None, insecure: bool | None, checker: Checker) -> None:
@@ -92,6 +94,25 @@ def _short_enough(path: Path | None, checker: Checker) -> None:
             'set socket to a shorter one, such as "/run/les/control.sock"',
             place=checker.source.first_set(("control", "socket"), ("node", "state_dir")),
         )
+
+
+def _guarded(listen: str | None, token_file: Path | None, checker: Checker) -> None:
+    if listen is None or listen.startswith(UNIX) or token_file or is_loopback(listen_address(Address(listen))[0]):
+        return
+    checker.refuse(
+        ("http", "listen"),
+        f"{toml_string(listen)} can be reached from other hosts, and the page tells who leads and why: set token_file "
+        "to a file that holds a token (`openssl rand -hex 32` makes one), or listen on 127.0.0.1 behind a proxy",
+    )
+
+
+def _named(hosts: tuple[str, ...] | None, checker: Checker) -> None:
+    for index, host in enumerate(hosts or ()):
+        try:
+            parse_address(f"{host}:1")
+        except ValueError:
+            why = 'is no host name; write it without scheme, port and path, such as "les.example.org"'
+            checker.refuse(("http", "hosts", index), f"{excerpt(host)} {why}")
 
 
 def _is_ip(address: Address) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, get_args, get_origin
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 from msgspec.structs import FieldInfo
@@ -92,7 +92,7 @@ def _table(kind: type[msgspec.Struct]) -> dict[str, object]:
 
 def _property(field: FieldInfo) -> dict[str, object]:
     found = _value(field.type) | {"description": _description(field)}
-    if not field.required:
+    if not field.required and field.default is not None:
         found["default"] = msgspec.to_builtins(written(field.type, field.default))
     return found
 
@@ -103,6 +103,9 @@ def _value(hint: Any) -> dict[str, object]:
     base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     if note:
         return {"type": "string", "pattern": note.pattern, "examples": [note.example]}
+    if get_origin(base) in (Union, UnionType):
+        (kind,) = (argument for argument in get_args(base) if argument is not NoneType)
+        return _value(kind)
     if base is Path:
         return {"type": "string", "minLength": 1}
     if get_origin(base) is tuple:

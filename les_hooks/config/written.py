@@ -11,8 +11,10 @@ from typing import Annotated, Any
 
 from les_hooks.config.addresses import (
     ADDRESS_PATTERN,
+    HTTP_LISTEN_PATTERN,
     NAME_PATTERN,
     parse_advertise,
+    parse_http_listen,
     parse_listen,
     parse_name,
     parse_seed,
@@ -28,7 +30,19 @@ from les_hooks.config.durations import (
 )
 from les_hooks.members import Address
 
-__all__ = ["Advertise", "Derived", "Duration", "Interval", "Listen", "Name", "Seed", "Wait", "Written", "parse_path"]
+__all__ = [
+    "Advertise",
+    "Derived",
+    "Duration",
+    "HttpListen",
+    "Interval",
+    "Listen",
+    "Name",
+    "Seed",
+    "Wait",
+    "Written",
+    "parse_path",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +92,12 @@ Listen = Annotated[
     Address, Written(what="an address", example="0.0.0.0:4000", pattern=ADDRESS_PATTERN, parse=parse_listen)
 ]
 """An address to listen on."""
+
+HttpListen = Annotated[
+    str,
+    Written(what="an address", example="127.0.0.1:4080", pattern=HTTP_LISTEN_PATTERN, parse=parse_http_listen),
+]
+"""An address to listen on, or `unix:` and a path."""
 
 Advertise = Annotated[
     Address, Written(what="an address", example="10.0.0.1:4000", pattern=ADDRESS_PATTERN, parse=parse_advertise)

@@ -95,7 +95,7 @@ class Requests:
         return await self._ask_plugin("scripts", "list", {})
 
     async def _watch(self, arguments: Mapping[str, Any], _caller: Caller) -> AsyncGenerator[object, None]:
-        events = self._node.story.listen(from_start=arguments.get("from_start") is True)
+        events = self._node.story.listen(after=0 if arguments.get("from_start") is True else None)
         # What stands, before what changes: the watcher knows from it that it misses nothing any more.
         yield report.leadership(self._node)
         async for event in events:

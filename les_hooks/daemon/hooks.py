@@ -78,10 +78,9 @@ class Hooks:
         """What still runs of that which a leader, or its demotion, began; to be asked when its demotion has ended."""
         return (*self.dispatcher.remains, *(f"process group {group}" for group in self._runner.remains))
 
-    @property
-    def checks(self) -> Mapping[str, PluginContext]:
-        """The contexts of the plugins that check this node's fitness."""
-        found = self.registry.implementations("check")
+    def contexts_of(self, hook: str) -> Mapping[str, PluginContext]:
+        """The contexts of the plugins that have this hook, in the order of the calls."""
+        found = self.registry.implementations(hook)
         return {each.plugin: self.plugins.contexts[each.plugin] for each in found}
 
     def retire(self, config: Config, demotion: Callable[[], Event]) -> None:

@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks import __version__
 from les_hooks.audit import Action, Outcome
+from les_hooks.audit.leaderships import Leaderships
 from les_hooks.config import Config, advice
 from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.chronicle import Chronicle
@@ -21,10 +22,13 @@ from les_hooks.daemon.fitness import RELOAD_PATIENCE_SECONDS, Fitness
 from les_hooks.daemon.folder import GUARD_LOCK
 from les_hooks.daemon.giving_back import GivingBack
 from les_hooks.daemon.hooks import Hooks
+from les_hooks.daemon.lasting import HOOK as LASTING
+from les_hooks.daemon.lasting import Lasting
 from les_hooks.daemon.leaving import leave_in_order
 from les_hooks.daemon.maintenance import Maintenance, Upkeep
 from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, open_memory
-from les_hooks.daemon.records import make_narrator
+from les_hooks.daemon.recorded import Recorded
+from les_hooks.daemon.records import make_narrator, read_leaderships
 from les_hooks.daemon.release import release_grants
 from les_hooks.daemon.reload import live_changes
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
@@ -39,6 +43,9 @@ from les_hooks.members import Address, Mandate, Part, View
 from les_hooks.plugins import Registry
 
 __all__ = ["Node"]
+
+# As many as somebody would look at; a row is some 200 bytes.
+_MOST_LEADERSHIPS = 1000
 
 
 class Node:
@@ -71,6 +78,9 @@ class Node:
         self.broken: BaseException | None = None
         self.registry = registry or Registry()
         self.story = Story()
+        self.history = Leaderships(most=_MOST_LEADERSHIPS)
+        self.on_plugins: Callable[[], None] = lambda: None
+        """Called when a reload has changed which plugins there are, or their configuration."""
         self._threshold = Threshold(config.log.level)
         self.log = log or make_log(config.log.format, self._threshold)
         self._cleanup = cleanup_command(config) if cleanup is None else tuple(cleanup)
@@ -108,7 +118,7 @@ class Node:
 
     def events(self) -> AsyncGenerator[Event, None]:
         """All events of this node, from its start until it has stopped."""
-        return self.story.listen(from_start=True)
+        return self.story.listen(after=0)
 
     async def wait_settled(self) -> None:
         """Wait for the first view of the cluster."""
@@ -162,8 +172,11 @@ class Node:
         self.backend.set_seeds(tuple(config.cluster.seeds))
         self.hooks.retire(config, self.chronicle.narrator.retired)
         self.hooks.apply(config, self.audit)
+        self.recorded.configure(self.plugins.contexts)
+        self.on_plugins()
         self.fitness.lack(self.hooks.lacks)
-        self.fitness.watch(self.hooks.checks, RELOAD_PATIENCE_SECONDS)
+        self.fitness.watch(self.hooks.contexts_of("check"), RELOAD_PATIENCE_SECONDS)
+        self.lasting.keep(self.hooks.contexts_of(LASTING))
         self.audit.record(Action.CONFIG_RELOADED, changed=changed)
         self.chronicle.repeat(Reason.RELOAD)
         return changed
@@ -202,6 +215,9 @@ class Node:
         close.push_async_callback(self.backend.leave, 0.0)
         dead = self.store.running
         self.store.mark_running(self.boot)
+        await read_leaderships(config.log.audit, self.history)
+        self.recorded = Recorded(self.registry, self.log, self.history.take)
+        self.audit.heard = self.recorded.hear
         self.audit.record(Action.NODE_STARTED, version=__version__, crashed_before=self.store.crashed)
         self.audit.record(Action.CONFIG_LOADED, source=None if config.source is None else str(config.source))
         self.guard = Guard(self.log, cleanup_limit=LAST_RESORT_SECONDS, lock=config.node.state_dir / GUARD_LOCK)
@@ -245,8 +261,12 @@ class Node:
         )
         self._close.callback(self._giving_back.close)
         hooks.apply(self.config, self.audit)
+        self.recorded.configure(self.plugins.contexts)
         self.dispatcher.start()
         self._close.push_async_callback(self.dispatcher.close)
+        self.lasting = Lasting(self.dispatcher, log=self.log, on_broken=self._on_broken)
+        self._close.push_async_callback(self.lasting.close)
+        self.lasting.keep(hooks.contexts_of(LASTING))
         narrator = make_narrator(self.config, self.store, self.boot)
         self._chronicle = Chronicle(narrator, hooks.dispatcher, self.audit, self.store, self.story, self.log)
 
@@ -270,7 +290,7 @@ class Node:
         self._close.callback(self.upkeep.close)
         self.upkeep.restore()
         self.fitness.lack(self.hooks.lacks)
-        self.fitness.watch(self.hooks.checks)
+        self.fitness.watch(self.hooks.contexts_of("check"))
 
     @property
     def chronicle(self) -> Chronicle:
@@ -297,6 +317,8 @@ class Node:
                 # What still runs ends before others may lead. `les cleanup` does what the demote hooks did not.
                 await self.dispatcher.close()
                 await self.backend.leave(0.0)
+            # Last of the hooks: it may have something to do with what the others did.
+            await self.lasting.close()
             self.audit.record(Action.NODE_STOPPED, Outcome.SUCCESS if self._orderly else Outcome.FAILURE)
             if self._orderly:
                 with contextlib.suppress(OSError):

@@ -5,13 +5,15 @@ election.
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.audit import Audit
+from les_hooks.audit import Audit, Entry, read
+from les_hooks.audit.leaderships import Leaderships
 from les_hooks.config import Config
 from les_hooks.daemon.folder import lock_holder
 from les_hooks.daemon.narrator import Narrator, Origin, Past
@@ -20,7 +22,7 @@ from les_hooks.daemon.state import StateStore
 from les_hooks.errors import StartError
 from les_hooks.members import Address, Boot
 
-__all__ = ["make_audit", "make_narrator", "open_store"]
+__all__ = ["make_audit", "make_narrator", "open_store", "read_leaderships"]
 
 # The daemon before may hold the state directory for as long as its hooks run; a start that waits longer should fail,
 # as that daemon does not seem to end at all. `les cleanup` does.
@@ -83,3 +85,15 @@ def make_narrator(config: Config, store: StateStore, boot: Boot) -> Narrator:
         next_seq=store.next_seq,
         wall=time.time,
     )
+
+
+async def read_leaderships(path: Path, history: Leaderships) -> None:
+    """Have the history begin with what the trail tells of the past; nothing where that cannot be read."""
+
+    def take() -> None:
+        with contextlib.suppress(OSError):
+            for item in read(path):
+                if isinstance(item, Entry):
+                    history.take(item.record)
+
+    await asyncio.to_thread(take)

@@ -14,7 +14,7 @@ from les_hooks import config as configuration
 from les_hooks.audit import Action, Audit, Outcome
 from les_hooks.config import Config, Flags
 from les_hooks.daemon.clock import boottime
-from les_hooks.dispatch import Authority, PluginContext, PluginSettings, Recorder
+from les_hooks.dispatch import Authority, PluginContext, PluginSettings, Recorder, gather_offers
 from les_hooks.dispatch.calls import CallOutcome
 from les_hooks.events import EventKind
 from les_hooks.plugins import Registry
@@ -129,6 +129,10 @@ class Plugins:
             for name in self.registry.loaded
         }
 
+    def offers(self, kind: str) -> Mapping[str, object]:
+        """What the plugins offer to others under this kind, by name. Raises PluginError."""
+        return gather_offers(self.registry, self.contexts, kind)
+
     def _context(self, name: str, config: Config) -> PluginContext:
         """Make the plugin's context; one whose configuration is the same stays, and with it what hangs on it."""
         own: Any = config.plugins[name].config
@@ -146,4 +150,5 @@ class Plugins:
             leading=self.authority,
             record=self.record,
             runner=self.runner.run,
+            gather=self.offers,
         )

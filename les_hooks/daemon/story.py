@@ -36,14 +36,15 @@ class Story:
         for listener in self._listeners:
             listener.put_nowait(None)
 
-    def listen(self, *, from_start: bool = False) -> AsyncGenerator[Event, None]:
-        """The events from this call on until the node has stopped; `from_start` those before as well.
+    def listen(self, *, after: int | None = None) -> AsyncGenerator[Event, None]:
+        """The events from this call on until the node has stopped, and before them those of a number above `after`.
 
         Raises ControlError where the listener was too slow.
         """
         mine: asyncio.Queue[Event | None] = asyncio.Queue()
-        for event in self._told if from_start else ():
-            mine.put_nowait(event)
+        for event in self._told:
+            if after is not None and event.seq > after:
+                mine.put_nowait(event)
         if self._over:
             mine.put_nowait(None)
         self._listeners.add(mine)

@@ -6,5 +6,15 @@
 from les_hooks.dispatch.calls import CallResult, Overtaken
 from les_hooks.dispatch.context import Authority, PluginContext, Recorder
 from les_hooks.dispatch.dispatcher import Dispatcher, PluginSettings
+from les_hooks.dispatch.offers import gather_offers
 
-__all__ = ["Authority", "CallResult", "Dispatcher", "Overtaken", "PluginContext", "PluginSettings", "Recorder"]
+__all__ = [
+    "Authority",
+    "CallResult",
+    "Dispatcher",
+    "Overtaken",
+    "PluginContext",
+    "PluginSettings",
+    "Recorder",
+    "gather_offers",
+]

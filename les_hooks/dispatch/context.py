@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -66,6 +66,7 @@ class PluginContext:
     leading: Authority
     record: Recorder
     runner: Callable[[Command], Awaitable[Finished]]
+    gather: Callable[[str], Mapping[str, object]]
 
     @property
     def state_dir(self) -> Path:
@@ -93,6 +94,10 @@ class PluginContext:
     async def confirmed(self) -> bool:
         """Wait, for a bounded time, until it is known whether this node may act as leader; then say so."""
         return await self.leading.confirmed()
+
+    def offers(self, kind: str) -> Mapping[str, object]:
+        """What the loaded plugins offer to others under this kind, by name."""
+        return self.gather(kind)
 
     def audit(self, action: str, outcome: str, **fields: object) -> None:
         """Leave a record of the plugin's own."""

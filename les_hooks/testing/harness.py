@@ -64,6 +64,8 @@ class Harness:
         """The programs that it ran."""
         self.answer: Callable[[Command], Finished] | None = lambda _: Finished(ending=Ending.SUCCESS, seconds=0.0)
         """How a program seems to end that is not run for real."""
+        self.offered: dict[str, Mapping[str, object]] = {}
+        """What other plugins seem to offer, by kind; set it."""
         self.unfit: str | None = None
         """What its `check` said last: empty for a fit node, None as long as it has not spoken; see `watch`."""
         self.steps_down = 0
@@ -78,6 +80,7 @@ class Harness:
         self._name = ""
         self._timeout = 0.0
         self._watching: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
 
     # -- the plugin ----------------------------------------------------------------------------------------------------
 
@@ -109,6 +112,7 @@ class Harness:
             leading=self._authority,
             record=self._note_record,
             runner=self._run_program,
+            gather=lambda kind: self.offered.get(kind, {}),
         )
         dispatcher = self._dispatcher = Dispatcher(
             registry=registry,
@@ -215,6 +219,28 @@ class Harness:
         self._watching = self._stage.call(lambda: asyncio.ensure_future(self._watch()))
         self._stage.rounds()
 
+    def start(self) -> None:
+        """Begin its `while_running`, as a node does at its start; `close` ends it, and so does `stop`."""
+        if self._running is not None:
+            raise PluginError(self._name, "runs already")
+        self._running = self._stage.call(lambda: asyncio.ensure_future(self._run_on()))
+        self._stage.rounds()
+
+    def stop(self) -> None:
+        """End its `while_running`, and wait for that."""
+        if self._running is not None:
+            running, self._running = self._running, None
+            running.cancel()
+            self._stage.run(_over(running))
+
+    def record(self, action: str, outcome: str = "success", **fields: object) -> None:
+        """Tell it, by `recorded`, of a record of the audit trail."""
+        self._ask("recorded", record={"action": action, "outcome": outcome, **fields})
+
+    def offers(self, kind: str) -> Mapping[str, object]:
+        """What it offers to other plugins under this kind."""
+        return dict(self._ask("offers", kind=kind))
+
     # -- what it says --------------------------------------------------------------------------------------------------
 
     @property
@@ -256,6 +282,12 @@ class Harness:
         why = "it has none" if result is None else result.error or "it has ended by itself"
         self.unfit = f"its check is broken: {why}"
 
+    async def _run_on(self) -> None:
+        result = await self._loaded.ask(self._name, "while_running", None)
+        if result is None or result.error:
+            why = "it has none" if result is None else result.error
+            self._log.warning("work-ended", plugin=self._name, hook="while_running", error=why)
+
     def _hear(self, unfit: str) -> None:
         self.unfit = unfit
 
@@ -272,6 +304,7 @@ class Harness:
 
     def close(self) -> None:
         """End what still runs."""
+        self.stop()
         if self._watching is not None:
             self._watching.cancel()
             self._stage.run(_over(self._watching))

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from les_hooks.audit.leaderships import leaderships
 from les_hooks.cli import cli
-from les_hooks.cli.history import leaderships
 from les_hooks.config import load_config, schema, show
 from tests.cli.conftest import Les
 from tests.cluster import Cluster, Daemon, free_ports

@@ -52,7 +52,10 @@ order = true
         ('[hooks]\n\n\n\n\n\ntimout = "3s"', "7:1: hooks.timout: unknown key; did you mean 'timeout'?"),
         ("[control]\nxyz = 1", "2:1: control.xyz: unknown key; known here: socket"),
         ("seeds = []", "1:1: seeds: unknown key; it belongs in [cluster]"),
-        ("x = 1", "1:1: x: unknown key; known here: node, cluster, timing, security, hooks, control, log, plugins"),
+        (
+            "x = 1",
+            "1:1: x: unknown key; known here: node, cluster, timing, security, hooks, control, http, log, plugins",
+        ),
         ("[[nodes]]", "1:3: nodes: unknown table; did you mean 'node'?"),
         ("node = 3", "1:1: node: expected a table, got a whole number"),
         ("[[node]]", "1:3: node: expected a table, got a list"),

@@ -26,10 +26,10 @@ async def test_who_asks_for_the_start_hears_what_was_told_before_even_when_it_is
     events = [an_event("elected"), an_event("demoted")]
     for event in events:
         story.tell(event)
-    early = story.listen(from_start=True)
+    early = story.listen(after=0)
     story.end()
     assert [event async for event in early] == events
-    assert [event async for event in story.listen(from_start=True)] == events
+    assert [event async for event in story.listen(after=0)] == events
     assert [event async for event in story.listen()] == []
 
 

@@ -144,6 +144,7 @@ async def staged(
             leading=authority,
             record=lambda action, outcome, /, **fields: None,
             runner=Runner(None, time.monotonic).run,
+            gather=lambda kind: {},
         )
         for name in names
     }

@@ -1,0 +1,1 @@
+"""The bundled plugin `webhook`; being written."""
