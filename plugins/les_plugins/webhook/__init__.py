@@ -1,1 +1,1 @@
-"""The bundled plugin `webhook`; being written."""
+"""The bundled plugin `webhook`: tells other programs of the events, and goes on until they have heard."""
