@@ -47,6 +47,8 @@ def web_words(error: aiohttp.ClientError | OSError) -> str:
             return f"no valid certificate ({error.certificate_error})"
         case aiohttp.ServerDisconnectedError():
             return "hung up without an answer"
+        case aiohttp.InvalidURL():
+            return "no usable host in the URL"
         case OSError():
             return os_words(getattr(error, "os_error", error))
         case aiohttp.ClientPayloadError():
