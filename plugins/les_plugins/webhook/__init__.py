@@ -8,25 +8,27 @@ Loaded through its entry point; nothing imports it.
     outbox    what is to be posted, on disk first; store, schema, rows and aside are its file
     workers   one for each endpoint: attempts, pauses, the end
     contract  what lies between the queue and the way out
-    post      one attempt: format, signature, request, verdict
+    post      one attempt; formats, signing, provisions, redaction, guardrails and transport are its parts
     records   what is left in audit and log
     commands  `les webhooks`
 
 `docs/webhooks.md` tells users of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 import click
 import msgspec
 
 from les_hooks import Context, Event, EventKind, PluginError, Reason, hookimpl
-from les_hooks.text import plain
+from les_hooks.text import plain, printable
 from les_plugins.webhook import commands as command_line
+from les_plugins.webhook.formats import find_format
 from les_plugins.webhook.post import make_poster
+from les_plugins.webhook.provisions import Unready, provide
 from les_plugins.webhook.service import Service
-from les_plugins.webhook.settings import WebhookConfig
+from les_plugins.webhook.settings import Endpoint, WebhookConfig
 
 __all__ = ["WebhookConfig"]
 
@@ -120,6 +122,27 @@ async def on_member_left(event: Event, ctx: Context) -> None:
 async def on_member_lost(event: Event, ctx: Context) -> None:
     """Write the rows."""
     await _tell(event, ctx)
+
+
+@hookimpl
+def validate(ctx: Context) -> Sequence[str]:
+    """Complain about what could not be posted: files that cannot be used, and formats that nobody has."""
+    config: WebhookConfig = ctx.config
+    if not config.endpoints:
+        return ["nobody is told; add [[plugins.webhook.endpoints]]"]
+    complaints = [f"{each.name}: {why}" for each in config.endpoints for why in _impossible(each, ctx)]
+    return [printable(complaint) for complaint in complaints]
+
+
+def _impossible(endpoint: Endpoint, ctx: Context) -> Iterator[str]:
+    try:
+        provide(endpoint)
+    except Unready as error:
+        yield error.why
+    try:
+        find_format(endpoint.format, ctx)
+    except ValueError as error:
+        yield f"format: {error}"
 
 
 @hookimpl

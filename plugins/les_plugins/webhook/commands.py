@@ -11,7 +11,7 @@ import click
 from les_hooks import plugin_call
 from les_hooks.cli.output import ago, emit_json, say, seconds, table
 from les_hooks.cli.target import ask_options, json_option
-from les_hooks.config.durations import parse_duration
+from les_hooks.cli.trail import moment
 
 __all__ = ["add"]
 
@@ -91,7 +91,9 @@ def _failed(context: click.Context, endpoint: str | None, as_json: bool) -> None
 @click.argument("identity", metavar="[ID]", required=False)
 @click.option("--all", "everything", is_flag=True, help="All that was given up.")
 @click.option("--endpoint", metavar="NAME", help="What was given up of this endpoint, which is enabled again.")
-@click.option("--since", metavar="TIME", help='What was given up in the last "2h", or since "2026-03-01T08:00:00Z".')
+@click.option(
+    "--since", type=moment, metavar="TIME", help="What was given up from this moment on: 2026-03-01T08:15, or 2h ago."
+)
 @json_option
 @ask_options
 @click.pass_context
@@ -100,46 +102,23 @@ def _replay(
     identity: str | None,
     everything: bool,
     endpoint: str | None,
-    since: str | None,
+    since: float | None,
     as_json: bool,
 ) -> None:
     """Post again what was given up, behind what waits. Exits with 1 where there was nothing."""
-    if everything == any((identity, endpoint, since)):
+    if everything == any(part is not None for part in (identity, endpoint, since)):
         raise click.UsageError("say what: an ID, --endpoint or --since, or --all and nothing else")
-    found = plugin_call(
-        context, _NAME, "replay", id=identity, endpoint=endpoint, since=None if since is None else _moment(since)
-    )
+    found = plugin_call(context, _NAME, "replay", id=identity, endpoint=endpoint, since=since)
     counts: Mapping[str, int] = found if isinstance(found, dict) else {}
     if as_json:
         emit_json(counts)
     elif not counts:
         say("nothing was given up that this means")
-    for name, count in {} if as_json else counts.items():  # type: ignore[attr-defined]  # an empty mapping has items
-        say(f"{name}: {count} queued again")
+    else:
+        for name, count in counts.items():
+            say(f"{name}: {count} queued again")
     if not counts:
         context.exit(1)
-
-
-def _moment(text: str) -> float:
-    try:
-        return time.time() - parse_duration(text)
-    except ValueError:
-        pass
-    try:
-        moment = click.DateTime(("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"))
-        found = moment.convert(text, None, None)
-    except click.BadParameter:
-        raise click.BadParameter(
-            f'{text!r} is neither a length of time such as "2h" nor a moment such as "2026-03-01T08:00:00Z"',
-            param_hint="--since",
-        ) from None
-    return time.mktime(found.timetuple()) if not text.endswith("Z") else float(_utc(found))
-
-
-def _utc(found: Any) -> float:
-    import calendar
-
-    return float(calendar.timegm(found.timetuple()))
 
 
 @click.command("test")
