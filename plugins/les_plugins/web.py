@@ -45,6 +45,9 @@ def web_words(error: aiohttp.ClientError | OSError) -> str:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return f"no valid certificate ({error.certificate_error})"
+        case aiohttp.ClientConnectorSSLError():
+            # Its number is none of the system's.
+            return f"no TLS ({(error.os_error.reason or 'a broken connection').replace('_', ' ').lower()})"
         case aiohttp.ServerDisconnectedError():
             return "hung up without an answer"
         case aiohttp.InvalidURL():
