@@ -31,7 +31,8 @@ __all__ = ["Outbox", "Reporter", "Unwritten"]
 
 T = TypeVar("T")
 
-_MOST_JOBS = 4096
+# As many events as a burst may have, some 16 MiB.
+_MOST_JOBS = 16_384
 _MOST_AT_ONCE = 512
 _RETRY_SECONDS = 1.0
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})

@@ -66,18 +66,26 @@ class Service:
 
     async def tell(self, event: Event) -> None:
         """Write the event's rows. Never raises for what is wrong with the disk: nobody else may be held up by it."""
+        await asyncio.wait({self.written(event)}, timeout=COMMIT_SECONDS)
+
+    def written(self, event: Event) -> "asyncio.Future[None]":
+        """Begin to write the event's rows; done once they are on the disk, or it is recorded that they cannot be."""
         self._last = event
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            written = self._outbox.tell(event, tuple(self._endpoints.values()))
+            rows = self._outbox.tell(event, tuple(self._endpoints.values()))
         except Unwritten as error:
             self._records.unwritten(event.id, str(error))
-            return
-        written.add_done_callback(lambda future: self._written(event, future))
-        await asyncio.wait({written}, timeout=COMMIT_SECONDS)
+            done.set_result(None)
+        else:
+            rows.add_done_callback(lambda rows: self._written(event, rows, done))
+        return done
 
-    def _written(self, event: Event, future: "asyncio.Future[Any]") -> None:
-        if not future.cancelled() and (error := future.exception()) is not None:
+    def _written(self, event: Event, rows: "asyncio.Future[Any]", done: "asyncio.Future[None]") -> None:
+        if not rows.cancelled() and (error := rows.exception()) is not None:
             self._records.unwritten(event.id, str(error))
+        if not done.done():
+            done.set_result(None)
         for worker in self._workers.values():
             worker.woken()
 
