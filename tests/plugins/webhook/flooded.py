@@ -29,7 +29,7 @@ def rss_mib() -> float:
 
 async def main(folder: Path, url: str, first: int, last: int) -> None:
     """Until it is told to end."""
-    endpoint = Endpoint(name="half", url=url, allow_http=True, retry=(0.0, 0.002, 0.005))
+    endpoint = Endpoint(name="half", url=url, allow_http=True, retry=(0.0, 0.001))
     config = WebhookConfig(endpoints=(endpoint,), max_rows=20_000)
     service = Service(FakeContext(name="webhook", config=config, state_dir=folder), make_poster)
     running = asyncio.create_task(service.run())
