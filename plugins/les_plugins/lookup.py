@@ -77,5 +77,6 @@ def os_words(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return f"its name cannot be looked up ({error.strerror})"
     # asyncio puts addresses and calls into the message; which address it is stands beside it already.
-    words = os.strerror(error.errno) if error.errno else str(error)
+    # It has no words at all for a connection that ends in the middle of TLS.
+    words = os.strerror(error.errno) if error.errno else str(error) or "the connection broke"
     return words[:1].lower() + words[1:]

@@ -1,4 +1,4 @@
-"""What calls over HTTP have in common: who calls, how an answer is read within bounds, and words for what went wrong.
+"""What calls over HTTP have in common: who calls, when to call again, and words for what went wrong.
 
 `floating_ip` and `webhook` share this; it is no plugin.
 """
@@ -10,7 +10,7 @@ import aiohttp
 from les_hooks import __version__
 from les_plugins.lookup import os_words
 
-__all__ = ["USER_AGENT", "read_at_most", "retry_after", "web_words"]
+__all__ = ["USER_AGENT", "retry_after", "web_words"]
 
 USER_AGENT = f"les-hooks/{__version__}"
 
@@ -32,19 +32,14 @@ def retry_after(text: str, now: float) -> float:
     return min(max(0.0, seconds), _LONGEST_RETRY_SECONDS)
 
 
-async def read_at_most(content: aiohttp.StreamReader, most: int) -> bytes:
-    """Read until there is no more, or one byte more than `most`."""
-    raw = b""
-    while len(raw) <= most and (chunk := await content.read(most + 1 - len(raw))):
-        raw += chunk
-    return raw
-
-
 def web_words(error: aiohttp.ClientError | OSError) -> str:
     """Why there is no answer, in a few words without the URL."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return f"no valid certificate ({error.certificate_error})"
+        case aiohttp.ClientConnectorSSLError():
+            # Its number is none of the system's.
+            return f"no TLS ({(error.os_error.reason or 'a broken connection').replace('_', ' ').lower()})"
         case aiohttp.ServerDisconnectedError():
             return "hung up without an answer"
         case aiohttp.InvalidURL():

@@ -13,7 +13,7 @@ from les_hooks.text import plain
 from les_plugins.floating_ip.allowance import Allowance
 from les_plugins.floating_ip.trouble import Fault, Trouble
 from les_plugins.lookup import Lookup, Resolver
-from les_plugins.web import USER_AGENT, read_at_most, retry_after, web_words
+from les_plugins.web import USER_AGENT, retry_after, web_words
 
 __all__ = ["Authorize", "Explain", "Http", "Reply", "no_explanation"]
 
@@ -158,8 +158,11 @@ class Http:
             ) as session,
             session.request(method, url, data=body, headers=headers, allow_redirects=False) as response,
         ):
-            raw = await read_at_most(response.content, self.most_bytes)
-            if 200 <= response.status < 300 and len(raw) <= self.most_bytes:
+            raw = b""
+            most = self.most_bytes
+            while len(raw) <= most and (chunk := await response.content.read(most + 1 - len(raw))):
+                raw += chunk
+            if 200 <= response.status < 300 and len(raw) <= most:
                 return Reply(status=response.status, headers=response.headers, body=raw, hide=self._hidden)
             trouble = self._trouble(response.status, response.headers, raw)
             if self.allowance is not None and trouble.retry_after:

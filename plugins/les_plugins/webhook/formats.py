@@ -20,7 +20,7 @@ FORMATS = "webhook.format"
 """The kind of offer."""
 
 Format = Callable[[Delivery], Outgoing]
-"""Called in the event loop, anew at each attempt: it must be quick, and always make the same of the same delivery."""
+"""Called anew at each attempt, in a thread: it makes the same of the same delivery, and is given up after `timeout`."""
 
 
 def find_format(name: str, ctx: Context) -> Format:

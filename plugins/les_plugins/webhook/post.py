@@ -13,7 +13,7 @@ from les_hooks.errors import LesHooksError
 from les_hooks.text import error_words
 from les_plugins.web import USER_AGENT, retry_after, web_words
 from les_plugins.webhook.contract import Answer, Delivery, Outgoing, Verdict
-from les_plugins.webhook.formats import find_format
+from les_plugins.webhook.formats import BUNDLED, find_format
 from les_plugins.webhook.provisions import Provisions, Unready, provide, stamp
 from les_plugins.webhook.redaction import HIDDEN, Redactor, shown_url
 from les_plugins.webhook.settings import Endpoint
@@ -57,6 +57,7 @@ class HttpPoster:
         self._wall = wall
         self._clock = clock
         self._preparing = asyncio.Lock()
+        self._closed = False
         self._looked_at = 0.0
         self._ready: tuple[Provisions, Transport] | None = None
 
@@ -66,17 +67,21 @@ class HttpPoster:
         try:
             async with asyncio.timeout(self._endpoint.timeout):
                 provisions, transport = await self._prepare()
-                outgoing = _render(delivery, self._endpoint.format, self._ctx)
+                outgoing = await _render(delivery, self._endpoint.format, self._ctx)
                 headers = self._headers(delivery, outgoing, provisions.keys)
                 request = self._shown(provisions, headers, outgoing.body)
                 reply = await transport.exchange(outgoing.body, headers)
             answer = _judge(reply, provisions.redactor, self._wall())
-        except (LesHooksError, aiohttp.ClientError, OSError, ValueError) as error:
+        except Exception as error:  # whatever it is, the worker goes on
             answer = self._failure(error)
         return dataclasses.replace(answer, seconds=self._clock() - began, request=request)
 
     async def close(self) -> None:
-        """Hang up; a post that runs ends without an answer."""
+        """Hang up for good; a post that runs ends without an answer."""
+        self._closed = True
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
         ready, self._ready = self._ready, None
         if ready is not None:
             await ready[1].close()
@@ -87,10 +92,12 @@ class HttpPoster:
             if self._ready is not None and self._clock() - self._looked_at >= _LOOK_SECONDS:
                 # In a thread, as all that asks a disk which may not answer.
                 if await asyncio.to_thread(stamp, self._endpoint) != self._ready[0].stamp:
-                    await self.close()
+                    await self._hang_up()
                 self._looked_at = self._clock()
             if self._ready is None:
                 provisions = await asyncio.to_thread(provide, self._endpoint)
+                if self._closed:
+                    raise Unready("the node ends, or posts with another configuration")
                 self._ready, self._looked_at = (provisions, Transport(provisions)), self._clock()
             return self._ready
 
@@ -124,12 +131,15 @@ class HttpPoster:
                 why = f"no answer within {self._endpoint.timeout:g} s"
             case aiohttp.ClientError() | OSError():
                 why = web_words(error)
-            case _:  # aiohttp's ValueErrors show what they are about
+            case ValueError():
                 verdict, why = Verdict.REFUSED, "cannot be written as a request; are its headers right?"
+            case _:
+                # Not its text, which may show anything.
+                why = f"no attempt was possible ({type(error).__name__})"
         return Answer(verdict=verdict, seconds=0.0, why=why)
 
 
-def _render(delivery: Delivery, name: str, ctx: Context) -> Outgoing:
+async def _render(delivery: Delivery, name: str, ctx: Context) -> Outgoing:
     """Have the format make a body. Raises Unready where there is no such format, and _Unsendable where that fails."""
     try:
         write = find_format(name, ctx)
@@ -137,8 +147,9 @@ def _render(delivery: Delivery, name: str, ctx: Context) -> Outgoing:
         # The plugin that offers it may come with the next reload.
         raise Unready(str(error)) from None
     try:
-        outgoing = write(delivery)
-    except Exception as error:  # a stranger's code
+        # A stranger's code may take its time, and the heartbeat must not wait for it.
+        outgoing = write(delivery) if name in BUNDLED else await asyncio.to_thread(write, delivery)
+    except (Exception, SystemExit) as error:
         raise _Unsendable(f"the format {name!r} failed: {error_words(error, _MOST_WORDS)}") from error
     if not (isinstance(outgoing, Outgoing) and isinstance(outgoing.body, bytes)):
         raise _Unsendable(f"the format {name!r} made no Outgoing with bytes, but {type(outgoing).__name__}")

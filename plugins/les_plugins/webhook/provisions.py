@@ -3,6 +3,7 @@
 All of it blocks. The files are looked at again and again, so that a secret can be rotated without a reload.
 """
 
+import contextlib
 import os
 import ssl
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import yarl
 
 from les_hooks.errors import LesHooksError
 from les_plugins.secrets import MOST_BYTES, read_private, unsafe_secret
+from les_plugins.webhook.guardrails import why_refused
 from les_plugins.webhook.redaction import Redactor
 from les_plugins.webhook.settings import Endpoint, parse_url
 from les_plugins.webhook.signing import parse_secrets
@@ -72,6 +74,9 @@ def provide(endpoint: Endpoint) -> Provisions:
         target = yarl.URL(url, encoded=True)
     except ValueError:
         raise Unready("the URL cannot be used; is its host right?") from None
+    with contextlib.suppress(ValueError):  # a name, which is looked up at each attempt
+        if why := why_refused(target.host or ""):
+            raise Unready(f"{target.host} {why}; no webhook is posted there")
     return Provisions(url=target, keys=keys, tls=_tls(endpoint.ca_file), redactor=redactor, stamp=before)
 
 

@@ -69,13 +69,18 @@ def parse_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not host or port == 0:
         raise ValueError('is no URL of a web server; it begins with "https://"')
     if parts.username is not None or parts.password is not None:
-        raise ValueError("holds a user or a password; put them into headers, or the whole URL into url_file")
+        raise ValueError("holds a user or a password; put them into headers")
     if parts.fragment:
         raise ValueError("has a fragment (#...), which is never sent")
     return text
 
 
-Url = Annotated[str, Written(what="a URL", example="https://hooks.example/les", pattern="^https?://", parse=parse_url)]
+Url = Annotated[
+    str,
+    Written(what="a URL", example="https://hooks.example/les", pattern="^https?://", parse=parse_url, secret=True),
+]
+
+HeaderValue = Annotated[str, Written(what="a header", example="les", pattern="^[ -~]*$", parse=str, secret=True)]
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +96,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     events: Annotated[tuple[EventKind, ...], Meta(min_length=1)] = _EVENTS
     secret_file: Path | None = None
     format: Name = "cloudevents"
-    headers: Annotated[dict[str, str], Meta(max_length=_MOST_HEADERS)] = {}
+    headers: Annotated[dict[str, HeaderValue], Meta(max_length=_MOST_HEADERS)] = {}
     timeout: Interval = 15.0
     retry: Annotated[tuple[Duration, ...], Meta(min_length=1, max_length=_MOST_PAUSES)] = (
         *(0.0, 1.0, 5.0, 30.0),

@@ -23,7 +23,7 @@ _BECAUSE = {
     Reason.UNSAVED: "the state directory could not be written",
     Reason.CRASHED: "the daemon died",
     Reason.RELOAD: "the configuration was read anew",
-    Reason.NO_LEADER: "nobody leads any more",
+    Reason.NO_LEADER: "the leader is gone",
     Reason.JOINED: "it was heard for the first time",
     Reason.GOODBYE: "it said goodbye",
     Reason.REFUSED: "its host refuses the connection",
@@ -32,9 +32,21 @@ _BECAUSE = {
 }
 
 
+# The reason says the same again.
+_SELF_EVIDENT = frozenset(
+    {
+        (EventKind.STARTED, Reason.STARTUP),
+        (EventKind.LEADER_CHANGED, Reason.NO_LEADER),
+        (EventKind.MEMBER_JOINED, Reason.JOINED),
+        (EventKind.MEMBER_LEFT, Reason.GOODBYE),
+    }
+)
+
+
 def in_words(event: Event) -> str:
     """Say what happened, who leads now, and why: one plain sentence, without any markup."""
-    return f"{event.cluster}: {_what(event)}, because {_BECAUSE[event.reason]}."
+    because = "" if (event.kind, event.reason) in _SELF_EVIDENT else f", because {_BECAUSE[event.reason]}"
+    return f"{event.cluster}: {_what(event)}{because}."
 
 
 def _what(event: Event) -> str:
@@ -46,7 +58,8 @@ def _what(event: Event) -> str:
         case EventKind.ELECTED:
             return f"{event.name} leads now (term {event.term})"
         case EventKind.DEMOTED:
-            return f"{event.name} does not lead any more (term {event.term})"
+            more = "" if event.reason is Reason.STARTUP else " any more"
+            return f"{event.name} does not lead{more} (term {event.term})"
         case EventKind.REASSERTED:
             return f"{event.name} still leads (term {event.term})"
         case EventKind.LEADER_CHANGED:

@@ -99,12 +99,15 @@ async def a_poster(url: str | None, ctx: FakeContext | None = None, **fields: ob
         await poster.close()
 
 
-def certificate(folder: Path, *, names: str = "IP:127.0.0.1", days: int = 1) -> ssl.SSLContext:
-    """What a server with a certificate of its own making uses, which is in `folder/cert`. No days: it has expired."""
+def certificate(folder: Path, *, names: str = "IP:127.0.0.1", expired: bool = False) -> ssl.SSLContext:
+    """What a server with a certificate of its own making uses, which is in `folder/cert`."""
+    openssl = need_program("openssl")
     made = ["-keyout", "key", "-out", "cert", "-subj", "/CN=les", "-addext", f"subjectAltName={names}"]
-    times = ["-days", str(days)] if days else ["-not_before", "20200101000000Z", "-not_after", "20200102000000Z"]
-    argv = [need_program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", *times, *made]
-    subprocess.run(argv, cwd=folder, check=True, capture_output=True, timeout=30)
+    commands = [[openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *made]]
+    if expired:
+        commands.append([openssl, "x509", "-in", "cert", "-signkey", "key", "-days", "-1", "-out", "cert"])
+    for argv in commands:
+        subprocess.run(argv, cwd=folder, check=True, capture_output=True, timeout=30)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert", folder / "key")
     return context

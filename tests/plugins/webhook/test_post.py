@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,18 @@ async def test_a_host_that_refuses_the_connection_may_come_back() -> None:
     assert "s3cr3tpath" not in repr(answer)
 
 
+async def test_a_post_that_meets_the_end_leaves_nothing_open() -> None:
+    receiver = Receiver()
+    async with receiver.serving() as url, a_poster(url) as poster:
+        late = asyncio.create_task(poster.post(DELIVERY))
+        await asyncio.sleep(0)
+        await poster.close()
+        answer = await late
+        assert answer.verdict is Verdict.RETRY
+        assert (await poster.post(DELIVERY)).why == "the node ends, or posts with another configuration"
+    assert receiver.posted == []
+
+
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
@@ -232,12 +245,17 @@ async def test_a_file_of_authorities_that_is_none_is_said(tmp_path: Path) -> Non
 # -- formats of others -------------------------------------------------------------------------------------------------
 
 
+def leaves(_: Delivery) -> Outgoing:
+    raise SystemExit(3)
+
+
 def broken(delivery: Delivery) -> Outgoing:
     raise RuntimeError(f"cannot write {delivery.id}")
 
 
 FORMATS_OF_OTHERS = {
     "broken": (broken, Verdict.REFUSED, "the format 'theirs' failed: RuntimeError: cannot write msg-a-1-7"),
+    "leaves": (leaves, Verdict.REFUSED, "the format 'theirs' failed: SystemExit: 3"),
     "bytes": (lambda _: b"{}", Verdict.REFUSED, "made no Outgoing with bytes, but bytes"),
     "text": (lambda _: Outgoing(body="{}", content_type="text/plain"), Verdict.REFUSED, "made no Outgoing with bytes"),  # type: ignore[arg-type]  # on purpose
     "large": (lambda _: Outgoing(body=b"x" * 300_000, content_type="text/plain"), Verdict.REFUSED, "more than 256 KiB"),
@@ -258,6 +276,20 @@ async def test_a_format_that_fails_is_told_and_nothing_is_sent(what: str) -> Non
         answer = await poster.post(DELIVERY)
     assert (answer.verdict, words in answer.why) == (verdict, True), answer.why
     assert receiver.posted == []
+
+
+async def test_a_format_that_takes_its_time_delays_nothing_else() -> None:
+    gate = threading.Event()
+
+    def waits(_: Delivery) -> Outgoing:
+        gate.wait(10)
+        return Outgoing(body=b"", content_type="text/plain")
+
+    ctx = FakeContext(config=None, offered={FORMATS: {"theirs": waits}})
+    async with a_poster("http://127.0.0.1:1/", ctx, format="theirs", timeout=0.2) as poster:
+        answer = await poster.post(DELIVERY)
+        gate.set()
+    assert (answer.verdict, answer.why) == (Verdict.RETRY, "no answer within 0.2 s")
 
 
 async def test_an_unknown_format_is_told_with_the_known_ones_and_may_still_come() -> None:
