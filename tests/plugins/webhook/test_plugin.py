@@ -140,7 +140,7 @@ def test_a_receiver_that_hangs_does_not_hold_up_the_end(les_harness: Harness) ->
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
         les_harness.load(webhook, {"endpoints": [{"name": "hook", "url": url, "allow_http": True}]}, name="webhook")
         les_harness.start()
-        les_harness.fire("demoted")
+        les_harness.fire("elected")
         begun = time.monotonic()
         les_harness.stop()
         assert LAST_SECONDS - 0.1 < time.monotonic() - begun < LAST_SECONDS + 1
