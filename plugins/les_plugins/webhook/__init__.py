@@ -15,6 +15,7 @@ Loaded through its entry point; nothing imports it.
 `docs/webhooks.md` tells users of it.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
@@ -55,6 +56,8 @@ def config_type() -> type[msgspec.Struct]:
 @hookimpl
 async def while_running(ctx: Context) -> None:
     """Post what is queued."""
+    if ctx.dry_run:
+        await asyncio.Event().wait()
     try:
         await _service(ctx).run()
     finally:

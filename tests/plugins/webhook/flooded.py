@@ -1,7 +1,7 @@
 """A process with nothing but the plugin: it writes many events, posts them, and is killed. Run by `test_flood`.
 
-`python -m tests.plugins.webhook.flooded FOLDER URL FIRST LAST` prints, again and again, the number of the last event that
-is on the disk and the MiB by which its memory has grown.
+`python -m tests.plugins.webhook.flooded FOLDER URL FIRST LAST` prints, again and again, the number of the last event
+that is on the disk and the MiB by which its memory has grown.
 """
 
 import asyncio
