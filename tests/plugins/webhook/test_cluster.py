@@ -89,3 +89,17 @@ def test_an_operator_sees_what_was_given_up_and_has_it_posted_again(tmp_path: Pa
         assert "> webhook-id: test-" in said.stdout
         assert "< HTTP 204" in said.stdout
         assert "webhook" in node.les("status").stdout
+
+
+def test_what_waits_goes_to_the_url_that_a_reload_brings(tmp_path: Path, receiver: Thread) -> None:
+    with Thread(status=503).serving() as down, Cluster(tmp_path, 1, TABLE.format(url=down.url)) as cluster:
+        node = cluster.daemons[0]
+        node.wait_settled()
+        until(lambda: asked(node, "list")[0]["failures"] > 2, "it fails")
+        node.config.write_text(node.config.read_text().replace(down.url, receiver.url))
+        assert node.les("reload").returncode == 0
+        until(lambda: heard(receiver, "elected"), "it arrives elsewhere")
+        until(lambda: asked(node, "list")[0]["queued"] == 0, "all does")
+        assert not heard(receiver, "reasserted"), "a reload is no news"
+        kinds = [event["data"]["kind"] for event in receiver.events]
+        assert kinds.index("elected") < kinds.index("leader-changed")
