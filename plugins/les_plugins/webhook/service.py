@@ -22,7 +22,7 @@ from les_plugins.webhook.workers import Worker
 __all__ = ["COMMIT_SECONDS", "LAST_SECONDS", "MakePoster", "Service"]
 
 COMMIT_SECONDS = 0.5
-"""How long a hook waits until its row is on the disk; after that the write goes on without it."""
+"""How long a hook waits until its rows are on the disk; after that the write goes on without it."""
 LAST_SECONDS = 2.0
 """How long a daemon that ends goes on posting what was never tried."""
 
@@ -66,7 +66,10 @@ class Service:
 
     async def tell(self, event: Event) -> None:
         """Write the event's rows. Never raises for what is wrong with the disk: nobody else may be held up by it."""
-        await asyncio.wait({self.written(event)}, timeout=COMMIT_SECONDS)
+        written = self.written(event)
+        # Who demotes has others waiting. What a crash takes of that is told by the demotion of the next start.
+        if event.kind is not EventKind.DEMOTED:
+            await asyncio.wait({written}, timeout=COMMIT_SECONDS)
 
     def written(self, event: Event) -> "asyncio.Future[None]":
         """Begin to write the event's rows; done once they are on the disk, or it is recorded that they cannot be."""

@@ -1,7 +1,7 @@
 """A process with nothing but the plugin: it writes many events, posts them, and is killed. Run by `test_flood`.
 
-`python -m tests.plugins.webhook.flooded FOLDER URL FIRST LAST` prints the number of the last event that is on the disk
-each time that it rises, and then `memory` with the MiB by which it grew.
+`python -m tests.plugins.webhook.flooded FOLDER URL FIRST LAST` prints, again and again, the number of the last event that
+is on the disk and the MiB by which its memory has grown.
 """
 
 import asyncio
@@ -38,10 +38,10 @@ async def main(folder: Path, url: str, first: int, last: int) -> None:
     for number in range(first, last + 1, _AT_ONCE):
         lot = range(number, min(number + _AT_ONCE, last + 1))
         await asyncio.gather(*(service.written(an_event(id=f"n1-1-{seq}", seq=seq, term=seq)) for seq in lot))
-        print(lot[-1], flush=True)
+        print(lot[-1], rss_mib() - before, flush=True)
     with contextlib.suppress(asyncio.CancelledError):
         await running
-    print("memory", rss_mib() - before, flush=True)
+    print(last, rss_mib() - before, flush=True)
 
 
 if __name__ == "__main__":

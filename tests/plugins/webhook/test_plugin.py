@@ -1,13 +1,8 @@
 """The plugin as the daemon calls it, posting over real HTTP to a receiver in a thread."""
 
-import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,50 +12,9 @@ from les_hooks import ConfigError, PluginError
 from les_hooks.testing import Harness, les_harness
 from les_plugins import webhook
 from les_plugins.webhook.service import LAST_SECONDS
+from tests.plugins.webhook.threaded import Thread
 
 __all__ = ["les_harness"]  # the fixture
-
-
-@dataclass(slots=True)
-class Thread:
-    """A receiver that answers with `status`."""
-
-    url: str = ""
-    status: int = 204
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    @contextmanager
-    def serving(self) -> Iterator["Thread"]:
-        """Serve until the end of the block."""
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(handler) -> None:  # noqa: N805  (named by the library; `self` is the receiver)
-                body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
-                if self.status < 300:
-                    self.events.append(body)
-                handler.send_response(self.status)
-                handler.send_header("Content-Length", "0")
-                handler.end_headers()
-
-            def log_message(handler, *_: object) -> None:  # noqa: N805
-                """Stay silent."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        self.url = f"http://127.0.0.1:{server.server_address[1]}/"
-        try:
-            yield self
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-
-    @property
-    def kinds(self) -> list[str]:
-        """What it heard of."""
-        return [event["data"]["kind"] for event in self.events]
 
 
 @pytest.fixture
@@ -186,7 +140,7 @@ def test_a_receiver_that_hangs_does_not_hold_up_the_end(les_harness: Harness) ->
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
         les_harness.load(webhook, {"endpoints": [{"name": "hook", "url": url, "allow_http": True}]}, name="webhook")
         les_harness.start()
-        les_harness.fire("demoted")
+        les_harness.fire("elected")
         begun = time.monotonic()
         les_harness.stop()
         assert LAST_SECONDS - 0.1 < time.monotonic() - begun < LAST_SECONDS + 1
