@@ -22,7 +22,7 @@ from les_plugins.webhook.signing import parse_secrets
 __all__ = ["Provisions", "Stamp", "Unready", "provide", "stamp"]
 
 Stamp = tuple[tuple[int, int, int] | None, ...]
-"""What changes with a file: inode, time and size of each; None for one that is not there."""
+"""What changes with a file and its rights: inode, time and size of each; None for one that is not there."""
 
 
 class Unready(LesHooksError):  # noqa: N818  (nothing is wrong with the delivery)
@@ -57,7 +57,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return found.st_ino, found.st_ctime_ns, found.st_size
 
 
 def provide(endpoint: Endpoint) -> Provisions:
