@@ -89,9 +89,10 @@ class HttpPoster:
     async def _prepare(self) -> tuple[Provisions, Transport]:
         """Read what is in files, again when they have changed. Raises Unready."""
         async with self._preparing:
-            if self._ready is not None and self._clock() - self._looked_at >= _LOOK_SECONDS:
+            known = self._ready
+            if known is not None and self._clock() - self._looked_at >= _LOOK_SECONDS:
                 # In a thread, as all that asks a disk which may not answer.
-                if await asyncio.to_thread(stamp, self._endpoint) != self._ready[0].stamp:
+                if await asyncio.to_thread(stamp, self._endpoint) != known[0].stamp:
                     await self._hang_up()
                 self._looked_at = self._clock()
             if self._ready is None:

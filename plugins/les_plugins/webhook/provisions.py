@@ -4,6 +4,7 @@ All of it blocks. The files are looked at again and again, so that a secret can 
 """
 
 import contextlib
+import functools
 import os
 import ssl
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from les_plugins.webhook.signing import parse_secrets
 __all__ = ["Provisions", "Stamp", "Unready", "provide", "stamp"]
 
 Stamp = tuple[tuple[int, int, int] | None, ...]
-"""What changes with a file: inode, time and size of each; None for one that is not there."""
+"""What changes with a file and its rights: inode, time and size of each; None for one that is not there."""
 
 
 class Unready(LesHooksError):  # noqa: N818  (nothing is wrong with the delivery)
@@ -56,7 +57,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return found.st_ino, found.st_ctime_ns, found.st_size
 
 
 def provide(endpoint: Endpoint) -> Provisions:
@@ -114,10 +115,22 @@ def _text(key: str, path: Path, what: str) -> str:
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    if ca_file is None:
+        return _system_tls()
     try:
-        context = ssl.create_default_context(cafile=ca_file)
+        return _made_tls(ca_file)
     except (OSError, ssl.SSLError) as error:  # SSLError is an OSError too, without a strerror that says anything
         why = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise Unready(f"ca_file: {ca_file}: {why}; it has to hold whom to trust, in PEM") from None
+
+
+# The authorities of a system are a megabyte, which all endpoints share.
+@functools.cache
+def _system_tls() -> ssl.SSLContext:
+    return _made_tls(None)
+
+
+def _made_tls(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

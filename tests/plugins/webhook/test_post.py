@@ -191,6 +191,19 @@ async def test_a_url_in_a_file_is_read_again_when_it_changes(tmp_path: Path) -> 
     assert [posted.path for posted in other.posted] == ["/another"]
 
 
+async def test_a_file_that_is_opened_to_others_later_is_noticed(tmp_path: Path) -> None:
+    file, now, receiver = tmp_path / "url", [0.0], Receiver()
+    async with receiver.serving() as url:
+        file.write_text(url)
+        file.chmod(0o600)
+        async with a_poster(None, url_file=file) as poster:
+            poster._clock = lambda: now[0]
+            assert (await poster.post(DELIVERY)).verdict is Verdict.DELIVERED
+            file.chmod(0o644)
+            now[0] = 2.0
+            assert "others could have the URL" in (await poster.post(DELIVERY)).why
+
+
 BAD_FILES = {
     "missing": (None, 0o600, "No such file or directory; it has to hold the URL"),
     "open to all": ("https://hooks.example/s3cr3t", 0o644, "others could have the URL; chmod o-rwx,g-w"),
