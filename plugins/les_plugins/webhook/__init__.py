@@ -5,10 +5,12 @@ Loaded through its entry point; nothing imports it.
     settings  what `[plugins.webhook]` can hold
     who       which node posts an event, and whether it is news
     service   the outbox and the workers, put together
-    outbox    what is to be posted, on disk first; store, schema, rows and aside are its file
+    outbox    what is to be posted, on disk first: writer is its thread; store, incoming, queries, schema, rows and
+              aside are its file
     workers   one for each endpoint: attempts, pauses, the end
     contract  what lies between the queue and the way out
     post      one attempt; formats, signing, provisions, redaction, guardrails and transport are its parts
+    report    what an operator is shown
     records   what is left in audit and log
     commands  `les webhooks`
 

@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-from les_hooks import Context, Event, EventKind, PluginError, Reason
+from les_hooks import Context, Event, EventKind, PluginError
 from les_plugins.webhook.contract import Delivery, Poster
 from les_plugins.webhook.outbox import Outbox, Unwritten
 from les_plugins.webhook.records import PACE_SECONDS, Records
-from les_plugins.webhook.rows import Bounds, Row, Tally
+from les_plugins.webhook.report import dead_letter, sample, shown
+from les_plugins.webhook.rows import Bounds, Tally
 from les_plugins.webhook.settings import Endpoint, WebhookConfig
 from les_plugins.webhook.who import RIPE_SECONDS
 from les_plugins.webhook.workers import Worker
@@ -167,32 +166,8 @@ class Service:
 
     def endpoints(self) -> Sequence[Mapping[str, Any]]:
         """All endpoints, and how each does."""
-        return [self._shown(name) for name in self._endpoints]
-
-    def _shown(self, name: str) -> Mapping[str, Any]:
-        tally = self._outbox.tallies.get(name) or Tally()
-        worker = self._workers.get(name)
-        health = worker.health if worker is not None else None
-        disabled = worker.disabled if worker is not None else bool(tally.disabled)
-        failing = health is not None and health.failing_since is not None
-        return {
-            "name": name,
-            "state": "disabled" if disabled else "failing" if failing else "ok",
-            "queued": tally.queued,
-            "held": tally.held,
-            "failed": tally.dead,
-            "delivered": tally.delivered,
-            "bytes": tally.bytes,
-            "oldest_seconds": None if tally.oldest is None else round(max(0.0, self._wall() - tally.oldest), 3),
-            "disabled": tally.disabled or None,
-            "disabled_at": tally.disabled_at,
-            "failures": health.failures if health else 0,
-            "failing_since": health.failing_since if health else None,
-            "error": (health.error or None) if health else None,
-            "error_at": health.error_at if health else None,
-            "delivered_at": health.delivered_at if health else None,
-            "next_attempt": health.next_attempt if health else None,
-        }
+        tallies, now = self._outbox.tallies, self._wall()
+        return [shown(name, tallies.get(name) or Tally(), self._workers.get(name), now) for name in self._endpoints]
 
     async def failed(self, endpoint: str | None) -> Sequence[Mapping[str, object]]:
         """The newest dead letters, newest last. Raises PluginError."""
@@ -201,7 +176,7 @@ class Service:
             rows = await self._outbox.dead(endpoint, _MOST_DEAD_SHOWN)
         except Unwritten as error:
             raise PluginError(self._ctx.name, f"cannot read its outbox: {error}") from None
-        return [_dead_letter(row) for row in rows]
+        return [dead_letter(row) for row in rows]
 
     async def replay(self, *, delivery: str | None, endpoint: str | None, since: float | None) -> Mapping[str, int]:
         """Post dead letters again; returns how many of which endpoint. Raises PluginError."""
@@ -221,7 +196,7 @@ class Service:
         self._check(endpoint)
         if endpoint not in self._posters:
             raise PluginError(self._ctx.name, "does not post yet; see the log")
-        event = _sample(self._last, self._wall(), random.getrandbits(48))
+        event = sample(self._last, self._wall(), random.getrandbits(48))
         answer = await self._posters[endpoint].post(Delivery(id=event.id, event=event, test=True))
         return {
             "endpoint": endpoint,
@@ -252,42 +227,3 @@ def _target(endpoint: Endpoint) -> str:
         except OSError:
             text = str(endpoint.url_file).encode()
     return hashlib.sha256(text).hexdigest()
-
-
-def _dead_letter(row: Row) -> Mapping[str, object]:
-    try:
-        event = msgspec.json.decode(row.event)
-    except msgspec.MsgspecError:
-        event = None
-    return {
-        "id": row.delivery,
-        "endpoint": row.endpoint,
-        "kind": event.get("kind") if isinstance(event, dict) else None,
-        "created": row.created,
-        "died": row.died,
-        "attempts": row.attempts,
-        "error": row.error,
-        "event": event,
-    }
-
-
-def _sample(last: Event | None, now: float, number: int) -> Event:
-    """An event that did not happen, of this node as far as it is known."""
-    node = last.node if last is not None else "127.0.0.1:4000"
-    return Event(
-        id=f"test-{number:012x}",
-        seq=last.seq if last is not None else 0,
-        kind=EventKind.ELECTED,
-        time=now,
-        node=node,
-        name=last.name if last is not None else "test",
-        cluster=last.cluster if last is not None else "test",
-        role="leader",
-        term=last.term if last is not None else 0,
-        leader=node,
-        previous_leader=None,
-        members=(node,),
-        member=None,
-        reason=Reason.OPERATOR,
-        replay=False,
-    )

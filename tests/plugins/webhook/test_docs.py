@@ -13,12 +13,13 @@ from les_hooks.config import load_config
 from les_hooks.config.show import written
 from les_hooks.events import Event
 from les_hooks.plugins import Registry
-from les_plugins.webhook import WebhookConfig, outbox, service, who, workers
+from les_plugins.webhook import WebhookConfig, service, who, workers
 from les_plugins.webhook.contract import Delivery
 from les_plugins.webhook.formats import cloudevents
 from les_plugins.webhook.settings import Endpoint
 from les_plugins.webhook.transport import MOST_REPLY_BYTES
 from les_plugins.webhook.workers import Happening
+from les_plugins.webhook.writer import MOST_JOBS
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
@@ -65,7 +66,7 @@ def test_the_example_is_what_is_posted() -> None:
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
-    assert f"up to {outbox._MOST_JOBS} writes wait" in PAGE
+    assert f"up to {MOST_JOBS} writes wait" in PAGE
     assert service.COMMIT_SECONDS == 0.5
     assert service.LAST_SECONDS == 2.0
     assert who.RIPE_SECONDS == 10.0

@@ -23,7 +23,7 @@ A, B, ME = "10.0.0.1:4000", "10.0.0.2:4000", "10.0.0.3:4000"
 
 @dataclass(slots=True)
 class Heard:
-    """Implements `outbox.Reporter`."""
+    """Implements `writer.Reporter`."""
 
     drops: list[tuple[str, int]] = field(default_factory=list)
     asides: list[Path] = field(default_factory=list)
