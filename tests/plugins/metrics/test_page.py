@@ -54,9 +54,7 @@ async def test_all_others_get_the_text_of_prometheus_with_the_same_numbers() -> 
     def samples(families: Iterable[Metric]) -> set[tuple[str, str]]:
         return {(each.name, str(sorted(each.labels.items()))) for family in families for each in family.samples}
 
-    odd = [
-        f"application/openmetrics-text;version={version}" for version in ("zero", "1.0.x", "9.\N{SNOWMAN}", "9.\udcff")
-    ]
+    odd = [f"application/openmetrics-text;version={version}" for version in ("zero", "1.0.x", "9.\N{SNOWMAN}")]
     for accept in ("", "text/plain", "text/html", "\N{SNOWMAN};;=,", *odd):
         text, content_type = await scrape(FakeNode(), *RECORDS, accept=accept)
         assert content_type.startswith("text/plain; version=0.0.4")
