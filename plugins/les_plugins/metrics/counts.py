@@ -39,7 +39,7 @@ _MS = 1000.0
 
 
 class Counts:
-    """The counters of one node. Implements `prometheus_client.registry.Collector`."""
+    """The counters of one node. Implements `prometheus_client.registry.Collector`; `collect` may run in a thread."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
