@@ -44,7 +44,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
 def events(snapshot: Snapshot) -> Markup:
     """The last events, the newest first."""
     found = [record for record in reversed(snapshot.records) if _sentence(record)][:_MOST_EVENTS]
-    headers = ("time", "what", "why", "term")
+    headers = {"time": "when", "what": "", "term": "number"}
     rows = table("Recent events, the newest first", headers, (_event(each, snapshot) for each in found))
     return tag(
         "section",
@@ -66,8 +66,13 @@ def _event(record: Mapping[str, Any], snapshot: Snapshot) -> Markup:
     return tag(
         "tr",
         cell(moment(_unix(record), snapshot.now), class_="when"),
-        tag("th", _sentence(record).format_map(names), scope="row", class_=None if strong else "plain"),
-        cell(record["reason"], class_="waits"),
+        tag(
+            "th",
+            tag("span", _sentence(record).format_map(names), class_="strong" if strong else None),
+            record["reason"] and [" ", tag("span", record["reason"], class_="why")],
+            scope="row",
+            class_="plain",
+        ),
         cell(record["term"], class_="number"),
         data_key=record["seq"],
     )
@@ -83,9 +88,9 @@ def hooks(snapshot: Snapshot) -> Markup:
     found = _last_calls(snapshot.records)
     failed = [each for each in found if each["outcome"] not in _GOOD]
     good = [each for each in found if each["outcome"] in _GOOD]
-    headers = ("event", "outcome", "took", "time")
+    headers = {"event": "", "outcome": "outcome", "time": "when"}
     rows = (_call(each, snapshot) for each in [*failed, *good][:_MOST_HOOKS])
-    shown = table("How the last call of each hook ended, failures first", headers, rows, class_="hooks")
+    shown = table("How the last call of each hook ended, failures first", headers, rows)
     return tag(
         "section",
         heading("Hooks", "hooks"),
@@ -123,8 +128,11 @@ def _call(record: Mapping[str, Any], snapshot: Snapshot) -> Markup:
         "tr",
         tag("th", record.get("event"), tag("small", record.get("plugin")), scope="row"),
         cell(said, class_="outcome"),
-        cell(None if took is None else lasting(took / 1000), class_="when"),
-        cell(moment(_unix(record), snapshot.now), class_="when"),
+        cell(
+            moment(_unix(record), snapshot.now),
+            took is not None and tag("small", f"took {lasting(took / 1000)}"),
+            class_="when",
+        ),
         data_key=f"{record.get('plugin')} {record.get('event')}",
         class_=None if good else "failed",
     )

@@ -86,7 +86,7 @@ def plugins(snapshot: Snapshot) -> Markup:
     return tag(
         "section",
         heading("Plugins", "plugins"),
-        table("Plugins of this node", ("plugin", "state", "says"), rows),
+        table("Plugins of this node", {"plugin": "", "state": "", "says": "waits"}, rows),
         aria_labelledby="plugins",
         class_="half",
     )
@@ -111,7 +111,7 @@ def webhooks(snapshot: Snapshot) -> Markup | None:
     found = _endpoints(snapshot)
     if not found:
         return None
-    headers = ("endpoint", "queued", "oldest", "failed", "last error")
+    headers = {"endpoint": "", "queued": "number", "oldest": "when", "failed": "number", "last error": "waits"}
     return tag(
         "section",
         heading("Webhooks", "webhooks"),

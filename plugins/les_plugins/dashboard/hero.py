@@ -1,12 +1,15 @@
 """The top of the page: who leads, since when, in which term, and what this node does. Private to `dashboard`."""
 
-from typing import Any
+from typing import Any, Final
 
 from les_plugins.dashboard.markup import Child, Markup, tag
 from les_plugins.dashboard.snapshot import Snapshot
 from les_plugins.dashboard.words import Tone, lasting, mark, moment, who
 
 __all__ = ["headline", "hero"]
+
+# Longer headlines are set smaller; a name may have 64 characters.
+_LONG: Final = 24
 
 
 def headline(snapshot: Snapshot) -> str:
@@ -20,13 +23,14 @@ def headline(snapshot: Snapshot) -> str:
 def hero(snapshot: Snapshot) -> Markup:
     """The first that one sees."""
     status = snapshot.status
+    words = headline(snapshot)
     tone = Tone.LEADS if status["leader"] is not None else Tone.WARNS
     return tag(
         "section",
         tag(
             "div",
             # Only this is told to who listens, and only when it changes: the rest changes all the time.
-            tag("div", tag("h1", mark(tone), tag("bdi", headline(snapshot)), class_=tone), role="status"),
+            tag("div", tag("h1", mark(tone), tag("bdi", words), class_=f"{tone} long" if len(words) > _LONG else tone), role="status"),
             tag("p", _lede(snapshot), class_="lede"),
         ),
         tag("dl", [_figure(name, *value) for name, *value in _figures(snapshot)], class_="figures"),
@@ -75,7 +79,7 @@ def _figures(snapshot: Snapshot) -> list[tuple[str, str, str]]:
     status = snapshot.status
     members = status["members"]
     fit = sum(bool(each["fit"]) for each in members)
-    authority = f"may act for {lasting(status['authority'])}" if status["is_me"] else ""
+    authority = f"authority {lasting(status['authority'])}" if status["is_me"] else ""
     part = status["node"]["part"]
     return [
         ("this node", _does(status), authority or (part if part != "member" else "")),

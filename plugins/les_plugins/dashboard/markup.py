@@ -5,7 +5,7 @@ Some ten lines in the place of a template engine: the page is made of parts that
 """
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from les_hooks.text import printable
@@ -43,12 +43,10 @@ def cell(*children: Child, **attributes: Attribute) -> Markup:
     return tag("td", *children, **attributes)
 
 
-def table(caption: str, headers: Iterable[str], rows: Iterable[Markup], **attributes: Attribute) -> Markup:
-    """A table with a caption, which is for who hears it, and rows of `tr`."""
-    top = tag("tr", [tag("th", header, scope="col") for header in headers])
-    return tag(
-        "table", tag("caption", caption, class_="unseen"), tag("thead", top), tag("tbody", list(rows)), **attributes
-    )
+def table(caption: str, headers: Mapping[str, str], rows: Iterable[Markup]) -> Markup:
+    """A table of these rows (`tr`), its columns by their classes; the caption is for who hears it."""
+    top = tag("tr", [tag("th", text, scope="col", class_=class_ or None) for text, class_ in headers.items()])
+    return tag("table", tag("caption", caption, class_="unseen"), tag("thead", top), tag("tbody", rows))
 
 
 def _joined(children: Child) -> str:

@@ -3,9 +3,10 @@
 import asyncio
 import hashlib
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 from les_hooks import NodeReport
 from les_plugins.dashboard.page import render
@@ -15,6 +16,9 @@ __all__ = ["FILES", "VERSION", "Rendered", "SharedPage"]
 
 # However many look, and however much happens: two renderings a second.
 _FRESH_SECONDS: Final = 0.5
+
+# Names of members that are gone: so many, and then the oldest are forgotten.
+_MOST_NAMES: Final = 256
 
 _TYPES: Final = {"dashboard.css": "text/css", "dashboard.js": "text/javascript", "dashboard.svg": "image/svg+xml"}
 _FOLDER: Final = resources.files("les_plugins.dashboard") / "static"
@@ -42,6 +46,7 @@ class SharedPage:
         self._loop = asyncio.get_running_loop()
         self._begun_at = float("-inf")
         self._page: asyncio.Task[Rendered] | None = None
+        self._names: dict[str, str] = {}
         self.renderings = 0
         """How often it was rendered."""
         self.seconds = 0.0
@@ -59,11 +64,25 @@ class SharedPage:
     async def _render(self) -> Rendered:
         status = await self._node.status()
         begun = time.perf_counter()
+        self._learn(status["members"])
         now = float(status["time"])
         snapshot = Snapshot(
-            now=now, status=status, history=self._node.history(now - DAY_SECONDS), records=self._node.records()
+            now=now,
+            status=status,
+            history=self._node.history(now - DAY_SECONDS),
+            records=self._node.records(),
+            names=self._names,
         )
         body = render(snapshot, VERSION).encode()
         self.renderings += 1
         self.seconds = time.perf_counter() - begun
         return Rendered(body=body, etag=hashlib.sha256(body).hexdigest()[:20])
+
+    def _learn(self, members: Iterable[Mapping[str, Any]]) -> None:
+        """Remember what members are called: the status no longer says it of one that is gone."""
+        for member in members:
+            if member["name"]:
+                self._names.pop(member["address"], None)
+                self._names[member["address"]] = member["name"]
+        for address in list(self._names)[:-_MOST_NAMES]:
+            del self._names[address]

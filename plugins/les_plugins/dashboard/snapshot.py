@@ -12,12 +12,16 @@ DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """`status`, `history` and `records` are those of `les_hooks.NodeReport`, at the moment `now` in Unix seconds."""
+    """`status`, `history` and `records` are those of `les_hooks.NodeReport`, at the moment `now` in Unix seconds.
+
+    `names` are those of members, by address, with some who are gone.
+    """
 
     now: float
     status: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
     records: Sequence[Mapping[str, Any]]
+    names: Mapping[str, str]
 
     @property
     def own(self) -> str:
@@ -25,9 +29,8 @@ class Snapshot:
         return str(self.status["node"]["address"])
 
     def name(self, address: str | None) -> str:
-        """What a member is called: its name, as long as it is one, and else its address."""
-        found = next((each["name"] for each in self.status["members"] if each["address"] == address), "")
-        return str(found or address or "nobody")
+        """What a member is called: its name where that is known, and else its address."""
+        return "nobody" if address is None else self.names.get(address) or address
 
     def plugin(self, name: str) -> Mapping[str, Any]:
         """What a loaded plugin says of itself; empty where it is not loaded, or says nothing."""

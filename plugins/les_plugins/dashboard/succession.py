@@ -12,15 +12,15 @@ __all__ = ["succession"]
 
 def succession(snapshot: Snapshot) -> Markup:
     """Everybody, the most senior first."""
-    headers = ("", "member", "senior since", "link", "waits for")
-    rows = table("Line of succession, the most senior first", headers, _rows(snapshot), class_="line")
+    headers = {"#": "rank", "member": "", "senior since": "when", "waits for": "waits"}
+    rows = table("Line of succession, the most senior first", headers, _rows(snapshot))
     empty = tag("p", "Nobody is known yet.", class_="quiet")
     return tag(
         "section",
         heading("Line of succession", "succession"),
         rows if snapshot.status["members"] else empty,
         aria_labelledby="succession",
-        class_="wide",
+        class_="wide line",
     )
 
 
@@ -37,7 +37,7 @@ def _rows(snapshot: Snapshot) -> Iterator[Markup]:
         elif why:
             waits = why
         elif before is None:
-            waits = "to be confirmed as the leader"
+            waits = "to be confirmed as the leader" if status["settled"] else "somebody to answer"
         else:
             waits = [tag("bdi", snapshot.name(before)), " to go", "; next in line" if next_in_line else ""]
         if not why and not leads:
@@ -55,31 +55,34 @@ def _row(snapshot: Snapshot, member: Mapping[str, Any], rank: int, waits: Child,
             "th",
             mark(tone),
             tag("bdi", member["name"] or "no name", class_="name"),
-            mine and tag("small", "this node", class_="here"),
-            tag("small", member["address"]),
-            tag("small", _state(member)),
+            mine and [" ", tag("small", "this node", class_="here")],
+            tag("small", ", ".join([member["address"], *_state(member), *_link(snapshot, member)])),
             scope="row",
         ),
         cell("no stamp" if stamp is None else moment(stamp, snapshot.now), class_="when"),
-        cell(_link(snapshot, member), class_="when"),
         cell(waits, class_="waits"),
         data_key=member["address"],
         class_=tone,
     )
 
 
-def _state(member: Mapping[str, Any]) -> str:
+def _state(member: Mapping[str, Any]) -> Iterator[str]:
     """What it does, in words."""
-    part, kind = member["part"], member["kind"]
-    words = [member["role"], *([part] if part != "member" else ()), *([kind] if kind != "les" else ())]
-    return ", ".join(words if member["fit"] else [*words, "unfit"])
+    yield member["role"]
+    if member["part"] != "member":
+        yield member["part"]
+    if member["kind"] != "les":
+        yield member["kind"]
+    if not member["fit"]:
+        yield "unfit"
 
 
-def _link(snapshot: Snapshot, member: Mapping[str, Any]) -> str:
+def _link(snapshot: Snapshot, member: Mapping[str, Any]) -> Iterator[str]:
+    """How this node is connected with it."""
     if member["address"] == snapshot.own:
-        return ""
-    if not member["direct"]:
-        return "relayed"
+        return
+    yield "direct link" if member["direct"] else "relayed by others"
     links = snapshot.status["backend"].get("links") or ()
     rtt = next((each.get("rtt") for each in links if each["address"] == member["address"]), None)
-    return "direct" if rtt is None else f"direct, {lasting(rtt)}"
+    if rtt is not None and member["direct"]:
+        yield lasting(rtt)

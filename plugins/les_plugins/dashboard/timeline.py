@@ -49,10 +49,14 @@ def _end(row: Mapping[str, Any], now: float) -> float:
     return now if row["until"] is None else float(row["until"])
 
 
+def _leader(row: Mapping[str, Any], snapshot: Snapshot) -> str:
+    return str(row.get("name") or snapshot.name(row["leader"]))
+
+
 def _leaderships(rows: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> Iterator[_Span]:
     now = snapshot.now
     for row in rows[-_MOST_BARS:]:
-        name, until = snapshot.name(row["leader"]), _end(row, now)
+        name, until = _leader(row, snapshot), _end(row, now)
         end = "leads now" if row["until"] is None else f"until {clock(until)}, {row['ended']}"
         words = f"{name}, term {row['term']}: from {clock(row['since'])}, {end}, for {lasting(until - row['since'])}"
         kind = "now" if row["until"] is None else "past"
@@ -135,7 +139,7 @@ def _ticks(now: float, height: int) -> Iterator[Markup]:
 def _details(rows: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> Markup:
     newest = rows[: -_MOST_ROWS - 1 : -1]
     words = f"{len(rows)} as a table" if len(rows) <= _MOST_ROWS else f"the last {_MOST_ROWS} of {len(rows)} as a table"
-    headers = ("leader", "term", "from", "for", "ended")
+    headers = {"leader": "", "term": "number", "from": "when", "for": "when", "ended": "waits"}
     body = table("Leadership over the last day, the newest first", headers, (_row(row, snapshot) for row in newest))
     return tag("details", tag("summary", words), body)
 
@@ -143,10 +147,10 @@ def _details(rows: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> Markup:
 def _row(row: Mapping[str, Any], snapshot: Snapshot) -> Markup:
     return tag(
         "tr",
-        tag("th", tag("bdi", snapshot.name(row["leader"])), scope="row"),
+        tag("th", tag("bdi", _leader(row, snapshot)), scope="row"),
         cell(row["term"], class_="number"),
         cell(moment(row["since"], snapshot.now), class_="when"),
         cell(lasting(_end(row, snapshot.now) - row["since"]), class_="when"),
-        cell("leads now" if row["until"] is None else row["ended"]),
+        cell("leads now" if row["until"] is None else row["ended"], class_="waits"),
         data_key=f"{row['leader']} {row['since']}",
     )

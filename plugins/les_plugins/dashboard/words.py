@@ -7,12 +7,12 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from les_hooks.cli.output import seconds
 from les_plugins.dashboard.markup import Markup, tag
 
-__all__ = ["Tone", "clock", "lasting", "mark", "moment", "named", "short", "who", "zone"]
+__all__ = ["Tone", "clock", "lasting", "mark", "moment", "short", "who", "zone"]
 
 _DAY: Final = 86_400.0
 
@@ -44,8 +44,8 @@ def mark(tone: Tone) -> Markup:
 
 def moment(unix: float, now: float) -> Markup:
     """A moment by the clock of the node, with its day where that is not today's."""
-    text = clock(unix) if _day(unix) == _day(now) else f"{_day(unix)} {clock(unix)}"
-    return tag("time", text, datetime=_iso(unix), title=_day(unix) + clock(unix).rjust(9))
+    text = clock(unix) if _day(unix) == _day(now) else time.strftime("%-d %b %H:%M", time.localtime(unix))
+    return tag("time", text, datetime=_iso(unix), title=f"{_day(unix)} {clock(unix)}")
 
 
 def clock(unix: float) -> str:
@@ -66,11 +66,6 @@ def lasting(length: float) -> str:
 def who(name: str | None, address: str) -> str:
     """A member in one line of plain text."""
     return f"{name} ({address})" if name else address
-
-
-def named(status: Mapping[str, Any]) -> Mapping[str, str]:
-    """The names of the members, by address; of those without one the address."""
-    return {each["address"]: each["name"] or each["address"] for each in status["members"]}
 
 
 def short(text: str, most: int) -> str:

@@ -67,6 +67,9 @@
   }
 
   function turnChildren(old, fresh) {
+    const wanted = new Set([...fresh.children].map(keyOf));
+    // First, so that those who stay need not be moved, which would lose what is selected in them.
+    for (const child of [...old.children]) if (!wanted.has(keyOf(child))) child.remove();
     const known = new Map([...old.children].filter(keyOf).map((child) => [keyOf(child), child]));
     let place = old.firstChild;
     for (const child of fresh.childNodes) {
@@ -174,7 +177,10 @@
     if (!closed || document.hidden || now - streamedAt < STREAM_AGAIN_MS) return;
     streamedAt = now;
     stream = new EventSource("/api/v1/events");
-    stream.onopen = stream.onerror = () => soon(0);
+    stream.onopen = stream.onerror = () => {
+      if (!root.classList.contains("lost")) well();
+      soon(0);
+    };
     for (const kind of kinds) stream.addEventListener(kind, () => soon(0));
   }
 
