@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from les_hooks.errors import PluginError
 from les_hooks.hookspecs import Route
 
 __all__ = ["Page", "Table", "usable"]
@@ -26,20 +27,22 @@ Table = Mapping[str, Mapping[str, Page]]
 """The pages, by path and by method."""
 
 
-def usable(taken: Collection[tuple[str, str]], offered: Iterable[object]) -> Mapping[tuple[str, str], Page]:
-    """What a plugin offers, by path and method. Raises ValueError where one of it cannot be shown beside the `taken`."""
+def usable(
+    plugin: str, taken: Collection[tuple[str, str]], offered: Iterable[object]
+) -> Mapping[tuple[str, str], Page]:
+    """What the plugin offers, by path and method. Raises PluginError where some of it cannot stand beside the taken."""
     found: dict[tuple[str, str], Page] = {}
     for route in offered:
         if not isinstance(route, Route):
-            raise ValueError(f"{route!r} is no Route")
+            raise PluginError(plugin, f"{route!r} is no Route")
         if not isinstance(route.path, str) or not _PATH.fullmatch(route.path):
-            raise ValueError(f"the path {route.path!r} is not like /a/b, of letters, digits and . _ ~ -")
+            raise PluginError(plugin, f"the path {route.path!r} is not like /a/b, of letters, digits and . _ ~ -")
         if route.method not in _METHODS:
-            raise ValueError(f"the method {route.method!r} of {route.path} is none of {', '.join(_METHODS)}")
+            raise PluginError(plugin, f"the method {route.method!r} of {route.path} is none of {', '.join(_METHODS)}")
         if (route.path, route.method) in taken or (route.path, route.method) in found:
-            raise ValueError(f"{route.method} {route.path} is taken")
+            raise PluginError(plugin, f"{route.method} {route.path} is taken")
         if not callable(route.handler):
-            raise ValueError(f"the handler of {route.path} cannot be called")
+            raise PluginError(plugin, f"the handler of {route.path} cannot be called")
         page = Page(path=route.path, handler=route.handler, method=route.method, open=route.open)
         found[route.path, route.method] = page
     return found

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from les_hooks.daemon import Node
 from les_hooks.daemon.pages import Pages
+from les_hooks.errors import PluginError
 from les_hooks.hookspecs import NodeReport
 from les_hooks.http.api import api_routes
 from les_hooks.http.events import EventStream
@@ -82,9 +83,9 @@ def _table(node: Node, report: NodeReport, own: Iterable[Page]) -> tuple[Table, 
     for found in node.registry.implementations("http_routes"):
         try:
             offered = found.function(**found.bind(node=report, ctx=node.plugins.contexts[found.plugin]))
-            pages |= usable(pages, offered)
+            pages |= usable(found.plugin, pages, offered)
         except (Exception, SystemExit) as error:  # a stranger's code, or what is wrong with what it offers
-            why = error_words(error)
+            why = error.why if isinstance(error, PluginError) else error_words(error)
             node.log.warning("http-routes-refused", plugin=found.plugin, reason=why)
             refused.append(f"the pages of the plugin {found.plugin} are not shown: {why}")
     table: dict[str, dict[str, Page]] = {}

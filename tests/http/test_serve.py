@@ -14,6 +14,8 @@ from les_hooks.control import report
 from les_hooks.http import listener
 from tests.http.lone import Pages, lone
 
+NO_HANDLER: Any = 3
+
 
 async def found(tmp_path: Path, plugin: Pages, *paths: str) -> list[tuple[int, str]]:
     """Status and text of these pages."""
@@ -51,8 +53,8 @@ async def test_status_and_history_are_those_of_the_commands(tmp_path: Path) -> N
         ("/a?b", "the path '/a?b'"),
         ("/a%2fb", "the path"),
         ("/a/", "the path"),
-        (Route(path="/x", handler=print, method="HEAD"), "the method 'HEAD' of /x is none of GET"),
-        (Route(path="/x", handler=3), "the handler of /x cannot be called"),  # type: ignore[arg-type]
+        (Route(path="/x", handler=NO_HANDLER, method="HEAD"), "the method 'HEAD' of /x is none of GET"),
+        (Route(path="/x", handler=NO_HANDLER), "the handler of /x cannot be called"),
         (object(), "is no Route"),
     ],
     ids=repr,
