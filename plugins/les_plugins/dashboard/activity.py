@@ -1,6 +1,6 @@
 """What has happened, and how hooks ended: from the last records of the audit trail. Private to `dashboard`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 

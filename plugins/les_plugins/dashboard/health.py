@@ -74,7 +74,10 @@ def _facts(snapshot: Snapshot) -> Iterator[tuple[str, Child]]:
     yield "events waiting", ", ".join(waiting) or "none"
     yield "audit", [f"record {audit['seq']}", tag("small", audit["degraded"] or audit["path"])]
     yield "security", status["security"]
-    yield "configuration", ["read at ", moment(config["loaded"], snapshot.now), tag("small", config["source"] or "flags")]
+    yield (
+        "configuration",
+        ["read at ", moment(config["loaded"], snapshot.now), tag("small", config["source"] or "flags")],
+    )
     yield "state", status["state_dir"]
     yield "version", node["version"]
 

@@ -30,7 +30,11 @@ def hero(snapshot: Snapshot) -> Markup:
         tag(
             "div",
             # Only this is told to who listens, and only when it changes: the rest changes all the time.
-            tag("div", tag("h1", mark(tone), tag("bdi", words), class_=f"{tone} long" if len(words) > _LONG else tone), role="status"),
+            tag(
+                "div",
+                tag("h1", mark(tone), tag("bdi", words), class_=f"{tone} long" if len(words) > _LONG else tone),
+                role="status",
+            ),
             tag("p", _lede(snapshot), class_="lede"),
         ),
         tag("dl", [_figure(name, *value) for name, *value in _figures(snapshot)], class_="figures"),

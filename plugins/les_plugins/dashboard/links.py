@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from les_plugins.dashboard.markup import Markup, heading, tag
 from les_plugins.dashboard.snapshot import Snapshot

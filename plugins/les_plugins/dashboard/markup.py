@@ -20,13 +20,13 @@ class Markup(str):
 
 
 Attribute: TypeAlias = str | int | float | bool | None
-Child: TypeAlias = "str | int | float | None | Iterable[Child]"  # Markup is a str
+Child: TypeAlias = "str | int | float | Iterable[Child] | None"  # Markup is a str
 
 _VOID: Final = frozenset({"link", "meta"})
 
 
 def tag(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
-    """An element. Attributes are named as in Python: `class_`, `aria_label`, `data_key`; False and None leave one out."""
+    """An element. Attributes are named as Python can: `class_`, `aria_label`; those of False and None are left out."""
     written = "".join(map(_attribute, attributes, attributes.values()))
     if name in _VOID:
         return Markup(f"<{name}{written}>")

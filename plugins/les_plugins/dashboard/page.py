@@ -85,6 +85,15 @@ def _footer(snapshot: Snapshot) -> Markup:
     node = snapshot.status["node"]
     return tag(
         "footer",
-        tag("p", "Times are those of this node (", zone(), "). It started ", moment(node["started"], snapshot.now), "."),
-        tag("p", "The same as JSON: ", tag("a", "status", href="/api/v1/status"), " and ", tag("a", "history", href="/api/v1/history"), "."),
+        tag(
+            "p", "Times are those of this node (", zone(), "). It started ", moment(node["started"], snapshot.now), "."
+        ),
+        tag(
+            "p",
+            "The same as JSON: ",
+            tag("a", "status", href="/api/v1/status"),
+            " and ",
+            tag("a", "history", href="/api/v1/history"),
+            ".",
+        ),
     )

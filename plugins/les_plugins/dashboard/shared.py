@@ -46,7 +46,8 @@ class SharedPage:
         self._loop = asyncio.get_running_loop()
         self._begun_at = float("-inf")
         self._page: asyncio.Task[Rendered] | None = None
-        self._names: dict[str, str] = {}
+        self.names: dict[str, str] = {}
+        """What members are called, by address; also some who are gone."""
         self.renderings = 0
         """How often it was rendered."""
         self.seconds = 0.0
@@ -71,7 +72,7 @@ class SharedPage:
             status=status,
             history=self._node.history(now - DAY_SECONDS),
             records=self._node.records(),
-            names=self._names,
+            names=self.names,
         )
         body = render(snapshot, VERSION).encode()
         self.renderings += 1
@@ -82,7 +83,7 @@ class SharedPage:
         """Remember what members are called: the status no longer says it of one that is gone."""
         for member in members:
             if member["name"]:
-                self._names.pop(member["address"], None)
-                self._names[member["address"]] = member["name"]
-        for address in list(self._names)[:-_MOST_NAMES]:
-            del self._names[address]
+                self.names.pop(member["address"], None)
+                self.names[member["address"]] = member["name"]
+        for address in list(self.names)[:-_MOST_NAMES]:
+            del self.names[address]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 from les_plugins.dashboard.markup import Markup, cell, heading, table, tag
@@ -65,7 +66,8 @@ def _leaderships(rows: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> Itera
 
 def _gaps(rows: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> Iterator[_Span]:
     """The times between, and the one that lasts."""
-    for row, following in zip(rows[-_MOST_BARS:], [*rows[-_MOST_BARS:][1:], None], strict=True):
+    drawn = rows[-_MOST_BARS:]
+    for row, following in zip_longest(drawn, drawn[1:]):
         since, until = _end(row, snapshot.now), snapshot.now if following is None else float(following["since"])
         if until <= since:
             continue

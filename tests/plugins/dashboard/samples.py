@@ -7,7 +7,18 @@ from typing import Any
 
 from les_plugins.dashboard.snapshot import Snapshot
 
-__all__ = ["HOSTILE", "NOW", "a_member", "a_record", "a_snapshot", "a_status", "address", "history", "hostile", "records"]
+__all__ = [
+    "HOSTILE",
+    "NOW",
+    "a_member",
+    "a_record",
+    "a_snapshot",
+    "a_status",
+    "address",
+    "history",
+    "hostile",
+    "records",
+]
 
 NOW = 1_772_352_930.0
 

@@ -44,8 +44,9 @@ class FakeNode:
         return self.trail
 
     async def events(self, after: int | None = None) -> AsyncGenerator[Event, None]:
-        """None: the page does not ask for them, its reader does."""
-        for event in ():
+        """None: not the page asks for them, but who reads it."""
+        nothing: tuple[Event, ...] = ()
+        for event in nothing:
             yield event
 
 

@@ -22,7 +22,13 @@ def following() -> dict[str, Any]:
     status["plugins"].append(
         webhooks(
             {"name": "pager", "queued": 0, "failed": 0},
-            {"name": "chat", "queued": 41, "oldest_seconds": 731.0, "failed": 2, "last_error": "503 Service Unavailable"},
+            {
+                "name": "chat",
+                "queued": 41,
+                "oldest_seconds": 731.0,
+                "failed": 2,
+                "last_error": "503 Service Unavailable",
+            },
         )
     )
     return status
@@ -84,7 +90,8 @@ CONTRAST = """() => {
     const [one, other] = [light(parse(svg ? style.fill : style.color)), light(back)];
     const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
     seen += 1;
-    if (ratio < 4.5) bad.push(`${element.nodeName} ${element.getAttribute("class")} ${element.textContent}: ${ratio.toFixed(2)}`);
+    const which = `${element.nodeName} ${element.getAttribute("class")} ${element.textContent}`;
+    if (ratio < 4.5) bad.push(`${which}: ${ratio.toFixed(2)}`);
   }
   return [seen, bad];
 }"""
@@ -269,7 +276,11 @@ def test_everything_is_reached_by_keyboard(stage: Stage, open_page: Open) -> Non
         page.keyboard.press("Tab")
         stops.append(page.evaluate("document.activeElement.textContent"))
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-        assert outline == "solid" or stops[-1].startswith("Skip") or page.evaluate("document.activeElement === document.body")
+        assert (
+            outline == "solid"
+            or stops[-1].startswith("Skip")
+            or page.evaluate("document.activeElement === document.body")
+        )
     assert stops[:4] == ["Skip to who leads", "5 as a table", "status", "history"]
     page.reload()
     page.keyboard.press("Tab")
@@ -323,7 +334,8 @@ def test_who_hears_the_page_gets_landmarks_and_tables(stage: Stage, open_page: O
 
 def test_whoever_wants_no_motion_sees_none(stage: Stage, open_page: Open) -> None:
     page = open_page(stage.url, reduced_motion="reduce")
-    moving = "all => all.filter((e) => getComputedStyle(e).animationName !== 'none' || parseFloat(getComputedStyle(e).transitionDuration) > 0).length"
+    moving = """all => all.map((each) => getComputedStyle(each))
+      .filter((style) => style.animationName !== "none" || parseFloat(style.transitionDuration) > 0).length"""
     assert page.locator("body *").evaluate_all(moving) == 0
 
 
