@@ -19,9 +19,9 @@ document.addEventListener("securitypolicyviolation", (event) => violations.push(
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, without a window."""
+    """Chromium, without a window. It keeps a loop running, so that no asynchronous test can stand in such a module."""
     chromium = need_program("chromium")
     with sync_playwright() as playwright:
         # Its sandbox does not work for root, and the only pages that it sees are ours.
