@@ -1,6 +1,7 @@
 """The plugin around the page: its routes, one rendering for all, and what it says of itself."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -9,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from les_plugins import dashboard
-from les_plugins.dashboard.shared import SharedPage
+from les_plugins.dashboard.shared import FILES, SharedPage
 from tests.fake_context import FakeContext
 from tests.plugins.dashboard.samples import a_member, a_status, address
 from tests.plugins.dashboard.stage import FakeNode
@@ -144,3 +145,15 @@ async def test_it_tells_how_much_work_the_page_is() -> None:
     for _ in range(3):
         await show(make_mocked_request("GET", "/"))
     assert dashboard.status(ctx=ctx)["renderings"] == 1
+
+
+def test_the_script_makes_nothing_of_text_but_text() -> None:
+    content, _ = FILES["dashboard.js"]
+    script = content.decode()
+    sinks = r"(inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\b|new Function|importNode|createContextualFragment"
+    assert not re.search(sinks, script)
+    # What the allow-list holds can do nothing by itself.
+    assert not re.search(
+        r'"[^"]*\b(on\w+|style|src|srcdoc|action|script|iframe|img|form|use|animate)\b[^"]*"\)?\.split', script
+    )
+    assert len(script.splitlines()) < 200

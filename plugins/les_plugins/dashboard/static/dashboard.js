@@ -3,10 +3,8 @@
 // knows what anything means. Without a script the page is complete, and as old as it says.
 "use strict";
 (() => {
-  const EVERY_MS = 3000;
+  const EVERY_MS = 3000, LIMIT_MS = 2500, STREAM_AGAIN_MS = 10000;
   const LEAST_MS = 1000; // between two looks, however much happens
-  const LIMIT_MS = 2500;
-  const STREAM_AGAIN_MS = 10000;
 
   const root = document.documentElement;
   const live = document.getElementById("live");
@@ -15,13 +13,10 @@
 
   let title = document.title;
   let shown = "";
-  let timer = 0;
-  let due = Infinity;
-  let looking = false;
-  let again = false;
-  let lookedAt = -Infinity;
-  let stream = null;
-  let streamedAt = -Infinity;
+  let looking = false, lookedAt = -Infinity;
+  let timer = 0, due = Infinity;
+  let looks = 0; // wanted soon
+  let stream = null, streamedAt = -Infinity;
 
   // -- what is shown --------------------------------------------------------------------------------------------------
 
@@ -33,7 +28,6 @@
     ("aria-hidden aria-label aria-labelledby class cx cy d data-key datetime height href id patternUnits r role scope " +
       "tabindex title viewBox width x x1 x2 y y1 y2").split(" "),
   );
-  // These are not the node's: the script says how fresh the page is, and people open what they want to see.
   const OWN = new Set([live, lost]);
 
   const allowed = ({ name, value }) => ATTRIBUTES.has(name) && (name !== "href" || /^[/#](?!\/)/.test(value));
@@ -42,7 +36,7 @@
     one.nodeType === other.nodeType && one.nodeName === other.nodeName && keyOf(one) === keyOf(other);
 
   function made(fresh) {
-    if (fresh.nodeType !== Node.ELEMENT_NODE) return document.createTextNode(fresh.textContent);
+    if (fresh.nodeType === Node.TEXT_NODE) return document.createTextNode(fresh.data);
     if (!ELEMENTS.has(fresh.localName)) return document.createTextNode("");
     const element = document.createElementNS(fresh.namespaceURI, fresh.localName);
     turn(element, fresh);
@@ -51,10 +45,8 @@
 
   function turn(old, fresh) {
     if (OWN.has(old) || old.localName === "noscript") return;
-    if (old.nodeType !== Node.ELEMENT_NODE) {
-      if (old.textContent !== fresh.textContent) old.textContent = fresh.textContent;
-      return;
-    }
+    if (old.nodeType === Node.TEXT_NODE && old.data !== fresh.data) old.data = fresh.data;
+    if (old.nodeType !== Node.ELEMENT_NODE) return;
     for (const { name } of [...old.attributes]) {
       if (ATTRIBUTES.has(name) && !fresh.hasAttribute(name)) old.removeAttribute(name);
     }
@@ -83,24 +75,24 @@
       else place = place.nextSibling;
       turn(match, child);
     }
-    while (place !== null) {
-      const following = place.nextSibling;
+    for (let following; place !== null; place = following) {
+      following = place.nextSibling;
       place.remove();
-      place = following;
     }
   }
 
   function show(text) {
-    if (text === shown) return;
+    if (text === shown) return true;
     const page = new DOMParser().parseFromString(text, "text/html");
     const version = page.documentElement.dataset.version;
-    if (version === undefined) throw new Error("this is no page of the node");
-    if (version !== root.dataset.version) return location.reload();
+    if (version === undefined) return false;
+    if (version !== root.dataset.version) location.reload();
     for (const name of ["header", "main", "footer"]) {
       turn(document.querySelector(`body > ${name}`), page.querySelector(`body > ${name}`));
     }
     shown = text;
     title = page.title;
+    return true;
   }
 
   // -- how fresh it is ------------------------------------------------------------------------------------------------
@@ -119,13 +111,12 @@
     live.textContent = ", not live";
     document.title = `? ${title}`;
     lost.dataset.words = lost.textContent = words;
-    if (link !== undefined) {
-      const anchor = document.createElement("a");
-      anchor.setAttribute("href", link);
-      anchor.textContent = "Log in";
-      lost.append(" ", anchor);
-    }
     lost.hidden = false;
+    if (link === undefined) return;
+    const anchor = document.createElement("a");
+    anchor.setAttribute("href", link);
+    anchor.textContent = "Log in";
+    lost.append(" ", anchor);
   }
 
   // -- when to look ---------------------------------------------------------------------------------------------------
@@ -142,6 +133,7 @@
 
   async function look() {
     looking = true;
+    looks = Math.max(0, looks - 1);
     due = Infinity;
     lookedAt = performance.now();
     const since = document.getElementById("as-of").textContent;
@@ -152,17 +144,17 @@
       unwell(`This node wants its token again; this is how it was at ${since}.`, "/login");
     } else if (!answer.ok) {
       unwell(`This node answers with an error (${answer.status}) since ${since}.`);
+    } else if (!show(text)) {
+      unwell(`Something else answers in the place of this node since ${since}.`);
     } else {
-      show(text);
       listen();
       well();
     }
     looking = false;
-    soon(root.classList.contains("lost") ? LEAST_MS : again ? 0 : EVERY_MS);
+    soon(looks > 0 || root.classList.contains("lost") ? 0 : EVERY_MS);
   }
 
   function soon(wait) {
-    again = looking;
     if (looking || document.hidden) return;
     const at = Math.max(performance.now() + wait, lookedAt + LEAST_MS);
     if (at >= due) return;
@@ -179,9 +171,14 @@
     stream = new EventSource("/api/v1/events");
     stream.onopen = stream.onerror = () => {
       if (!root.classList.contains("lost")) well();
-      soon(0);
+      happened();
     };
-    for (const kind of kinds) stream.addEventListener(kind, () => soon(0));
+    for (const kind of kinds) stream.addEventListener(kind, happened);
+  }
+
+  function happened() {
+    looks = 2; // what the node shows to all can be older than this, by less than the time between two looks
+    soon(0);
   }
 
   // A browser allows a host six connections for all its tabs: those that nobody sees must not hold them.
