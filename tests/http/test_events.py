@@ -176,6 +176,20 @@ async def test_who_falls_behind_what_is_remembered_is_told_so(tmp_path: Path, mo
         assert await numbers(sent, 1000) == list(range(1001, 2001))
 
 
+async def test_more_at_once_than_a_node_keeps_leaves_a_gap_that_is_told(tmp_path: Path) -> None:
+    async with lone(tmp_path) as at, listening(at) as sent:
+        await anext(sent)
+        tell(at, *range(2000))  # all before anybody can have heard any
+        heard = []
+        while not heard or heard[-1] != BASE + 1999:
+            one = await anext(sent)
+            heard.append(one.data["seq"] if one.kind != "gap" else (one.data["after"], one.data["next"]))
+        gaps = [each for each in heard if isinstance(each, tuple)]
+        assert (BASE + 999, BASE + 1500) in gaps
+        told = [each for each in heard if isinstance(each, int)]
+        assert told == sorted(set(told))
+
+
 async def test_more_than_so_many_are_asked_to_come_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "_MOST_STREAMS", 2)
     async with lone(tmp_path) as at, listening(at) as one:
