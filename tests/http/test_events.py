@@ -180,7 +180,7 @@ async def test_more_at_once_than_a_node_keeps_leaves_a_gap_that_is_told(tmp_path
     async with lone(tmp_path) as at, listening(at) as sent:
         await anext(sent)
         tell(at, *range(2000))  # all before anybody can have heard any
-        heard = []
+        heard: list[Any] = []
         while not heard or heard[-1] != BASE + 1999:
             one = await anext(sent)
             heard.append(one.data["seq"] if one.kind != "gap" else (one.data["after"], one.data["next"]))
