@@ -134,23 +134,25 @@ class EventStream:
 
     async def _hear(self) -> None:
         """Write down what happens, until the node has stopped."""
-        last = 0
+        last, hurried = 0, False
         try:
             while True:
                 try:
                     async with contextlib.aclosing(self._listen(last)) as events:
                         async for event in events:
-                            last = event.seq
-                            self._tell(event)
+                            missed = hurried and event.seq > last + 1
+                            self._tell(event, _gap(last, event.seq) if missed else b"")
+                            last, hurried = event.seq, False
                         return
-                except ControlError:  # so much at once that this was too slow; go on with what is remembered
+                except ControlError:  # more at once than is kept for who listens; go on with what is remembered
                     self._log.warning("http-events-missed", after=last)
+                    hurried = True
         finally:
             self._end()
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: Event, before: bytes) -> None:
         text = b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.kind.encode(), msgspec.json.encode(event))
-        self._told.append(_Told(seq=event.seq, text=text))
+        self._told.append(_Told(seq=event.seq, text=before + text))
         self._count += 1
         self._ring()
 

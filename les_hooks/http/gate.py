@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Collection
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
@@ -137,7 +137,7 @@ class Gate:
             return site in ("same-origin", "none")
         if origin is None:
             return True
-        return urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower()
+        return origin.partition("://")[2].lower() == request.headers.get("Host", "").lower()
 
     def _unknown(self, request: web.Request) -> web.Response | None:
         """Refuse who has neither token nor session."""
@@ -152,7 +152,7 @@ class Gate:
         elif self._tokens.admits(request.cookies.get(self._cookie, ""), self._wall()):
             return None
         elif request.method in _SAFE and "text/html" in request.headers.get("Accept", ""):
-            return see_other(f"{LOGIN}?next={quote(request.raw_path, safe='/')}")
+            return see_other(f"{LOGIN}?next={quote(request.raw_path, safe='/', errors='replace')}")
         return refusal(401, "this needs the token of [http] token_file", {"WWW-Authenticate": "Bearer"})
 
 

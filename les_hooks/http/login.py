@@ -36,6 +36,7 @@ _PAGE: Final = """\
 <main>
 <h1>les-hooks</h1>
 {problem}<form method="post" action="{action}">
+<input name="user" autocomplete="username" value="les-hooks" hidden>
 <label for="token">The token of this listener</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <input name="next" type="hidden" value="{target}">
@@ -67,7 +68,7 @@ def login_routes(gate: Gate, is_page: Callable[[str], bool]) -> tuple[Page, ...]
         try:
             form = parse_qs((await request.read()).decode("utf-8", "replace"), max_num_fields=8)
         except ValueError:
-            return refusal(400, "this takes two fields, token and next")
+            return refusal(400, "this takes the fields token and next")
         wanted = target(form.get("next", ["/"])[0])
         answer = gate.log_in(request, form.get("token", [""])[0].strip(), wanted)
         if answer is not None:

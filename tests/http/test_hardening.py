@@ -71,6 +71,8 @@ def requests(path: bytes) -> Iterator[tuple[str, bytes]]:
     yield "header without a name", line + b": x\r\n\r\n"
     yield "NUL in a header", line + b"X-A: a\0b\r\n\r\n"
     yield "bare CR in a header", line + b"X-A: a\rX-B: c\r\n\r\n"
+    yield "not UTF-8 in Expect", line + b"Expect: \xff\r\nContent-Length: 1\r\n\r\nx"
+    yield "newline in the path", b"GET " + path + b"%0a HTTP/1.1\r\n" + host + b"Expect: \xff\r\n\r\n"
     yield "long line", b"GET " + path + b"?" + b"x" * 9000 + b" HTTP/1.1\r\n" + host + b"\r\n"
     yield "long header", line + b"Cookie: " + b"x" * 100_000 + b"\r\n\r\n"
     yield "many headers", line + b"X-A: b\r\n" * 10_000 + b"\r\n"
@@ -110,7 +112,7 @@ async def test_nothing_odd_is_answered(tmp_path: Path, monkeypatch: pytest.Monke
 async def test_of_requests_in_a_row_one_is_answered(tmp_path: Path, first: bytes) -> None:
     async with lone(tmp_path, Pages("/term")) as at:
         for data in (first + SMUGGLED, first + SMUGGLED * 50):
-            answer = (await at.raw(data)).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+            answer = await at.raw(data)
             assert answer.count(b"HTTP/1.") == 1
             assert not answer.endswith(b"\r\n\r\n1")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from les_hooks import Route
 from les_hooks.control import report
@@ -114,6 +115,16 @@ async def test_a_page_that_fails_says_so_without_details(tmp_path: Path, monkeyp
         assert answer.count(b"HTTP/1.1") == 1
         assert not answer.endswith(b"0\r\n\r\n")  # what is not whole does not look so
         assert await page.get("/healthz") == (200, "ok")
+
+
+async def test_a_reload_adds_and_takes_away_pages(tmp_path: Path) -> None:
+    async with lone(tmp_path, Pages("/term")) as page:
+        config = page.node.config
+        assert await page.get("/term") == (200, "1")
+        page.node.reload(replace(config, plugins={"scripts": config.plugins["scripts"]}))
+        assert await page.get("/term") == (404, "nothing here")
+        page.node.reload(config)
+        assert await page.get("/term") == (200, "1")
 
 
 async def test_a_listener_that_has_ended_says_so_in_the_status(tmp_path: Path) -> None:
