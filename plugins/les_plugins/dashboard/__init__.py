@@ -10,7 +10,8 @@ Loaded through its entry point; nothing imports it.
     links       whom this node reaches
     timeline    who led over the last day
     activity    events, and how hooks ended
-    health      what needs attention, facts, plugins, webhooks
+    health      what needs attention, facts, plugins
+    webhooks    what waits to be posted
     words       moments, lengths of time, names, marks
     markup      HTML that is escaped unless it says otherwise
     static      the style, the script, the icon

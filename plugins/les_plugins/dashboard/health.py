@@ -1,14 +1,15 @@
-"""How this node is: what needs attention, its facts, plugins and webhook queues. Private to `dashboard`."""
+"""How this node is: what needs attention, its facts and plugins. Private to `dashboard`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from les_plugins.dashboard.activity import failures
 from les_plugins.dashboard.markup import Child, Markup, cell, heading, table, tag
 from les_plugins.dashboard.snapshot import Snapshot
+from les_plugins.dashboard.webhooks import undelivered
 from les_plugins.dashboard.words import Tone, lasting, mark, moment
 
-__all__ = ["attention", "facts", "plugins", "webhooks"]
+__all__ = ["attention", "facts", "plugins"]
 
 
 def attention(snapshot: Snapshot) -> Markup:
@@ -46,9 +47,7 @@ def _troubles(snapshot: Snapshot) -> Iterator[tuple[Tone, str]]:
     failed = failures(snapshot)
     if failed:
         yield Tone.FAILS, f"Hooks failed last: {', '.join(failed)}"
-    for each in _endpoints(snapshot):
-        if each.get("disabled"):
-            yield Tone.FAILS, f"The webhook {each.get('name')} is disabled: {each.get('why') or each.get('last_error')}"
+    yield from undelivered(snapshot)
 
 
 def facts(snapshot: Snapshot) -> Markup:
@@ -107,37 +106,3 @@ def _plugin(each: Mapping[str, Any]) -> Markup:
         data_key=each["name"],
         class_="failed" if failed else None,
     )
-
-
-def webhooks(snapshot: Snapshot) -> Markup | None:
-    """What waits to be sent, for each endpoint; nothing where there is none."""
-    found = _endpoints(snapshot)
-    if not found:
-        return None
-    headers = {"endpoint": "", "queued": "number", "oldest": "when", "failed": "number", "last error": "waits"}
-    return tag(
-        "section",
-        heading("Webhooks", "webhooks"),
-        table("Queues of the webhooks", headers, map(_endpoint, found)),
-        aria_labelledby="webhooks",
-    )
-
-
-def _endpoint(each: Mapping[str, Any]) -> Markup:
-    oldest, queued, failed = each.get("oldest_seconds"), each.get("queued") or 0, each.get("failed") or 0
-    tone = Tone.FAILS if each.get("disabled") else Tone.WARNS if failed or each.get("last_error") else Tone.WELL
-    return tag(
-        "tr",
-        tag("th", mark(tone), each.get("name"), scope="row"),
-        cell(queued, class_="number"),
-        cell(lasting(oldest) if queued and isinstance(oldest, int | float) else "", class_="when"),
-        cell(failed, class_="number"),
-        cell("disabled: " if each.get("disabled") else "", each.get("why") or each.get("last_error"), class_="waits"),
-        data_key=each.get("name"),
-    )
-
-
-def _endpoints(snapshot: Snapshot) -> Sequence[Mapping[str, Any]]:
-    """What the plugin `webhook` says of its endpoints: another plugin's words, so nothing is taken for granted."""
-    found = snapshot.plugin("webhook").get("endpoints")
-    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []

@@ -4,13 +4,14 @@ from typing import Final
 
 from les_hooks import EventKind
 from les_plugins.dashboard.activity import events, hooks
-from les_plugins.dashboard.health import attention, facts, plugins, webhooks
+from les_plugins.dashboard.health import attention, facts, plugins
 from les_plugins.dashboard.hero import headline, hero
 from les_plugins.dashboard.links import links
 from les_plugins.dashboard.markup import Markup, tag
 from les_plugins.dashboard.snapshot import Snapshot
 from les_plugins.dashboard.succession import succession
 from les_plugins.dashboard.timeline import timeline
+from les_plugins.dashboard.webhooks import webhooks
 from les_plugins.dashboard.words import clock, moment, zone
 
 __all__ = ["render"]

@@ -208,14 +208,18 @@ def hostile() -> dict[str, Any]:
     status["plugins"] += [
         a_plugin("odd", HOSTILE),
         a_plugin("broken", "", state="failed", why=HOSTILE),
-        webhooks({"name": HOSTILE, "queued": 3, "oldest_seconds": 70.0, "failed": 1, "last_error": HOSTILE}),
+        webhooks(
+            {"name": HOSTILE, "queued": 3, "oldest_seconds": 70.0, "failed": 1, "state": "failing", "error": HOSTILE}
+        ),
     ]
     return status
 
 
 def webhooks(*endpoints: Any) -> dict[str, Any]:
     """The plugin `webhook`, with what it says of its endpoints."""
-    return a_plugin("webhook", "", status={"summary": f"{len(endpoints)} endpoints", "endpoints": list(endpoints)})
+    return a_plugin(
+        "webhook", "", status={"summary": f"{len(endpoints)} endpoints", "endpoints": list(endpoints), "degraded": None}
+    )
 
 
 def a_snapshot(

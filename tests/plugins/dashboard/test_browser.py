@@ -21,13 +21,14 @@ def following() -> dict[str, Any]:
     status = a_status()
     status["plugins"].append(
         webhooks(
-            {"name": "pager", "queued": 0, "failed": 0},
+            {"name": "pager", "state": "ok", "queued": 0, "failed": 0},
             {
                 "name": "chat",
+                "state": "failing",
                 "queued": 41,
                 "oldest_seconds": 731.0,
                 "failed": 2,
-                "last_error": "503 Service Unavailable",
+                "error": "503 Service Unavailable",
             },
         )
     )
@@ -114,7 +115,7 @@ def test_each_state_can_be_read_by_everybody(state: str, stage: Stage, open_page
     expect(page.locator("#live")).to_have_text(", live")
     page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true; })")
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its words
+        page.emulate_media(color_scheme=scheme)
         for width, device in ((1280, "desk"), (360, "phone")):
             page.set_viewport_size({"width": width, "height": 800})
             keep(page, artefacts, f"{state}-{device}-{scheme}")

@@ -7,6 +7,8 @@ import pytest
 
 from les_plugins.dashboard.page import render
 from les_plugins.dashboard.snapshot import Snapshot
+from les_plugins.webhook.rows import Tally
+from les_plugins.webhook.report import shown
 from tests.plugins.dashboard.samples import (
     HOSTILE,
     NOW,
@@ -116,7 +118,7 @@ def test_a_witness_an_original_and_who_has_no_stamp_are_told_apart() -> None:
             "The audit trail cannot be written: No space left; 3 records lost",
         ),
         (
-            a_status(plugins=[webhooks({"name": "chat", "disabled": True, "why": "answered 410"})]),
+            a_status(plugins=[webhooks({"name": "chat", "state": "disabled", "disabled": "answered 410"})]),
             "The webhook chat is disabled: answered 410",
         ),
     ],
@@ -167,8 +169,13 @@ def test_a_leader_that_is_gone_keeps_its_name() -> None:
 
 def test_webhooks_are_there_only_where_they_are_loaded() -> None:
     assert "Webhooks" not in seen(a_snapshot())
-    endpoint = {"name": "chat", "queued": 41, "oldest_seconds": 731.0, "failed": 2, "last_error": "503"}
-    says(a_status(plugins=[webhooks(endpoint)]), "Webhooks", "chat 41 12 min 11 s 2 503")
+    endpoint = {"name": "chat", "state": "failing", "queued": 41, "oldest_seconds": 731.0, "failed": 2, "error": "503"}
+    says(
+        a_status(plugins=[webhooks(endpoint)]),
+        "Webhooks",
+        "The webhook chat is failing: 503",
+        "chat 41 12 min 11 s 2 failing: 503",
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,6 +183,13 @@ def test_webhooks_are_there_only_where_they_are_loaded() -> None:
 )
 def test_another_plugins_words_are_not_trusted_to_have_a_shape(said: object) -> None:
     assert "This node" in seen(a_snapshot(a_status(plugins=[a_plugin("webhook", "", status=said)])))
+
+
+def test_what_the_plugin_webhook_says_is_understood() -> None:
+    said = shown("chat", Tally(), None, NOW)
+    assert {"name", "state", "queued", "oldest_seconds", "failed", "disabled", "error"} <= set(said)
+    assert said["state"] == "ok"
+    says(a_status(plugins=[webhooks(dict(said))]), "chat 0 0")
 
 
 def test_hostile_words_stay_words_everywhere() -> None:
@@ -193,8 +207,10 @@ def test_hostile_words_stay_words_everywhere() -> None:
 def test_what_comes_from_elsewhere_is_escaped_in_every_field() -> None:
     """Each text of the status in turn, so that none is forgotten."""
     count = 0
-    for place in texts(a_status(plugins=[webhooks({"name": "a", "why": "b", "last_error": "c"}), a_plugin("d", "e")])):
-        status = a_status(plugins=[webhooks({"name": "a", "why": "b", "last_error": "c"}), a_plugin("d", "e")])
+    for place in texts(
+        a_status(plugins=[webhooks({"name": "a", "state": "failing", "error": "c"}), a_plugin("d", "e")])
+    ):
+        status = a_status(plugins=[webhooks({"name": "a", "state": "failing", "error": "c"}), a_plugin("d", "e")])
         *way, last = place
         holder: Any = status
         for step in way:
