@@ -6,6 +6,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from les_hooks.daemon.state import STATE_FILE, VOTERS_FILE
 from les_hooks.daemon.stored import load_state, load_voters
 from les_hooks.errors import ControlError, StartError
 from les_hooks.hookspecs import Note
+from les_hooks.http import check_files
 from les_hooks.members import Part, parse_address
 from les_hooks.plugins import PluginState
 
@@ -100,10 +102,12 @@ def host_findings(config: Config) -> Iterator[Finding]:
         reason = _why_not_writable(folder)
         if reason:
             yield Finding(area="files", what=f"{what} {folder}", message=reason)
-    try:
-        check_place(config.control.socket, state_dir=config.node.state_dir)
-    except StartError as error:
-        yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
+    control = partial(check_place, config.control.socket, state_dir=config.node.state_dir)
+    for look in (control, partial(check_files, config)):
+        try:
+            look()
+        except StartError as error:
+            yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
     yield from _state_directory(config.node.state_dir)
     yield from _state(config)
     yield from _voters(config)

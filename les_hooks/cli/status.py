@@ -77,6 +77,7 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
         ("guard", _guard(answer)),
         ("waiting", ", ".join(f"{count} on the {lane} lane" for lane, count in waiting.items() if count)),
         ("security", answer["security"]),
+        ("page", _page(answer.get("http"))),
         ("configuration", f"{source}, read {ago(answer['config']['loaded'])}"),
         ("state", answer["state_dir"]),
         ("audit", Cell(degraded, "red") if audit["degraded"] else trail),
@@ -88,6 +89,10 @@ def _guard(answer: Mapping[str, Any]) -> str | Cell:
         return f"pid {answer['guard']}"
     witness = answer["node"].get("part") == "witness"
     return "not needed: a witness runs nothing" if witness else Cell("not running", "yellow")
+
+
+def _page(http: Mapping[str, Any] | None) -> str:
+    return "" if not http else f"{http['url']}{' (asks for the token)' if http['token'] else ''}"
 
 
 def _alone(answer: Mapping[str, Any]) -> str:

@@ -254,8 +254,8 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
         Derived("`[]`"),
         Meta(
             max_length=_MOST_HOSTS,
-            description="Further names by which browsers may call this listener, such as `les.example.org`; its "
-            "address, and `localhost` where it is on loopback, always do.",
+            description="Further names by which browsers may call this listener, such as `les.example.org`; addresses, "
+            "and `localhost`, always do.",
         ),
     ] = ()
 

@@ -30,6 +30,7 @@ def check_rules(values: Values, checker: Checker) -> None:
     _often_enough(values["timing.heartbeat"], values["timing.failure"], checker)
     check_quorum(values, checker)
     _short_enough(values["control.socket"], checker)
+    _short_enough(_socket_of(values["http.listen"]), checker, _LISTEN, example="unix:/run/les/http.sock")
     _guarded(values["http.listen"], values["http.token_file"], checker)
     _named(values["http.hosts"], checker)
 
@@ -85,15 +86,21 @@ def _often_enough(heartbeat: float | None, failure: float | None, checker: Check
     )
 
 
-def _short_enough(path: Path | None, checker: Checker) -> None:
+def _short_enough(
+    path: Path | None, checker: Checker, key: KeyPath = ("control", "socket"), example: str = "/run/les/control.sock"
+) -> None:
     size = len(os.fsencode(path)) if path else 0
     if size > _LONGEST_SOCKET:
         checker.refuse(
-            ("control", "socket"),
+            key,
             f"the path of the socket has {size} bytes, and a Unix socket's has at most {_LONGEST_SOCKET}; "
-            'set socket to a shorter one, such as "/run/les/control.sock"',
-            place=checker.source.first_set(("control", "socket"), ("node", "state_dir")),
+            f'set {key[-1]} to a shorter one, such as "{example}"',
+            place=checker.source.first_set(key, ("node", "state_dir")),
         )
+
+
+def _socket_of(listen: str | None) -> Path | None:
+    return Path(listen.removeprefix(UNIX)) if listen is not None and listen.startswith(UNIX) else None
 
 
 def _guarded(listen: str | None, token_file: Path | None, checker: Checker) -> None:
@@ -123,6 +130,7 @@ def _is_ip(address: Address) -> bool:
     return True
 
 
+_LISTEN: KeyPath = ("http", "listen")
 _ADVERTISE: KeyPath = ("node", "advertise")
 _BIND: KeyPath = ("node", "bind")
 _SEEDS: KeyPath = ("cluster", "seeds")

@@ -67,6 +67,7 @@ async def status(node: Node) -> Mapping[str, Any]:
             "loaded": node.configured_at,
         },
         "security": _security(config),
+        "http": None if node.pages is None else {"url": node.pages.url, "token": node.pages.token},
         "backend": engine,
     }
 

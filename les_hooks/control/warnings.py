@@ -35,6 +35,8 @@ def node_warnings(node: Node) -> list[str]:
             f"whether this node is in maintenance cannot be read ({node.upkeep.damage}), so it may lead; "
             "say it again: `les maintenance on`, or `off`"
         )
+    if node.pages is not None:
+        found += node.pages.refused
     return found
 
 

@@ -25,6 +25,7 @@ from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.lasting import Lasting
 from les_hooks.daemon.leaving import leave_in_order
 from les_hooks.daemon.maintenance import Maintenance, Upkeep
+from les_hooks.daemon.pages import Pages
 from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, open_memory
 from les_hooks.daemon.recorded import Recorded
 from les_hooks.daemon.records import make_narrator, read_leaderships
@@ -80,6 +81,8 @@ class Node:
         self.history = Leaderships(most=_MOST_LEADERSHIPS)
         self.on_plugins: Callable[[], None] = lambda: None
         """Called when a reload has changed which plugins there are, or their configuration."""
+        self.pages: Pages | None = None
+        """Where `serve_http` shows them, while it does."""
         self._threshold = Threshold(config.log.level)
         self.log = log or make_log(config.log.format, self._threshold)
         self._cleanup = cleanup_command(config) if cleanup is None else tuple(cleanup)

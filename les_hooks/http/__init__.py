@@ -1,14 +1,18 @@
 """The page, the metrics and the API: a listener of its own, `[http] listen`, with the pages that plugins add.
 
-    listener  the socket, connections and their limits
-    gate      who may ask: host names, token, cookie
-    api       what the engine answers itself
-    report    what a node tells of itself
-    serve     all of it for one node
+    place       the address or the Unix socket
+    connection  its limits
+    gate        who may ask; tokens, login: how a browser shows that it may
+    listener    from a request to the page that answers it
+    routes      which pages there can be; answers: what is said where there is none
+    api         what the engine answers itself; events: what happens, as it happens
+    report      what a node tells of itself
+    serve       all of it for one node
 
 Beside `control`, of whose answers it makes use; imported by `cli` and by library users.
 """
 
+from les_hooks.http.place import check_files, check_port
 from les_hooks.http.serve import serve_http
 
-__all__ = ["serve_http"]
+__all__ = ["check_files", "check_port", "serve_http"]

@@ -1,16 +1,29 @@
-"""What the engine answers itself: whether this node lives and leads, and its status as JSON. For this package only."""
+"""What the engine answers itself: whether this node lives and leads, its status and history, and events as they happen.
+
+For this package only.
+"""
+
+import math
 
 import msgspec
 from aiohttp import web
 
 from les_hooks.daemon import Node
-from les_hooks.hookspecs import NodeReport, Route
+from les_hooks.hookspecs import NodeReport
+from les_hooks.http.answers import refusal
+from les_hooks.http.events import EventStream
+from les_hooks.http.routes import Page
 
 __all__ = ["api_routes"]
 
 
-def api_routes(node: Node, report: NodeReport) -> tuple[Route, ...]:
+def api_routes(node: Node, report: NodeReport, stream: EventStream) -> tuple[Page, ...]:
     """The routes over one node."""
+    return (*_health_routes(node), *_data_routes(report, stream))
+
+
+def _health_routes(node: Node) -> tuple[Page, ...]:
+    """Answers of one word, in which there is nothing to protect, for load balancers, which call hosts by any name."""
 
     async def healthz(_request: web.Request) -> web.StreamResponse:
         return _word(not node.stopping, "ok", "stopping")
@@ -24,19 +37,31 @@ def api_routes(node: Node, report: NodeReport) -> tuple[Route, ...]:
     async def follower(_request: web.Request) -> web.StreamResponse:
         return _word(not node.is_leader and node.leader is not None, "follower", "not a follower")
 
+    handlers = {"/healthz": healthz, "/readyz": readyz, "/leader": leader, "/follower": follower}
+    return tuple(Page(path=path, handler=one, open=True, any_host=True) for path, one in handlers.items())
+
+
+def _data_routes(report: NodeReport, stream: EventStream) -> tuple[Page, ...]:
+    async def index(_request: web.Request) -> web.StreamResponse:
+        return _json({"status": "/api/v1/status", "history": "/api/v1/history", "events": "/api/v1/events"})
+
     async def status(_request: web.Request) -> web.StreamResponse:
         return _json(await report.status())
 
-    async def history(_request: web.Request) -> web.StreamResponse:
-        return _json(report.history())
+    async def history(request: web.Request) -> web.StreamResponse:
+        try:
+            since = float(request.query.get("since", "0"))
+        except ValueError:
+            since = math.nan
+        if not math.isfinite(since):
+            return refusal(400, "since is a time in Unix seconds, such as 1767225600")
+        return _json(report.history(since))
 
     return (
-        Route(path="/healthz", handler=healthz, open=True),
-        Route(path="/readyz", handler=readyz, open=True),
-        Route(path="/leader", handler=leader, open=True),
-        Route(path="/follower", handler=follower, open=True),
-        Route(path="/api/v1/status", handler=status),
-        Route(path="/api/v1/history", handler=history),
+        Page(path="/api/v1", handler=index),
+        Page(path="/api/v1/status", handler=status),
+        Page(path="/api/v1/history", handler=history),
+        Page(path="/api/v1/events", handler=stream.answer, lasts=True),
     )
 
 

@@ -1,13 +1,21 @@
 """Serving the pages and the API of a node: for `les run`, and for programs that hold a node themselves."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from les_hooks.daemon import Node
-from les_hooks.hookspecs import NodeReport, Route
+from les_hooks.daemon.pages import Pages
+from les_hooks.errors import PluginError
+from les_hooks.hookspecs import NodeReport
 from les_hooks.http.api import api_routes
-from les_hooks.http.listener import Listener, Table
+from les_hooks.http.events import EventStream
+from les_hooks.http.gate import Gate
+from les_hooks.http.listener import Listener
+from les_hooks.http.login import login_routes
+from les_hooks.http.place import Place
 from les_hooks.http.report import Report
+from les_hooks.http.routes import Page, Table, usable
+from les_hooks.http.tokens import TokenFile
 from les_hooks.text import error_words
 
 __all__ = ["serve_http"]
@@ -20,41 +28,67 @@ async def serve_http(node: Node) -> AsyncIterator[None]:
         async with Node(config) as node, serve_http(node):
             ...
 
-    Raises StartError where it cannot listen there.
+    Raises StartError where it cannot listen there, or the token cannot be used.
     """
     listen = node.config.http.listen
     if listen is None:
         yield
         return
     report = Report(node)
-    listener = Listener(listen, node.log)
+    gate = _gate(node)
+    listener = Listener(Place.of(listen), gate, node.log)
+    stream = EventStream(report.events, node.log)
+    own = (*api_routes(node, report, stream), *login_routes(gate, lambda path: "GET" in listener.table.get(path, {})))
 
     def renew() -> None:
-        listener.table = _table(node, report)
+        listener.table, refused = _table(node, report, own)
+        node.pages = Pages(url=listener.url, token=gate.locked, refused=refused)
 
-    renew()
-    node.on_plugins = renew
-    await listener.start()
-    node.log.info("http-ready", listen=listen)
     try:
+        await listener.start()
+        renew()
+        node.on_plugins = renew
+        node.log.info("http-ready", url=listener.url)
         yield
     finally:
+        node.on_plugins, node.pages = _nothing, None
+        await stream.close()
         await listener.close()
 
 
-def _table(node: Node, report: NodeReport) -> Table:
-    """All routes: the engine's first, then those of the plugins in their order; of two for one path the first stays."""
-    routes = {(route.method, route.path): route for route in api_routes(node, report)}
+def _nothing() -> None:
+    """Nobody wants to know any more."""
+
+
+def _gate(node: Node) -> Gate:
+    http = node.config.http
+    assert http.listen is not None
+    place = Place.of(http.listen)
+    return Gate(
+        hosts=None if place.path is not None else ("localhost", place.host, *http.hosts),
+        tokens=None if http.token_file is None else TokenFile(http.token_file, node.log),
+        # Browsers keep the cookies of all ports of a host together, and there may be several nodes on this one.
+        cookie="les-session" if place.path is not None else f"les-session-{place.port}",
+        log=node.log,
+    )
+
+
+def _table(node: Node, report: NodeReport, own: Iterable[Page]) -> tuple[Table, tuple[str, ...]]:
+    """All pages, the engine's first, then those of the plugins in their order; and what of those is refused, and why.
+
+    A plugin that offers one that cannot be shown has none: half of its pages might be worse.
+    """
+    pages = {(page.path, page.method): page for page in own}
+    refused = []
     for found in node.registry.implementations("http_routes"):
-        context = node.plugins.contexts[found.plugin]
         try:
-            offered: list[Route] = list(found.function(**found.bind(node=report, ctx=context)))
-        except (Exception, SystemExit) as error:  # a stranger's code
-            node.log.warning("http-routes-refused", plugin=found.plugin, error=error_words(error))
-            continue
-        taken = [route.path for route in offered if (route.method, route.path) in routes]
-        if taken:
-            node.log.warning("http-routes-refused", plugin=found.plugin, taken=taken)
-            continue
-        routes |= {(route.method, route.path): route for route in offered}
-    return routes
+            offered = found.function(**found.bind(node=report, ctx=node.plugins.contexts[found.plugin]))
+            pages |= usable(found.plugin, pages, offered)
+        except (Exception, SystemExit) as error:  # a stranger's code, or what is wrong with what it offers
+            why = error.why if isinstance(error, PluginError) else error_words(error)
+            node.log.warning("http-routes-refused", plugin=found.plugin, reason=why)
+            refused.append(f"the pages of the plugin {found.plugin} are not shown: {why}")
+    table: dict[str, dict[str, Page]] = {}
+    for (path, method), page in pages.items():
+        table.setdefault(path, {})[method] = page
+    return table, tuple(refused)

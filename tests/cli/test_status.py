@@ -239,3 +239,12 @@ def test_on_a_narrow_terminal_no_line_is_longer_than_it(
     )
     assert max(map(len, shown)) <= 80
     assert " ".join(" ".join(shown).split()).count("delivered yet, sorry") == 3
+
+
+def test_where_the_page_is_is_shown_and_whether_it_asks_for_the_token(capsys: pytest.CaptureFixture[str]) -> None:
+    url = "http://127.0.0.1:4080/"
+    assert [line for line in _shown(capsys, _answer()) if "page" in line] == []
+    (line,) = [line for line in _shown(capsys, _answer(http={"url": url, "token": False})) if "page" in line]
+    assert line.split() == ["page", url]
+    (line,) = [line for line in _shown(capsys, _answer(http={"url": url, "token": True})) if "page" in line]
+    assert line.endswith(f"{url} (asks for the token)")

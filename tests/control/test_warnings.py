@@ -8,6 +8,7 @@ import pytest
 from les_hooks.config import Quorum
 from les_hooks.control.warnings import node_warnings, warnings, why_unaccepted
 from les_hooks.daemon import Node
+from les_hooks.daemon.pages import Pages
 from les_hooks.daemon.setup import Demotion
 from les_hooks.members import Part
 from tests.control.people import a_member
@@ -57,6 +58,7 @@ def _a_node(**changed: Any) -> Node:
         "config": _config(Quorum.MEMBERS, Part.MEMBER),
         "demotion": Demotion(lambda *_words, **_fields: None),
         "upkeep": SimpleNamespace(damage=""),
+        "pages": None,
     }
     return cast("Node", SimpleNamespace(**{**given, **changed}))
 
@@ -86,6 +88,11 @@ def test_a_demotion_whose_hooks_were_not_called_is_told() -> None:
 def test_a_maintenance_that_cannot_be_read_is_told() -> None:
     (warning,) = node_warnings(_a_node(upkeep=SimpleNamespace(damage="JSON is malformed")))
     assert "whether this node is in maintenance cannot be read (JSON is malformed), so it may lead" in warning
+
+
+def test_pages_of_plugins_that_are_not_shown_are_told() -> None:
+    pages = Pages(url="http://127.0.0.1:4080/", token=False, refused=("the pages of the plugin x are not shown: why",))
+    assert node_warnings(_a_node(pages=pages)) == ["the pages of the plugin x are not shown: why"]
 
 
 def test_a_member_without_a_vote_is_told_so() -> None:

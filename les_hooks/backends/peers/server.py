@@ -1,8 +1,6 @@
 """The one port of a node: the four endpoints of the original, and the links of our own nodes. For this package only."""
 
 import asyncio
-import errno
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -10,13 +8,13 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
-from les_hooks.backends.peers.http_log import forward_to
 from les_hooks.backends.peers.link import CLOSE_SECONDS
 from les_hooks.backends.peers.settings import LINK_PATH, Settings
 from les_hooks.election.frames import State
 from les_hooks.election.messages import OriginalAnswered
 from les_hooks.errors import StartError
 from les_hooks.members import Address, join_host_port, parse_address
+from les_hooks.serving import TurnedAway, cannot_listen, forward_to
 from les_hooks.wire_original import encode_diag, encode_state
 
 __all__ = ["Answers", "Server"]
@@ -28,12 +26,6 @@ _MOST_CONNECTIONS = 1024
 _MOST_LINE = 2048
 _MOST_FIELD = 8190
 _MOST_HEADERS = 64
-
-_BIND_ADVICE = {
-    errno.EADDRINUSE: "another process listens there: stop it (`ss -ltnp` names it), or choose another [node] bind",
-    errno.EACCES: "choose a port above 1023 in [node] bind, or give this process CAP_NET_BIND_SERVICE",
-    errno.EADDRNOTAVAIL: "this host has no such address: set [node] bind to one of its own, or to 0.0.0.0",
-}
 
 
 class Answers(Protocol):
@@ -104,18 +96,12 @@ class Server:
         await self._http.shutdown(CLOSE_SECONDS)
 
     def _unavailable(self, error: OSError) -> StartError:
-        # Python 3.13 gives no number where none of the addresses is this host's.
-        code = errno.EADDRNOTAVAIL if error.errno is None else error.errno
-        # asyncio repeats the address in its text; what is no errno of ours (a host that is none) only it can tell.
-        why = os.strerror(code).lower() if code in _BIND_ADVICE else str(error)
-        advice = _BIND_ADVICE.get(code, "see [node] bind")
-        where = join_host_port(self._settings.host, self._settings.port)
-        return StartError(f"port {where}", why, advice)
+        return cannot_listen("[node] bind", self._settings.host, self._settings.port, error)
 
     def _connected(self) -> asyncio.BaseProtocol:
         if len(self._http.connections) >= _MOST_CONNECTIONS:
             self._log.warning("connection-refused", limit=_MOST_CONNECTIONS)
-            return _TurnedAway()
+            return TurnedAway()
         return self._http()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -163,11 +149,3 @@ class Server:
             return web.Response(status=400, text="gone\n")
         await self._answers.link(ws, request.remote or "unknown")
         return ws
-
-
-class _TurnedAway(asyncio.Protocol):
-    """A connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()

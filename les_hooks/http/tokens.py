@@ -1,0 +1,114 @@
+"""The token of `[http] token_file`, and the session that a browser has in its place. For this package only."""
+
+import hashlib
+import hmac
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from les_hooks.errors import StartError
+
+__all__ = ["SESSION_SECONDS", "TokenFile", "read_token"]
+
+SESSION_SECONDS: Final = 12 * 3600
+"""How long a browser stays logged in: a day's work."""
+
+# What protects a token is its length: at this one, guessing is hopeless however fast somebody may try.
+_LEAST_CHARACTERS: Final = 32
+_MOST_BYTES: Final = 1024
+# A group that may read it was given it on purpose.
+_OTHERS: Final = stat.S_IWGRP | stat.S_IRWXO
+_CONFIG_EXIT: Final = 78
+_LONGEST_END: Final = 12
+
+_Seen = tuple[int, int, int, int, int]
+
+
+class TokenFile:
+    """The token as it is in the file now: it is read again when the file has changed.
+
+    While the file cannot be used there is no token, and nobody gets in: who writes a new one wants the old one to end.
+    """
+
+    def __init__(self, path: Path, log: FilteringBoundLogger) -> None:
+        """Raises StartError where the file cannot be used."""
+        self._path = path
+        self._log = log
+        self._seen = _seen(path)
+        self._token: bytes | None = read_token(path)
+
+    def matches(self, offered: str) -> bool:
+        """Whether this is the token."""
+        token = self._current()
+        return token is not None and hmac.compare_digest(token, offered.encode("utf-8", "surrogateescape"))
+
+    def session(self, now: float) -> str:
+        """What a browser may show in the place of the token, from now (Unix seconds) for SESSION_SECONDS."""
+        end, token = int(now) + SESSION_SECONDS, self._current()
+        return "" if token is None else f"{end}.{_sign(token, end)}"
+
+    def admits(self, session: str, now: float) -> bool:
+        """Whether `session` made this, with the token of now, and it has not run out."""
+        end, _, signature = session.partition(".")
+        token = self._current()
+        if token is None or not (session.isascii() and end.isdigit() and len(end) <= _LONGEST_END):
+            return False
+        return hmac.compare_digest(_sign(token, int(end)), signature) and now < int(end)
+
+    def _current(self) -> bytes | None:
+        seen = _seen(self._path)
+        if seen != self._seen:
+            self._seen = seen
+            try:
+                self._token = read_token(self._path)
+                self._log.info("http-token-read", path=str(self._path))
+            except StartError as error:
+                self._token = None
+                self._log.error("http-token-unusable", path=str(self._path), reason=error.why, advice=error.advice)
+        return self._token
+
+
+def _sign(token: bytes, end: int) -> str:
+    """Nothing is remembered of a session: its end is signed with the token, so that a new token ends them all."""
+    return hmac.new(token, f"les-hooks session {end}".encode(), hashlib.sha256).hexdigest()
+
+
+def _seen(path: Path) -> _Seen | None:
+    """What changes when the file does; one system call for each request."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def read_token(path: Path) -> bytes:
+    """Read the token of the file. Raises StartError where there is none that is secret and long enough."""
+    what = f"[http] token_file {path}"
+    advice = f"write a token into it: `(umask 077; openssl rand -hex 32 > {path})`"
+    try:
+        with open(path, "rb", opener=_open) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise StartError(what, "is no file", advice, _CONFIG_EXIT)
+            token = file.read(_MOST_BYTES + 1).strip()
+    except OSError as error:
+        raise StartError(what, f"cannot be read ({error.strerror})", advice, _CONFIG_EXIT) from error
+    if status.st_mode & _OTHERS:
+        mode = f"{stat.S_IMODE(status.st_mode):04o}"
+        why = f"others could read or change it (mode {mode}), so that it is no secret any more"
+        raise StartError(what, why, f"{advice}, or `chmod o-rwx,g-w {path}` if nobody has seen it", _CONFIG_EXIT)
+    if not _LEAST_CHARACTERS <= len(token) <= _MOST_BYTES:
+        why = f"the token in it has {len(token)} characters, and must have {_LEAST_CHARACTERS} to {_MOST_BYTES}"
+        raise StartError(what, why, advice, _CONFIG_EXIT)
+    if not all(0x21 <= byte <= 0x7E for byte in token):
+        raise StartError(what, "holds more than one word of plain characters", advice, _CONFIG_EXIT)
+    return token
+
+
+def _open(path: str, flags: int) -> int:
+    # A pipe in the place of the file would be waited for, and with it all of the daemon.
+    return os.open(path, flags | os.O_NONBLOCK)
