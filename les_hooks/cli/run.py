@@ -17,6 +17,7 @@ from les_hooks.config import Config
 from les_hooks.control.client import call
 from les_hooks.daemon.systemd import ServiceManager
 from les_hooks.errors import ControlError, StartError
+from les_hooks.http import check_port
 from les_hooks.log import make_log
 from les_hooks.plugins import Registry
 from les_hooks.text import error_words
@@ -48,7 +49,8 @@ def run(target: Target, /, **given: Any) -> None:
     config = read()
     # From here on the same file, whatever the working folder has in it later.
     target.file = config.source.absolute() if config.source is not None else None
-    _refuse_second(config)
+    if not _is_ending(config):
+        check_port(config.http.listen)  # before it joins, and comes and goes with each attempt to start it
     cleanup = (sys.executable, "-P", "-m", "les_hooks", "cleanup", *arguments(target, given))
     supervisor = Supervisor(config, read=read if target.file is not None else None, cleanup=cleanup, service=service)
     _run_to_the_end(supervisor, make_log(config.log.format, config.log.level))
@@ -85,15 +87,16 @@ def _threads() -> list[str]:
     return [one.name for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
 
 
-def _refuse_second(config: Config) -> None:
-    """Say at once that a daemon runs: a start waits for the state directory, as that daemon could be about to end."""
+def _is_ending(config: Config) -> bool:
+    """Whether a daemon is about to end here, for which a start waits. Raises StartError where one runs."""
     try:
         answer: Any = call(config.control.socket, "status", timeout=_PROBE_SECONDS)
     except ControlError:
-        return  # nobody answers, or somebody who has another socket's error to tell when we want to listen there
+        return False  # nobody answers, or somebody who has another socket's error to tell when we want to listen there
     if not answer["node"]["stopping"]:
         raise StartError(
             f"control socket {config.control.socket}",
             f"the daemon {answer['node']['name']} answers there (process {answer['node']['pid']})",
             "end it with `les leave`, or give this node a [node] state_dir of its own",
         )
+    return True

@@ -16,7 +16,7 @@ from les_hooks.daemon.systemd import ServiceManager
 from les_hooks.errors import ConfigError, ControlError
 from les_hooks.events import EventKind
 from les_hooks.failures import failure_in, watch_over
-from les_hooks.http import check_files, check_port, serve_http
+from les_hooks.http import check_files, serve_http
 
 __all__ = ["Supervisor", "Watchdog", "describe"]
 
@@ -82,7 +82,6 @@ class Supervisor:
         # Before anything runs: a node that leads should not find out that nobody can ask it.
         check_place(self._config.control.socket, state_dir=self._config.node.state_dir)
         check_files(self._config)
-        check_port(self._config)
         asking = self._spawn(self._ask_for_time(), "the service manager's clock")
         try:
             async with self._node as node:

@@ -86,9 +86,9 @@ def check_files(config: Config) -> None:
         check_place(path, state_dir=config.node.state_dir, purpose=_PURPOSE)
 
 
-def check_port(config: Config) -> None:
-    """Raise StartError where the port cannot be had at this moment."""
-    place = None if config.http.listen is None else Place.of(config.http.listen)
+def check_port(listen: str | None) -> None:
+    """Raise StartError where the port of `[http] listen` cannot be had at this moment."""
+    place = None if listen is None else Place.of(listen)
     if place is None or place.path is not None:
         return
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import stat
 from pathlib import Path
@@ -13,7 +14,7 @@ import structlog
 from les_hooks import Node, serve_http
 from les_hooks.errors import ConfigError, StartError
 from les_hooks.http import check_files, check_port
-from tests.cluster import Daemon, free_ports
+from tests.cluster import Daemon, free_ports, until
 from tests.http.lone import TOKEN, config_of, lone, token_file
 
 
@@ -80,7 +81,7 @@ async def test_a_port_that_is_taken_says_so_and_what_to_do(tmp_path: Path) -> No
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = config_of(tmp_path, listen=f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(StartError) as early:
-            check_port(config)
+            check_port(config.http.listen)
         node = Node(config, log=structlog.get_logger())
         async with node:
             with pytest.raises(StartError) as late:
@@ -99,6 +100,26 @@ async def test_any_free_port_is_named_in_the_status(tmp_path: Path) -> None:
         assert url.startswith("http://[::1]:")
         async with aiohttp.ClientSession() as session, session.get(f"{url}leader") as answer:
             assert await answer.text() == "leader\n"
+
+
+def test_a_start_waits_for_the_daemon_before_it_and_then_has_its_page(tmp_path: Path) -> None:
+    port, page = free_ports(2)
+    daemon = Daemon(tmp_path / "a", port, [port], f'[http]\nlisten = "127.0.0.1:{page}"\n')
+    daemon.script("demoted", "slow", "sleep 0.7")
+    daemon.start()
+    try:
+        daemon.wait(lambda status: status["is_me"], "leads")
+        before = daemon.process
+        assert before is not None
+        daemon.signal(signal.SIGTERM)
+        until(lambda: daemon.status().get("node", {}).get("stopping"), "the first stops")
+        daemon.start()
+        assert before.wait(15) == 0
+        answer = daemon.wait(lambda status: status["is_me"] and status["http"], "leads again")
+        assert answer["http"]["url"] == f"http://127.0.0.1:{page}/"
+    finally:
+        daemon.signal(signal.SIGTERM)
+        daemon.ended()
 
 
 @pytest.mark.parametrize("fault", ["port", "token"])
