@@ -204,6 +204,7 @@ class Machine:
         if lateness is not None and slept:
             self._roster.forgive(lateness)
             self._pulse.forgive(lateness)
+            self._viewer.woken_at = now.boottime
         self._office.look(now.boottime)
         if self.role is Role.LEADER and now.boottime >= self._quorum.act_until:
             voted = self._quorum.electorate is not None and not slept

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from les_hooks.election.effects import Changed, Effect
 from les_hooks.election.frames import State
 from les_hooks.election.identity import Timing
-from les_hooks.election.membership import Roster
+from les_hooks.election.membership import Peer, Roster
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import is_eligible, seniority
 from les_hooks.events import Reason
@@ -27,7 +27,8 @@ class Viewer:
 
     `vacancy` is how the last leadership ended, and so the reason of the next; `reason` that of the present state.
     An original's leadership has no term; the view keeps the last one. `minded` is the leader whose silence matters to
-    this node, because it may be the next.
+    this node, because it may be the next. `vacated_at` is the boottime at which the last leadership ended, as far as
+    this node saw, and `woken_at` the last one up to which it saw nothing, as it slept.
     """
 
     me: Address
@@ -37,6 +38,9 @@ class Viewer:
     reason: Reason = Reason.STARTUP
     leaderless_at: float = math.inf
     minded: Address | None = None
+    vacated_at: float = -math.inf
+    woken_at: float = -math.inf
+    vacant: float | None = None
     departed: list[Departure] = field(default_factory=list)
 
     def begin(self, own: State) -> None:
@@ -52,8 +56,11 @@ class Viewer:
             reason=Reason.STARTUP,
         )
 
-    def depart(self, state: State, reason: Reason) -> None:
+    def depart(self, peer: Peer, reason: Reason) -> None:
         """A member is gone."""
+        state = peer.state
+        if state.address == self.view.leader:
+            self.vacated_at = peer.sign
         self.departed.append(Departure(address=Address(state.address), name=state.name, reason=reason))
 
     def resigned(self, reason: Reason) -> None:
@@ -79,6 +86,7 @@ class Viewer:
             settled=self.view.settled or own.role != Role.JOINING or leader is not None,
             reason=self.reason,
             leader_silent=self._is_silent(roster, now),
+            vacant=self.vacant,
         )
         if view == self.view:
             return []
@@ -106,11 +114,14 @@ class Viewer:
         before = self.view.leader
         if before is not None and before != self.me:
             self.vacancy = self._ending_of(before, roster)
+        if before is not None and before not in {departure.address for departure in self.departed}:
+            self.vacated_at = now  # it gave up, and said so at once
         if leader is None:
-            self.leaderless_at = now + self.grace
+            self.leaderless_at, self.vacant = now + self.grace, None
         else:
             self.leaderless_at = math.inf
             self.reason = self.vacancy
+            self.vacant = now - self.vacated_at if self.vacated_at > self.woken_at else None
 
     def _ending_of(self, leader: Address, roster: Roster) -> Reason:
         for departure in self.departed:

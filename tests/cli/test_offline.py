@@ -3,14 +3,13 @@
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from les_hooks.audit.leaderships import leaderships
 from les_hooks.cli import cli
 from les_hooks.config import load_config, schema, show
 from tests.cli.conftest import Les
@@ -397,29 +396,3 @@ def test_history_shows_who_led_and_how_it_ended(node: Daemon, trail: Path) -> No
 def test_history_tells_the_names_of_those_that_are_known(pair: Cluster, leader: Daemon, follower: Daemon) -> None:
     _, row = Les(follower.config)("history").stdout.splitlines()
     assert row.split()[:2] == [leader.name, leader.address]
-
-
-def _history(*records: Mapping[str, Any]) -> list[tuple[str, int, str | None]]:
-    return [(row.leader, row.term, row.ended) for row in leaderships(records)]
-
-
-def test_a_restart_that_finds_the_same_leader_goes_on_with_its_row() -> None:
-    led = _record(1, "leader.changed", leader="b:1")
-    assert _history(led, _record(2, "node.started"), led) == [("b:1", 1, None)]
-
-
-def test_a_restart_that_finds_another_one_ends_the_row_when_this_node_stopped_watching() -> None:
-    rows = leaderships(
-        [
-            _record(1, "leader.changed", leader="b:1"),
-            _record(3, "node.stopped"),
-            _record(7, "node.started"),
-            _record(8, "leader.changed", leader="c:1", term=2, reason="first"),
-        ]
-    )
-    assert (rows[0].ended, rows[0].until) == ("this node stopped watching", rows[0].since + 2)
-
-
-def test_a_time_without_a_leader_ends_the_row() -> None:
-    lost = _record(2, "leader.changed", reason="no-leader")
-    assert _history(_record(1, "leader.changed", leader="b:1"), lost) == [("b:1", 1, "no-leader")]
