@@ -120,4 +120,4 @@ def unix(record: Mapping[str, Any]) -> float:
 
 
 def _seconds(milliseconds: object) -> float | None:
-    return milliseconds / 1000 if isinstance(milliseconds, int | float) else None
+    return round(milliseconds / 1000, 6) if isinstance(milliseconds, int | float) else None
