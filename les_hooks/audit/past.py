@@ -18,15 +18,15 @@ __all__ = ["MOST_BYTES", "MOST_SECONDS", "read_all", "recall"]
 
 MOST_BYTES: Final = 256 * 1024 * 1024
 """How much of a trail a start looks at: some months of it."""
-MOST_SECONDS: Final = 0.5
-"""How long it may look: less than the first election takes."""
+MOST_SECONDS: Final = 0.25
+"""How long it may look: less than a cluster takes to settle."""
 
 _MOST_KEPT_BYTES: Final = 8 * 1024 * 1024
 
 # A quote inside of a value is escaped, so that no value can pass for this.
-_MATTERS: Final = re.compile(rb'"action":"(?:leader|node|audit|cleanup)\.')
+_MATTERS: Final = re.compile(rb'"action" ?: ?"(?:leader|node|audit|cleanup)\.')
 # The first record of a process: the line before it is the last sign of life of the process before.
-_OPENING: Final = b'"action":"audit.opened"'
+_OPENING: Final = b'"audit.opened"'
 
 
 def read_all(files: Sequence[TrailFile], history: Leaderships, failed: Callable[[TrailFile, OSError], None]) -> None:
