@@ -68,10 +68,13 @@ def show(
     selection = Selection(members=names.alike(member) if member is not None else (), **wanted)
     if follow and most is None and selection.since is None:
         most = _LAST_BEFORE_FOLLOWING
-    teller = _Teller(names, as_json=as_json)
-    with contextlib.suppress(KeyboardInterrupt), readable(config.log.audit), contextlib.ExitStack() as stack:
-        # Before the files are read, so that nothing can come between.
-        follower = stack.enter_context(Follower(config.log.audit)) if follow else None
+    teller = _Teller(names, as_json=as_json, following=follow)
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+        follower = None
+        if follow:
+            # Before the files are read, so that nothing can come between.
+            with readable(config.log.audit):
+                follower = stack.enter_context(Follower(config.log.audit))
         for record in _stored(config.log.audit, selection, most):
             teller.tell(record)
         if follower is not None:
@@ -93,28 +96,30 @@ def _stored(path: Path, selection: Selection, most: int | None) -> Iterator[Reco
 
 def _coming(follower: Follower, path: Path) -> Iterator[Record]:
     complain = Complaints()
-    for line in follower.lines():
-        item = parse(0, line)
-        if isinstance(item, Damage):
-            complain(Flaw(path=path, line=0, why=item.why, text=item.text))
-        else:
-            yield item.record
+    with readable(path):
+        for line in follower.lines():
+            item = parse(0, line)
+            if isinstance(item, Damage):
+                complain(Flaw(path=path, line=0, why=item.why, text=item.text))
+            else:
+                yield item.record
 
 
 class _Teller:
     """Prints records; `newest` is the number of the last."""
 
-    def __init__(self, names: Names, *, as_json: bool) -> None:
+    def __init__(self, names: Names, *, as_json: bool, following: bool) -> None:
         self.newest = 0
         self._names = names
         self._as_json = as_json
+        self._following = following
         self._day = ""
 
     def tell(self, record: Record) -> None:
         """Print it; a story has a line with the day wherever another one begins."""
         self.newest = max(self.newest, _number(record))
         if self._as_json:
-            emit_line(record)
+            emit_line(record, at_once=self._following)
             return
         day, _, moment = clock_time(unix(record)).partition(" ")
         if day != self._day:

@@ -71,10 +71,11 @@ def emit_json(value: object) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def emit_line(value: object) -> None:
-    """Print one line of JSON, at once."""
-    click.echo(msgspec.json.encode(value).decode())
-    sys.stdout.flush()
+def emit_line(value: object, *, at_once: bool = True) -> None:
+    """Print one line of JSON; somebody may wait for it, or for a million of them."""
+    sys.stdout.write(f"{msgspec.json.encode(value).decode()}\n")
+    if at_once:
+        sys.stdout.flush()
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> None:

@@ -80,6 +80,23 @@ def shown(config: Path, *words: str) -> list[int]:
     return [json.loads(line)["seq"] for line in result.stdout.splitlines()]
 
 
+MANY = 200_000
+
+
+@pytest.fixture(scope="module")
+def long_trail(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trail of five hours and more than 200 000 records."""
+    path = tmp_path_factory.mktemp("long") / "audit.jsonl"
+    template = lines(record(0, "hook.finished", plugin="scripts", event="member-joined", duration_ms=0.2)).decode()
+    with path.open("w") as file:
+        for seq in range(1, MANY + 1):
+            hours, tenths = divmod(seq, 36_000)
+            moment = f"2026-03-01T{8 + hours:02}:{tenths // 600:02}:{tenths // 10 % 60:02}.{tenths % 10}00000Z"
+            line = template.replace("2026-03-01T08:15:00.000000Z", moment).replace('"seq":0', f'"seq":{seq}')
+            file.write(line)
+    return path
+
+
 # -- what is shown -----------------------------------------------------------------------------------------------------
 
 
@@ -173,6 +190,19 @@ def test_a_trail_that_is_none_is_refused_and_not_waited_for(config_file: Path) -
         result = Les(config_file)(*words)
         assert result.exit_code == 1
         assert "cannot be read (is no plain file)" in result.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--json",), ("--json", "-f")])
+def test_who_has_read_enough_ends_it_without_a_word(long_trail: Path, words: tuple[str, ...], tmp_path: Path) -> None:
+    config = Daemon(tmp_path / "a", 4999, [4999], f'[log]\naudit = "{long_trail}"\n').config
+    argv = [sys.executable, "-m", "les_hooks", "audit", "show", "--since", "2026-03-01", *words, "-c", str(config)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        process.wait(LIMIT_SECONDS)
 
 
 # -- how it is told ----------------------------------------------------------------------------------------------------
@@ -377,22 +407,6 @@ def test_history_of_a_running_node_says_who_leads_now(leader: Daemon, follower: 
 
 
 # -- long trails -------------------------------------------------------------------------------------------------------
-
-MANY = 200_000
-
-
-@pytest.fixture(scope="module")
-def long_trail(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trail of five hours and more than 200 000 records."""
-    path = tmp_path_factory.mktemp("long") / "audit.jsonl"
-    template = lines(record(0, "hook.finished", plugin="scripts", event="member-joined", duration_ms=0.2)).decode()
-    with path.open("w") as file:
-        for seq in range(1, MANY + 1):
-            hours, tenths = divmod(seq, 36_000)
-            moment = f"2026-03-01T{8 + hours:02}:{tenths // 600:02}:{tenths // 10 % 60:02}.{tenths % 10}00000Z"
-            line = template.replace("2026-03-01T08:15:00.000000Z", moment).replace('"seq":0', f'"seq":{seq}')
-            file.write(line)
-    return path
 
 
 def test_the_last_records_of_a_long_trail_are_there_at_once(long_trail: Path) -> None:

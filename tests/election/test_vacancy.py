@@ -81,6 +81,18 @@ def test_who_slept_meanwhile_does_not_know() -> None:
     assert vacant(world, "c") is None
 
 
+def test_who_was_late_for_less_than_it_takes_to_lose_a_leader_still_knows() -> None:
+    world = cluster("a", "b", "c")
+    world.hosts[Address("a")].demote_seconds = 2.0
+    world.leave("a")
+    world.run(0.1)
+    world.pause("c")
+    world.run(1.4)
+    world.resume("c")
+    world.run(2.0)
+    assert vacant(world, "c") == pytest.approx(2.0, abs=0.05)
+
+
 def test_a_leader_that_slept_does_not_know_when_it_ceased_to_be_one() -> None:
     world = cluster("a", "b", "c")
     world.pause("a")
