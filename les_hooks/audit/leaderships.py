@@ -54,7 +54,7 @@ class Leaderships:
             self._begin(record)
         if action == "leader.elected":
             self._me = record["leader"]
-        elif action == "leader.demoted" and record["reason"] not in _NO_ENDINGS:
+        elif action == "leader.demoted" and str(record["reason"]) not in _NO_ENDINGS:
             self._give_up(str(record["reason"]), now)
         elif action in ("leader.changed", "leader.reasserted"):
             self._turn(record, now)
@@ -80,7 +80,8 @@ class Leaderships:
 
     def _turn(self, record: Mapping[str, Any], now: float) -> None:
         """Take in that this leader leads now, or nobody does."""
-        leader, term, vacant = record["leader"], record["term"], _seconds(record.get("vacant_ms"))
+        leader = None if record["leader"] is None else str(record["leader"])
+        term, vacant = record["term"], _seconds(record.get("vacant_ms"))
         sitting, reason = self._sitting, str(record["reason"])
         # The leader before is heard for the last time well before that is news.
         ended = now - (vacant or 0.0)
@@ -115,7 +116,7 @@ def unix(record: Mapping[str, Any]) -> float:
     """When the record was written, in Unix seconds; 0.0 where that cannot be read."""
     try:
         return datetime.fromisoformat(str(record["time"])).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 

@@ -131,11 +131,12 @@ def length(milliseconds: float) -> str:
 
 def clock_time(unix: float | None, *, date: bool = True, exact: bool = True) -> str:
     """Unix seconds as local time, to the millisecond where that is `exact` enough to matter; `-` for none."""
-    if unix is None:
-        return "-"
     form = "%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S"
-    whole = time.strftime(form, time.localtime(unix))
-    return f"{whole}.{int(unix % 1 * 1000):03d}" if exact else whole
+    try:
+        whole = "-" if unix is None else time.strftime(form, time.localtime(unix))
+    except (OverflowError, ValueError, OSError):  # no moment of this calendar
+        return "-"
+    return f"{whole}.{int(unix % 1 * 1000):03d}" if exact and unix is not None else whole
 
 
 def utc_time(unix: float) -> str:
