@@ -13,6 +13,7 @@ from les_hooks.audit.leaderships import unix
 from les_hooks.cli.output import clock_time, emit_line, paint
 from les_hooks.cli.target import Target, config_option
 from les_hooks.cli.trail import moment, records
+from les_hooks.cli.verify import verify
 from les_hooks.text import printable
 
 __all__ = ["audit"]
@@ -26,6 +27,9 @@ _COLOURS: Final = {"failure": "red", "timeout": "red", "unstarted": "red", "supe
 @click.group
 def audit() -> None:
     """Look at what this node decided, ran and was asked."""
+
+
+audit.add_command(verify)
 
 
 @audit.command

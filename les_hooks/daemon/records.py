@@ -12,7 +12,7 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.audit import Audit, Entry, read
+from les_hooks.audit import Audit, Entry, Head, read
 from les_hooks.audit.leaderships import Leaderships
 from les_hooks.config import Config
 from les_hooks.daemon.folder import lock_holder
@@ -70,7 +70,7 @@ def make_audit(config: Config, store: StateStore, boot: Boot, log: FilteringBoun
         boot=boot.counter,
         wall=time.time,
         log=log,
-        after_seq=told.audit_seq if told is not None else 0,
+        after=Head(seq=told.audit_seq, hash=told.audit_hash) if told is not None else None,
     )
 
 
