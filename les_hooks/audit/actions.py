@@ -69,8 +69,6 @@ class Action(StrEnum):
 
 SYNCED: Final = frozenset(
     {
-        Action.NODE_STARTED,
-        Action.NODE_STOPPED,
         Action.MAINTENANCE_BEGUN,
         Action.MAINTENANCE_ENDED,
         Action.LEADER_ELECTED,
