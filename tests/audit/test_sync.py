@@ -16,28 +16,7 @@ from les_hooks.audit.actions import SYNCED
 from les_hooks.audit.sync import LATE_SECONDS, Syncer
 from les_hooks.config import LogFormat
 from les_hooks.log import make_log
-
-
-class Disk:
-    """Takes a sync only while it is `up`, and remembers what each one found in its file."""
-
-    def __init__(self) -> None:
-        self.up = threading.Event()
-        self.up.set()
-        self.begun = threading.Semaphore(0)
-        self.error: OSError | None = None
-        self.synced: list[list[str]] = []
-        self.threads: set[str] = set()
-
-    def sync(self, fd: int) -> None:
-        """What fdatasync does."""
-        found = Path(f"/proc/self/fd/{fd}").read_text().splitlines()
-        self.begun.release()
-        self.threads.add(threading.current_thread().name)
-        assert self.up.wait(20)
-        if self.error is not None:
-            raise self.error
-        self.synced.append([json.loads(line)["action"] for line in found])
+from tests.audit.disk import Disk
 
 
 @pytest.fixture
