@@ -31,7 +31,7 @@ PAGES = sorted(
 )
 
 # What a page shows of a plugin that is not loaded here.
-PLUGIN_COMMANDS = frozenset({"checks", "floating-ip", "hello", "vip"})
+PLUGIN_COMMANDS = frozenset({"checks", "floating-ip", "hello", "vip", "webhooks"})
 
 MISSING = {
     "node": '[node]\nbind = "127.0.0.1:4000"\nstate_dir = "state"\n',

@@ -161,7 +161,7 @@ class Checker:
         try:
             return self.converted(hint, written.parse(raw), path)
         except ValueError as error:
-            return self.refuse(path, f"{excerpt(raw)} {error}")
+            return self.refuse(path, f"{'what it holds' if written.secret else excerpt(raw)} {error}")
 
     def _path(self, raw: object, path: KeyPath) -> Any:
         if not isinstance(raw, str):

@@ -50,7 +50,8 @@ class Written:
     """How a field is written in TOML; stands in the field's `Annotated`.
 
     `parse` returns what the field holds, or raises ValueError with a reason that continues the sentence which the
-    value begins; `write` is its inverse. `what` and `example` are for messages, `pattern` is for schemas.
+    value begins; `write` is its inverse. `what` and `example` are for messages, `pattern` is for schemas. What is
+    `secret` is in no message, and `les config show` hides it.
     """
 
     what: str
@@ -58,6 +59,7 @@ class Written:
     pattern: str
     parse: Callable[[str], object]
     write: Callable[[Any], str] = str
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)

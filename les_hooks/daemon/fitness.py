@@ -5,18 +5,16 @@ All that is known becomes one text, which the backend hears when it changes.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.audit import Action, Audit
-from les_hooks.backoff import Backoff
-from les_hooks.dispatch import CallResult, Overtaken
+from les_hooks.daemon.lasting import Asker, Lasting
 from les_hooks.events import Reason
 from les_hooks.text import printable
 
-__all__ = ["MOST_WORDS", "RELOAD_PATIENCE_SECONDS", "Asker", "Fitness"]
+__all__ = ["MOST_WORDS", "RELOAD_PATIENCE_SECONDS", "Fitness"]
 
 MOST_WORDS = 256
 """The characters that a frame has for why a node is unfit."""
@@ -26,18 +24,6 @@ RELOAD_PATIENCE_SECONDS = 10.0
 
 # Bad news goes out at once, all other news as often as this: each is a record, and a frame to every member.
 _PACE_SECONDS = 0.5
-
-# Each call bounds its own end; this is for what nobody thought of.
-_END_SECONDS = 15.0
-
-
-class Asker(Protocol):
-    """What is needed of a `Dispatcher`."""
-
-    async def ask(
-        self, plugin: str, hook: str, timeout: float | None, overtaken: Overtaken | None = None, **offered: object
-    ) -> CallResult | None:
-        """Call one hook of one plugin, until it ends or is overtaken."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -49,13 +35,9 @@ class _Check:
 
     plugin: str
     context: object
-    over: Overtaken
-    unfit: str | None = None
-    wanted: bool = True
+    unfit: str | None
     call: object = None
     patience: asyncio.TimerHandle | None = None
-    task: "asyncio.Task[None] | None" = None
-    backoff: Backoff = field(default_factory=Backoff)
 
     @property
     def words(self) -> str:
@@ -63,12 +45,6 @@ class _Check:
         if self.unfit is None:
             return f"plugin {self.plugin} has not said yet"
         return f"{self.plugin}: {self.unfit}" if self.unfit else ""
-
-    def overtake(self) -> None:
-        """End the call that runs, and hear it no more; the next one has the context of then."""
-        self.call = None
-        if not self.over.done():
-            self.over.set_result(None)
 
     def at_ease(self) -> None:
         """It has spoken, or is gone: nobody waits for its first word any more."""
@@ -93,14 +69,12 @@ class Fitness:
         log: FilteringBoundLogger,
         on_broken: Callable[[BaseException], None],
     ) -> None:
-        self._dispatcher = dispatcher
         self._tell_backend = tell
         self._audit = audit
         self._log = log
-        self._on_broken = on_broken
         self._loop = asyncio.get_running_loop()
         self._checks: dict[str, _Check] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._calls = Lasting(dispatcher, "check", on_end=self._miss, on_broken=on_broken, offered=self._offer)
         self._maintenance = ""
         self._lacks = ""
         self._told = ("", Reason.UNFIT)  # what a backend begins with
@@ -129,63 +103,39 @@ class Fitness:
         who has not said anything does not make the node unfit before that. A reload shall move no leadership by itself.
         """
         for plugin in [plugin for plugin in self._checks if plugin not in contexts]:
-            self._drop(self._checks.pop(plugin))
+            self._checks.pop(plugin).at_ease()
         # In the order of the plugins, as the text is.
         checks, self._checks = self._checks, {}
         for plugin, context in contexts.items():
             check = self._checks[plugin] = checks.get(plugin) or self._begin(plugin, context, patience)
             if check.context is not context:
                 check.context = context
-                check.overtake()
+                check.call = None
                 self._await_word(check, patience)
+        self._calls.keep(contexts)
         self._look()
 
     async def close(self) -> None:
         """End all checks, in bounded time. What was told last stays."""
         for check in self._checks.values():
-            self._drop(check)
+            check.at_ease()
         self._checks = {}
         if self._timer is not None:
             self._timer.cancel()
-        if self._ending:
-            _, hanging = await asyncio.wait(self._ending, timeout=_END_SECONDS)
-            for task in hanging:
-                task.cancel()
+        await self._calls.close()
 
     # -- one check -----------------------------------------------------------------------------------------------------
 
     def _begin(self, plugin: str, context: object, patience: float) -> _Check:
-        check = _Check(plugin=plugin, context=context, over=self._loop.create_future())
-        check.unfit = "" if patience else None
+        check = _Check(plugin=plugin, context=context, unfit="" if patience else None)
         self._await_word(check, patience)
-        task = check.task = self._loop.create_task(self._keep(check), name=f"check-{plugin}")
-        self._ending.add(task)
-        task.add_done_callback(self._ended)
         return check
 
-    def _drop(self, check: _Check) -> None:
-        check.wanted = False
-        check.at_ease()
-        check.overtake()
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._ending.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._on_broken(error)
-
-    async def _keep(self, check: _Check) -> None:
-        while check.wanted:
-            check.over = self._loop.create_future()
-            call = check.call = object()
-
-            def report(unfit: str, call: object = call) -> None:
-                self._hear(check, call, unfit)
-
-            result = await self._dispatcher.ask(check.plugin, "check", None, check.over, report=report)
-            check.call = None
-            if not check.over.done():
-                self._miss(check, result)
-                await asyncio.wait({check.over}, timeout=check.backoff.after(result.seconds if result else 0.0))
+    def _offer(self, plugin: str) -> Mapping[str, object]:
+        """What its next call gets: the way to report."""
+        check = self._checks[plugin]
+        call = check.call = object()
+        return {"report": lambda unfit: self._hear(check, call, unfit)}
 
     def _hear(self, check: _Check, call: object, unfit: str) -> None:
         if not isinstance(unfit, str):
@@ -196,10 +146,11 @@ class Fitness:
             check.unfit = _line([unfit]) or ("gives no reason" if unfit else "")
             self._look()
 
-    def _miss(self, check: _Check, result: CallResult | None) -> None:
+    def _miss(self, plugin: str, error: str) -> None:
         """The check has ended, which it must not."""
-        error = result.error if result is not None else ""
-        self._log.warning("check-ended", plugin=check.plugin, error=error or "returned")
+        check = self._checks[plugin]
+        self._log.warning("check-ended", plugin=plugin, error=error or "returned")
+        check.call = None
         check.at_ease()
         check.unfit = _line([f"its check is broken: {error}" if error else "its check has ended by itself"])
         self._look()

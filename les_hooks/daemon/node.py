@@ -23,7 +23,6 @@ from les_hooks.daemon.fitness import RELOAD_PATIENCE_SECONDS, Fitness
 from les_hooks.daemon.folder import GUARD_LOCK
 from les_hooks.daemon.giving_back import GivingBack
 from les_hooks.daemon.hooks import Hooks
-from les_hooks.daemon.lasting import HOOK as LASTING
 from les_hooks.daemon.lasting import Lasting
 from les_hooks.daemon.leaving import leave_in_order
 from les_hooks.daemon.maintenance import Maintenance, Upkeep
@@ -179,7 +178,7 @@ class Node:
         self.on_plugins()
         self.fitness.lack(self.hooks.lacks)
         self.fitness.watch(self.hooks.contexts_of("check"), RELOAD_PATIENCE_SECONDS)
-        self.lasting.keep(self.hooks.contexts_of(LASTING))
+        self.lasting.keep(self.hooks.contexts_of("while_running"))
         self.chronicle.repeat(Reason.RELOAD)
         return changed
 
@@ -272,9 +271,9 @@ class Node:
         self.recorded.configure(self.plugins.contexts)
         self.dispatcher.start()
         self._close.push_async_callback(self.dispatcher.close)
-        self.lasting = Lasting(self.dispatcher, log=self.log, on_broken=self._on_broken)
+        self.lasting = Lasting(self.dispatcher, "while_running", on_end=self._on_work_ended, on_broken=self._on_broken)
         self._close.push_async_callback(self.lasting.close)
-        self.lasting.keep(hooks.contexts_of(LASTING))
+        self.lasting.keep(hooks.contexts_of("while_running"))
         narrator = make_narrator(self.config, self.store, self.boot)
         self._chronicle = Chronicle(narrator, hooks.dispatcher, self.audit, self.store, self.story, self.log)
 
@@ -364,6 +363,9 @@ class Node:
         self.broken = self.broken or error
         self._broke.set()
         self._end()
+
+    def _on_work_ended(self, plugin: str, error: str) -> None:
+        self.log.warning("work-ended", plugin=plugin, hook="while_running", error=error or "returned")
 
     def _on_released(self, event: Event, failed: Sequence[str]) -> None:
         if event.reason is not Reason.STARTUP:

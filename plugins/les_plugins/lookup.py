@@ -1,6 +1,6 @@
 """Looking names of hosts up without piling threads up: a lookup cannot be ended.
 
-`checks` and `floating_ip` share this; it is no plugin.
+`checks`, `floating_ip` and `webhook` share this; it is no plugin.
 """
 
 import asyncio
@@ -23,7 +23,9 @@ _THREADS = ThreadPoolExecutor(4, "lookup")
 class Lookup:
     """Looks up for one user of it; who asks again before there is an answer waits for that one."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: ThreadPoolExecutor = _THREADS) -> None:
+        """`threads` of its own are for who must not be in anybody's way."""
+        self._threads = threads
         self._running: dict[tuple[str, int], asyncio.Future[Found]] = {}
 
     async def find(self, host: str, port: int) -> Found:
@@ -31,7 +33,7 @@ class Lookup:
         key = (host, port)
         if key not in self._running:
             loop = asyncio.get_running_loop()
-            found = self._running[key] = loop.run_in_executor(_THREADS, _find, host, port)
+            found = self._running[key] = loop.run_in_executor(self._threads, _find, host, port)
             found.add_done_callback(lambda found: self._forget(key, found))
         return await asyncio.shield(self._running[key])
 
@@ -75,5 +77,6 @@ def os_words(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return f"its name cannot be looked up ({error.strerror})"
     # asyncio puts addresses and calls into the message; which address it is stands beside it already.
-    words = os.strerror(error.errno) if error.errno else str(error)
+    # It has no words at all for a connection that ends in the middle of TLS.
+    words = os.strerror(error.errno) if error.errno else str(error) or "the connection broke"
     return words[:1].lower() + words[1:]

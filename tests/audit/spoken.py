@@ -10,8 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 from les_hooks.audit import CORE_FIELDS, Action
+from les_plugins.webhook.records import Records
+from les_plugins.webhook.workers import Happening
 
 __all__ = ["spoken"]
 
@@ -44,6 +48,9 @@ def spoken() -> Mapping[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     packages = {ROOT / name: "" for name in _OURS}
     for folder in sorted((ROOT / "plugins" / "les_plugins").iterdir()):
+        if folder.name == "webhook":
+            found |= webhook_records(folder / "workers.py")
+            continue
         packages[folder] = f"plugin.{folder.name}."
     for folder, prefix in packages.items():
         modules = [Module(path, ast.parse(path.read_text())) for path in sorted(folder.glob("*.py"))]
@@ -53,6 +60,29 @@ def spoken() -> Mapping[str, set[str]]:
                     for action, fields in _read(modules, module, function, call):
                         found[prefix + action] |= fields - set(CORE_FIELDS)
     return found
+
+
+def webhook_records(workers: Path) -> dict[str, set[str]]:
+    """Those of `webhook`, which go through several hands: its workers' by their text, the others as they are made."""
+    found: dict[str, set[str]] = defaultdict(set)
+
+    def note(action: str, _outcome: str, **fields: object) -> None:
+        found[action] |= fields.keys()
+
+    log = SimpleNamespace(info=lambda *_, **__: None, warning=lambda *_, **__: None)
+    records = Records(cast("Any", SimpleNamespace(audit=note, log=log)), clock=lambda: 0.0)
+    for node in ast.walk(ast.parse(workers.read_text())):
+        if isinstance(node, ast.Call) and node.args and ast.unparse(node.args[0]).startswith("Happening."):
+            happening = Happening[ast.unparse(node.args[0]).removeprefix("Happening.")]
+            found[happening.value] |= {"endpoint", "count"} | {str(keyword.arg) for keyword in node.keywords}
+    records.dropped("e", 1)
+    records.unwritten("e", "why")
+    records.enabled("e")
+    records.replayed("e", 1)
+    records.set_aside(workers, "why")
+    records.degraded("why")
+    records.degraded("")
+    return {f"plugin.webhook.{action}": fields - set(CORE_FIELDS) for action, fields in found.items()}
 
 
 def _records(function: Function) -> Iterator[ast.Call]:

@@ -9,10 +9,10 @@ import asyncio
 import platform
 from pathlib import Path
 
-from tests.bench import flips, handover, heal, loss, rest, spawn, starts, takeover, vip
+from tests.bench import flips, handover, heal, loss, rest, spawn, starts, takeover, vip, webhook
 from tests.bench.table import Row, show
 
-PARTS = ("takeover", "spawn", "rest", "flips")
+PARTS = ("takeover", "spawn", "rest", "flips", "webhook")
 NETWORK_PARTS = ("handover", "heal", "starts", "loss", "vip")
 
 
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--calm", type=float, default=6.0, help="how long they settle before (default 6)")
     parser.add_argument("--nodes", type=int, nargs="+", default=[3, 10, 30], help="sizes of resting clusters")
     parser.add_argument("--flips", type=int, default=1000, help="role changes (default 1000)")
+    parser.add_argument("--events", type=int, default=10_000, help="events to write and to post (default 10000)")
     parser.add_argument("--quorum", choices=("members", "majority"), default="majority", help="for handover and loss")
     parser.add_argument("--delay", type=float, default=0.05, help="seconds on a slow link, each way (default 0.05)")
     parser.add_argument("--starts", type=int, default=1000, help="starts to count (default 1000)")
@@ -57,6 +58,8 @@ def main() -> None:
         elif part == "rest":
             for nodes in asked.nodes:
                 show(f"At rest for {asked.seconds:g} s, {nodes} nodes", rest.measure(nodes, asked.seconds, asked.calm))
+        elif part == "webhook":
+            show(f"{asked.events} events for one endpoint", asyncio.run(webhook.measure(asked.events)))
         else:
             show(f"{asked.flips} role changes with a script of 50 ms", asyncio.run(flips.measure(asked.flips)))
 

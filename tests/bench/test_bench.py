@@ -26,7 +26,7 @@ def _bench(*asked: str, path: str = os.environ["PATH"]) -> str:
 
 
 def test_every_part_prints_its_rows() -> None:
-    said = _bench("--runs", "1", "--seconds", "0.5", "--calm", "1", "--nodes", "3", "--flips", "10")
+    said = _bench("--runs", "1", "--seconds", "0.5", "--calm", "1", "--nodes", "3", "--flips", "10", "--events", "50")
     for row in (
         "SIGKILL: to the successor's elected script",
         "SIGTERM: of it after the demoted script was done",
@@ -36,6 +36,7 @@ def test_every_part_prints_its_rows() -> None:
         "bytes sent by a node",
         "CPU of the original's stand-in, same run",
         "events that are accounted for",
+        "events posted to a receiver that always takes them",
     ):
         assert row in said
 

@@ -1,8 +1,14 @@
 """What is in force, where it comes from, and what a reload may change."""
 
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+import pytest
 import tomli
 
-from les_hooks.config import LIVE, changes, key_help, restart_keys, show
+from les_hooks.config import LIVE, Written, changes, key_help, restart_keys, show
+from les_hooks.errors import ConfigError
 from tests.config.conftest import Load
 from tests.config.test_load import SAMPLE
 
@@ -61,6 +67,27 @@ def test_changes_name_what_differs_and_restart_keys_what_a_reload_cannot_do(load
 def test_nothing_differs_from_itself_even_nan(load: Load) -> None:
     text = "[plugins.gone]\nx = nan\n"
     assert changes(load(text), load(text)) == ()
+
+
+def _no_blank(text: str) -> str:
+    if " " in text:
+        raise ValueError("has a blank")
+    return text
+
+
+class SecretConfig(msgspec.Struct, frozen=True, kw_only=True):
+    url: Annotated[str, Written(what="a URL", example="x", pattern=".", parse=_no_blank, secret=True)]
+
+
+def test_a_secret_is_shown_nowhere_and_a_change_of_it_is_seen(load: Load) -> None:
+    def types(_: Sequence[str]) -> dict[str, type[msgspec.Struct] | None]:
+        return {"chat": SecretConfig}
+
+    old, new = (load(f'[plugins.chat]\nurl = "{url}"\n', plugin_types=types) for url in ("s3cr3t", "an0ther"))
+    assert {each.key: each.value for each in show(old)}["plugins.chat.url"] == '"(hidden)"'
+    assert changes(old, new) == ("plugins.chat.url",)
+    with pytest.raises(ConfigError, match=r"plugins\.chat\.url: what it holds has a blank$"):
+        load('[plugins.chat]\nurl = "s3cr3t x"\n', plugin_types=types)
 
 
 def test_live_keys_are_these_and_no_others() -> None:

@@ -1,84 +1,23 @@
 """The example of a third party's plugin: built, installed, tested by its own tests, and run by a real daemon."""
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.backends.peers.fakes import free_port
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "les-hooks-hello"
+from tests.examples.installing import daemon, install, les, own_tests
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which the plugin was installed as pip installs it, from a copy and without a network."""
-    source, target = tmp_path_factory.mktemp("source") / "hello", tmp_path_factory.mktemp("site")
-    shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    offline = ["--no-index", "--no-build-isolation", "--no-deps", "--disable-pip-version-check", "--no-input"]
-    command = [sys.executable, "-m", "pip", "install", "--quiet", *offline, "--target", str(target), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return target
-
-
-def environment(installed: Path) -> dict[str, str]:
-    """With the plugin installed, for a process of its own."""
-    return os.environ | {"PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def les(folder: Path, installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command, *options = words
-    return subprocess.run(
-        [sys.executable, "-m", "les_hooks", command, *options],
-        cwd=folder,
-        env=environment(installed),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-
-
-@contextmanager
-def daemon(folder: Path, installed: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A node of its own in the folder, until the end of the block."""
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "les_hooks", "run"], cwd=folder, env=environment(installed), stderr=log
-        )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        finally:
-            process.kill()
-            process.wait()
+    """Where it is installed."""
+    return install("les-hooks-hello", tmp_path_factory)
 
 
 def test_its_own_tests_pass(installed: Path, tmp_path: Path) -> None:
-    shutil.copytree(EXAMPLE / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-W", "error", "--rootdir", ".", "tests"],
-        cwd=tmp_path,
-        env=environment(installed),
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert "8 passed" in done.stdout
+    assert "8 passed" in own_tests("les-hooks-hello", installed, tmp_path)
 
 
 def test_a_daemon_runs_it_and_its_commands_reach_it(installed: Path, tmp_path: Path) -> None:

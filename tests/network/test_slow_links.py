@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import heal, starts
+from tests.cluster import until
 from tests.needs import need_netns, need_tunnels
 from tests.network.cluster import Cluster
 from tests.network.slow import SlowLan
@@ -38,3 +39,17 @@ def test_daemons_that_start_together_and_partitions_that_heal_end_with_one_leade
         for apart_seconds in (0.3, 1.0):
             one_leader, _ = heal.heal_seconds(cluster, cluster.whole(), apart_seconds)
             assert one_leader < _HEALED_SECONDS
+
+
+@pytest.mark.timeout(120)
+def test_links_tell_how_long_a_round_trip_takes(tmp_path: Path) -> None:
+    """As it is on the network, idle or not: the kernel's own estimate would say more on some ends."""
+    with SlowLan(3, _DELAY_SECONDS) as lan, contextlib.closing(Cluster(tmp_path, lan, timing="")) as cluster:
+        cluster.whole()
+
+        def rtts() -> list[float]:
+            links = [link for daemon in cluster.daemons for link in daemon.status()["backend"]["links"]]
+            return [link["rtt"] for link in links if link["rtt"] is not None]
+
+        until(lambda: len(rtts()) == 6, "all ends of all links know")
+        assert all(2 * _DELAY_SECONDS <= rtt < 8 * _DELAY_SECONDS for rtt in rtts())

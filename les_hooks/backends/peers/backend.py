@@ -200,8 +200,15 @@ class PeersBackend:
 
     def status(self) -> Mapping[str, object]:
         """The links and what is dialed, as plain JSON values."""
+        now = self._now()
         links = [
-            {"address": link.address, "name": link.hello.name, "age": self._now() - link.since, "dialed": link.dialed}
+            {
+                "address": link.address,
+                "name": link.hello.name,
+                "age": now - link.since,
+                "rtt": link.rtt,
+                "dialed": link.dialed,
+            }
             for link in self._links.all()
         ]
         report = self._driver.machine.report_quorum(self._clock()) if self._driver is not None else None

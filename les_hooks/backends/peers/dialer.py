@@ -208,7 +208,7 @@ class Dialer:
     async def _connect(self, address: Address) -> Link:
         ws = await self._open(address)
         try:
-            return Link(ws, await self._greet(ws, address), dialed=address, since=self._now())
+            return Link(ws, await self._greet(ws, address), dialed=address, now=self._now)
         except BaseException as error:
             await close_socket(ws, error.why if isinstance(error, PeerError) else "")
             raise

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
 from aiohttp.web import WebSocketResponse
 
 from les_hooks import wire
+from les_hooks.backends.peers.roundtrips import RoundTrips
 from les_hooks.election.frames import Farewell, Frame, Hello
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
@@ -28,30 +29,41 @@ _MOST_QUEUED_BYTES = 4 * wire.FRAME_LIMIT
 # A close frame holds 125 bytes, two of them the code.
 _CLOSE_REASON_LENGTH = 120
 
+_Write = Callable[[bytes], Awaitable[None]]
+
 
 class Link:
     """A connection whose hello has come; `dialed` is the address that this node dialed for it, if it did.
 
-    `since` is when it came up, boottime seconds; `reason` why it ends, once somebody knows.
+    `since` is when it came up, on the clock `now` (boottime seconds); `reason` why it ends, once somebody knows.
     """
 
-    def __init__(self, ws: Socket, hello: Hello, *, dialed: Address | None, since: float) -> None:
+    def __init__(self, ws: Socket, hello: Hello, *, dialed: Address | None, now: Callable[[], float]) -> None:
         self.hello = hello
         self.address = Address(hello.address)
         self.dialed = dialed
-        self.since = since
+        self.since = now()
         self.reason = ""
         self._ws = ws
         # Kept, because aiohttp forgets it when it believes that the connection is closed.
         self._socket: socket.socket | None = ws.get_extra_info("socket")
-        self._queue: asyncio.Queue[bytes] = asyncio.Queue(_MOST_QUEUED)
+        self._queue: asyncio.Queue[tuple[_Write, bytes]] = asyncio.Queue(_MOST_QUEUED)
         self._queued_bytes = 0
+        self._trips = RoundTrips(now)
+
+    @property
+    def rtt(self) -> float | None:
+        """Seconds that the other end took to answer last; None while that is not known."""
+        return self._trips.last
 
     def send(self, data: bytes) -> bool:
         """Queue the bytes of a frame; False where too much waits already."""
+        return self._put(self._ws.send_bytes, data)
+
+    def _put(self, write: _Write, data: bytes) -> bool:
         if self._queue.full() or self._queued_bytes + len(data) > _MOST_QUEUED_BYTES:
             return False
-        self._queue.put_nowait(data)
+        self._queue.put_nowait((write, data))
         self._queued_bytes += len(data)
         return True
 
@@ -60,9 +72,14 @@ class Link:
         writer = asyncio.create_task(self._write())
         try:
             while True:
-                frame = _decoded(await self._ws.receive(), self.address)
+                message = await self._ws.receive()
+                frame = _decoded(message, self.address)
                 if frame is not None:
                     on_frame(frame)
+                elif message.type is WSMsgType.PONG:
+                    self._trips.pong(message.data)
+                elif message.type is WSMsgType.PING:
+                    self._put(self._ws.pong, message.data)  # who does not read gets no answer, either
         except PeerError as error:
             self.reason = self.reason or error.why
         finally:
@@ -86,10 +103,14 @@ class Link:
     async def _write(self) -> None:
         with contextlib.suppress(ConnectionError):  # the reader hears of it too, and says so
             while True:
-                data = await self._queue.get()
-                await self._ws.send_bytes(data)
+                write, data = await self._queue.get()
+                await write(data)
                 self._queued_bytes -= len(data)
                 self._queue.task_done()
+                # Behind a frame, so that no timer and no wake-up is for this alone; and not queued before, as the
+                # time in the queue is not the network's.
+                if (ping := self._trips.ping()) is not None:
+                    await self._ws.ping(ping)
 
 
 async def receive_hello(ws: Socket, peer: str) -> Hello:

@@ -107,7 +107,7 @@ class Links:
             if hello.boot != self._own.boot:
                 await self._refuse(ws, f"{hello.address} from {remote}", error.why)
             return
-        link = Link(ws, hello, dialed=None, since=self._now())
+        link = Link(ws, hello, dialed=None, now=self._now)
         link.send(wire.encode(self._own))
         if self.admit(link):
             await self.serve(link)

@@ -11,8 +11,9 @@ from msgspec import Meta
 
 from les_hooks.config import Name, Written
 from les_hooks.hookspecs import Note
-from les_plugins.floating_ip.tokens import Bearer, read_secret, secret_path, unsafe_secret
+from les_plugins.floating_ip.tokens import Bearer, read_secret, secret_path
 from les_plugins.floating_ip.trouble import Fault, Trouble
+from les_plugins.secrets import unsafe_secret
 
 __all__ = ["METADATA", "AddressTable", "ApiTable", "Id", "Ip", "Ipv4", "Url", "check_same", "parse_url"]
 

@@ -2,7 +2,6 @@
 `floating_ip`.
 """
 
-import email.utils
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -10,11 +9,11 @@ from typing import Protocol, TypeVar
 import aiohttp
 import msgspec
 
-from les_hooks import __version__
 from les_hooks.text import plain
 from les_plugins.floating_ip.allowance import Allowance
 from les_plugins.floating_ip.trouble import Fault, Trouble
-from les_plugins.lookup import Lookup, Resolver, os_words
+from les_plugins.lookup import Lookup, Resolver
+from les_plugins.web import USER_AGENT, retry_after, web_words
 
 __all__ = ["Authorize", "Explain", "Http", "Reply", "no_explanation"]
 
@@ -24,7 +23,6 @@ MOST_BYTES = 64 * 1024
 """More of an answer is not read, as a rule."""
 
 _MOST_WORDS = 200
-_LONGEST_RETRY_SECONDS = 3600.0
 
 _FAULTS = {
     401: Fault.DENIED,
@@ -131,7 +129,7 @@ class Http:
 
     async def _call(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         url = self.base + path
-        sent = {"User-Agent": f"les-hooks/{__version__}", "Accept-Encoding": "identity", **headers}
+        sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         if self.authorize is not None:
             sent |= await self.authorize.headers(method, url, body or b"")
         if body is not None:
@@ -146,7 +144,7 @@ class Http:
         except (aiohttp.ClientError, OSError) as error:
             if guarded is not None and guarded.withdrawn is not None:
                 raise guarded.withdrawn from None
-            raise Trouble(Fault.UNREACHABLE, self._hidden(_words(error))) from None
+            raise Trouble(Fault.UNREACHABLE, self._hidden(web_words(error))) from None
 
     async def _exchange(self, method: str, url: str, body: "_Guarded | None", headers: Mapping[str, str]) -> Reply:
         # A connection of its own each time: calls are rare, and nothing stays open that somebody would have to close.
@@ -181,7 +179,7 @@ class Http:
         words = plain(self._hidden(words))[:_MOST_WORDS]
         fallback = _FAULTS.get(status) or (Fault.BROKEN if status >= 500 else Fault.REFUSED)
         why = f"status {status}" + (f": {words}" if words else "")
-        return Trouble(fault or fallback, why, _retry_after(headers.get("Retry-After", ""), self.wall()))
+        return Trouble(fault or fallback, why, retry_after(headers.get("Retry-After", ""), self.wall()))
 
     def _hidden(self, text: str) -> str:
         text = self.hide(text)
@@ -208,29 +206,3 @@ class _Guarded(AsyncIterable[bytes]):
             self.withdrawn = trouble
             raise
         yield self._body
-
-
-def _retry_after(text: str, now: float) -> float:
-    """Seconds, from the header, which has a number of them or a date."""
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        seconds = float(text)
-    else:
-        try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - now
-        except (ValueError, OverflowError):
-            return 0.0
-    return min(max(0.0, seconds), _LONGEST_RETRY_SECONDS)
-
-
-def _words(error: aiohttp.ClientError | OSError) -> str:
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return f"no valid certificate ({error.certificate_error})"
-        case aiohttp.ServerDisconnectedError():
-            return "hung up without an answer"
-        case OSError():
-            return os_words(getattr(error, "os_error", error))
-        case aiohttp.ClientPayloadError():
-            return "hung up in the middle of its answer"
-        case _:
-            return "no answer in HTTP"

@@ -1,39 +1,12 @@
 """Tokens: where they are read, and how they get into a request and nowhere else. Private to `floating_ip`."""
 
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from les_plugins.floating_ip.trouble import Fault, Trouble
+from les_plugins.secrets import MOST_BYTES, Secret, read_private
 
-__all__ = ["Bearer", "Secret", "read_secret", "secret_path", "unsafe_secret"]
-
-_MOST_BYTES = 16 * 1024
-# A group that may read it was given it on purpose.
-_OTHERS = stat.S_IWGRP | stat.S_IRWXO
-
-
-class Secret:
-    """A text that does not show in logs, errors or the debugger; `reveal` is the one way to it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(...)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
+__all__ = ["Bearer", "read_secret", "secret_path"]
 
 
 def secret_path(file: Path | None, credential: str | None, environ: Mapping[str, str]) -> Path:
@@ -50,29 +23,16 @@ def secret_path(file: Path | None, credential: str | None, environ: Mapping[str,
 def read_secret(path: Path) -> Secret:
     """Read it, without the blanks around it. Raises Trouble with the reason."""
     try:
-        with open(path, "rb", opener=_open) as file:
-            is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            raw = file.read(_MOST_BYTES + 1) if is_file else b""
+        raw = read_private(path)
     except OSError as error:
         raise Trouble(Fault.UNPREPARED, f"{path}: {error.strerror}; it has to hold the token") from None
     try:
         text = raw.decode("ascii").strip()
     except UnicodeDecodeError:
         text = ""
-    if not text or not text.isprintable() or " " in text or len(raw) > _MOST_BYTES:
+    if not text or not text.isprintable() or " " in text or len(raw) > MOST_BYTES:
         raise Trouble(Fault.UNPREPARED, f"{path}: holds no token; write it there, on one line and nothing else")
     return Secret(text)
-
-
-def _open(path: str, flags: int) -> int:
-    # A pipe in the place of the file would be waited for, and with it all of the daemon.
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def unsafe_secret(path: Path) -> str:
-    """Say that others could read or change it, and what mends that; empty where they cannot. Raises OSError."""
-    mode = stat.S_IMODE(os.stat(path).st_mode)
-    return f"{path} (mode {mode:04o}): others could have the token; chmod o-rwx,g-w {path}" if mode & _OTHERS else ""
 
 
 class Bearer:

@@ -1,1 +1,198 @@
-"""The bundled plugin `webhook`; being written."""
+"""The bundled plugin `webhook`: tells other programs of the events, and goes on until they have heard.
+
+Loaded through its entry point; nothing imports it.
+
+    settings  what `[plugins.webhook]` can hold
+    who       which node posts an event, and whether it is news
+    service   the outbox and the workers, put together
+    outbox    what is to be posted, on disk first: writer is its thread; store, incoming, queries, schema, rows and
+              aside are its file
+    workers   one for each endpoint: attempts, pauses, the end
+    contract  what lies between the queue and the way out
+    post      one attempt; formats, signing, provisions, redaction, guardrails and transport are its parts
+    report    what an operator is shown
+    records   what is left in audit and log
+    commands  `les webhooks`
+
+`docs/webhooks.md` tells users of it.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from weakref import WeakKeyDictionary
+
+import click
+import msgspec
+
+from les_hooks import Context, Event, EventKind, PluginError, Reason, hookimpl
+from les_hooks.text import plain, printable
+from les_plugins.webhook import commands as command_line
+from les_plugins.webhook.formats import find_format
+from les_plugins.webhook.post import make_poster
+from les_plugins.webhook.provisions import Unready, provide
+from les_plugins.webhook.service import Service
+from les_plugins.webhook.settings import Endpoint, WebhookConfig
+
+__all__ = ["WebhookConfig"]
+
+# By context and not in one variable: a process may hold several nodes.
+_services: WeakKeyDictionary[Context, Service] = WeakKeyDictionary()
+
+# It is the plugin's end, or the daemon's: no news, and others may be waiting.
+_NO_NEWS = frozenset({Reason.CRASHED, Reason.RELOAD})
+
+
+def _service(ctx: Context) -> Service:
+    found = _services.get(ctx)
+    if found is None:
+        found = _services[ctx] = Service(ctx, make_poster)
+    return found
+
+
+@hookimpl
+def config_type() -> type[msgspec.Struct]:
+    """Read `[plugins.webhook]` into this."""
+    return WebhookConfig
+
+
+@hookimpl
+async def while_running(ctx: Context) -> None:
+    """Post what is queued."""
+    if ctx.dry_run:
+        await asyncio.Event().wait()
+    try:
+        await _service(ctx).run()
+    finally:
+        # What is told after that, to a context that a reload has replaced say, is written by another one.
+        _services.pop(ctx, None)
+
+
+async def _tell(event: Event, ctx: Context) -> None:
+    if ctx.dry_run:
+        ctx.log.info("would-post", event_kind=event.kind)
+        return
+    await _service(ctx).tell(event)
+
+
+@hookimpl
+async def on_started(event: Event, ctx: Context) -> None:
+    """Write the rows."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_stopping(event: Event, ctx: Context) -> None:
+    """Write the rows."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_elected(event: Event, ctx: Context) -> None:
+    """Write the rows."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_demoted(event: Event, ctx: Context) -> None:
+    """Write the rows."""
+    if event.reason not in _NO_NEWS:
+        await _tell(event, ctx)
+
+
+@hookimpl
+async def on_reasserted(event: Event, ctx: Context) -> None:
+    """Write the rows."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_leader_changed(event: Event, ctx: Context) -> None:
+    """Write the rows."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_member_joined(event: Event, ctx: Context) -> None:
+    """Write the rows."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_member_left(event: Event, ctx: Context) -> None:
+    """Write the rows."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+async def on_member_lost(event: Event, ctx: Context) -> None:
+    """Write the rows."""
+    await _tell(event, ctx)
+
+
+@hookimpl
+def validate(ctx: Context) -> Sequence[str]:
+    """Complain about what could not be posted: files that cannot be used, and formats that nobody has."""
+    config: WebhookConfig = ctx.config
+    if not config.endpoints:
+        return ["nobody is told; add [[plugins.webhook.endpoints]]"]
+    complaints = [f"{each.name}: {why}" for each in config.endpoints for why in _impossible(each, ctx)]
+    return [printable(complaint) for complaint in complaints]
+
+
+def _impossible(endpoint: Endpoint, ctx: Context) -> Iterator[str]:
+    try:
+        provide(endpoint)
+    except Unready as error:
+        yield error.why
+    try:
+        find_format(endpoint.format, ctx)
+    except ValueError as error:
+        yield f"format: {error}"
+
+
+@hookimpl
+def plan(kind: EventKind, ctx: Context) -> Sequence[str]:
+    """Say whom it would tell."""
+    config: WebhookConfig = ctx.config
+    names = [endpoint.name for endpoint in config.endpoints if kind in endpoint.events]
+    return [f"post {kind} to {', '.join(names)}"] if names else []
+
+
+@hookimpl
+async def status(ctx: Context) -> Mapping[str, object]:
+    """Tell how the endpoints do."""
+    found = _services.get(ctx)
+    return {"summary": "posts nothing yet", "endpoints": []} if found is None else found.status()
+
+
+@hookimpl
+def commands(cli: click.Group) -> None:
+    """Add `les webhooks`."""
+    command_line.add(cli)
+
+
+@hookimpl
+async def control(action: str, arguments: Mapping[str, object], ctx: Context) -> object:
+    """`list`, `failed`, `replay` and `test`: what `les webhooks` asks."""
+    service = _services.get(ctx)
+    if service is None:
+        raise PluginError(ctx.name, "does not post yet; see the log")
+    endpoint = _text(arguments, "endpoint")
+    match action:
+        case "list":
+            return service.endpoints()
+        case "failed":
+            return await service.failed(endpoint)
+        case "replay":
+            since = arguments.get("since")
+            moment = float(since) if isinstance(since, int | float) else None
+            return await service.replay(delivery=_text(arguments, "id"), endpoint=endpoint, since=moment)
+        case "test":
+            return await service.test(endpoint or "")
+        case _:
+            raise PluginError(ctx.name, f"knows list, failed, replay and test, not {plain(action)!r}")
+
+
+def _text(arguments: Mapping[str, object], key: str) -> str | None:
+    value = arguments.get(key)
+    return None if value is None else plain(str(value))

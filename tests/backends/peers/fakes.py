@@ -158,6 +158,13 @@ class Node:
     def view(self) -> View:
         return self.views[-1]
 
+    @property
+    def links(self) -> list[dict[str, Any]]:
+        """Those of its status."""
+        found = self.backend.status()["links"]
+        assert isinstance(found, list)
+        return found
+
 
 def make_node(
     *seeds: str,
@@ -236,7 +243,8 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer_of(node: Node) -> AsyncIterator[Peer]:
-    """A link to the node on which nothing was said."""
-    async with aiohttp.ClientSession() as session, session.ws_connect(f"ws://{node.address}/les/link") as ws:
+async def peer_of(node: Node, *, autoping: bool = True) -> AsyncIterator[Peer]:
+    """A link to the node on which nothing was said; with `autoping`, pings are answered, and not heard of."""
+    url = f"ws://{node.address}/les/link"
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, autoping=autoping) as ws:
         yield Peer(ws)

@@ -19,8 +19,8 @@ from les_plugins.floating_ip.providers import Call, Tools
 from les_plugins.floating_ip.providers.aws.answers import error_in, read_answer
 from les_plugins.floating_ip.providers.aws.metadata import InstanceMetadata
 from les_plugins.floating_ip.providers.aws.signing import MISSING, CredentialSource, Signature, has_botocore
-from les_plugins.floating_ip.tokens import unsafe_secret
 from les_plugins.floating_ip.trouble import Fault
+from les_plugins.secrets import unsafe_secret
 
 __all__ = ["AwsTable", "Ec2", "as_call", "change"]
 
