@@ -11,7 +11,7 @@ from les_hooks.audit.actions import CORE_FIELDS, SCHEMA
 from les_hooks.audit.files import lines, opened
 from les_hooks.text import printable
 
-__all__ = ["Damage", "Entry", "read"]
+__all__ = ["Damage", "Entry", "parse", "read"]
 
 _SHOWN_CHARACTERS: Final = 120
 
@@ -40,14 +40,15 @@ def read(path: Path) -> Iterator[Entry | Damage]:
     """
     with opened(path) as file:
         for number, line in enumerate(lines(file), 1):
-            yield _parse(number, line, line.endswith(b"\n"))
+            yield parse(number, line)
 
 
-def _parse(number: int, line: bytes, whole: bool) -> Entry | Damage:
+def parse(number: int, line: bytes) -> Entry | Damage:
+    """Make sense of a line, its end included."""
     try:
         record = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        why = "is not JSON" if whole else "is cut short, or longer than a record can be"
+        why = "is not JSON" if line.endswith(b"\n") else "is cut short, or longer than a record can be"
     else:
         if not isinstance(record, dict) or record.get("schema") != SCHEMA:
             why = f"is not a record of {SCHEMA}"

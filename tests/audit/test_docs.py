@@ -28,7 +28,7 @@ def rows(name: str) -> list[str]:
 
 def described() -> dict[str, set[str]]:
     """The further fields of each action that the page has a row for."""
-    of_events = re.search(r"The fields of events are those that hooks are told: (.*?);", section("Actions"), re.DOTALL)
+    of_events = re.search(r"The fields of events are those (.*?); the names", section("Actions"), re.DOTALL)
     assert of_events is not None
     common = set(re.findall(r"`(\w+)`", of_events[1])) - {"seq"}
     found = {}
