@@ -19,6 +19,7 @@ from les_hooks.cli.selection import Selection, term_range
 from les_hooks.cli.story import sentence
 from les_hooks.cli.target import Target, config_option
 from les_hooks.cli.trail import Complaints, files_of, readable, time_options
+from les_hooks.cli.verify import verify
 
 __all__ = ["audit"]
 
@@ -32,6 +33,9 @@ _WHAT_WIDTH: Final = 14
 @click.group
 def audit() -> None:
     """Look at what this node decided, ran and was asked."""
+
+
+audit.add_command(verify)
 
 
 @audit.command

@@ -145,9 +145,15 @@ def _request(record: Record, _names: Names) -> str:
     return f"uid {record.get('uid')} asked for {record.get('command')}{given}{failed}"
 
 
+def _answer(record: Record, _names: Names) -> str:
+    ended = "was done" if record["outcome"] == "success" else f"{record['outcome']}: {record['reason']}"
+    return f"{record.get('command')}, asked for by uid {record.get('uid')} (#{record.get('request')}): {ended}"
+
+
 def _opened(record: Record, _names: Names) -> str:
-    torn = record.get("torn_bytes")
-    return f"begins to write{f'; the last line was torn, {torn} bytes of it are left' if torn else ''}"
+    torn, kept = record.get("torn_bytes"), record.get("torn_kept")
+    where = f"set aside in {kept}" if kept else "left"
+    return f"begins to write{f'; the last line was torn, {torn} bytes of it are {where}' if torn else ''}"
 
 
 def _anything(record: Record, _names: Names) -> str:
@@ -187,6 +193,7 @@ _TELLERS: Final[Mapping[str, Callable[[Record, Names], str]]] = {
     "config.rejected": lambda record, _: f"refused, the old one stays: {record['reason']}",
     "cleanup.run": _cleanup,
     "operator.request": _request,
+    "operator.answer": _answer,
     "audit.opened": _opened,
     "audit.gap": lambda record, _: (
         f"{record.get('dropped')} records were lost since {record.get('since')}{_why(record)}"

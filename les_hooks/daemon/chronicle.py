@@ -64,7 +64,7 @@ class Chronicle:
                 leader=self.narrator.leader,
                 term=view.term,
                 members=tuple(member.address for member in view.members),
-                audit_seq=self._audit.seq,
+                audited=self._audit.head,
             )
 
     def _prepare(self, view: View, *, known: bool) -> None:

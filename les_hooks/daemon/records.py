@@ -12,7 +12,7 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.audit import Audit
+from les_hooks.audit import Audit, Head
 from les_hooks.audit.files import find
 from les_hooks.audit.leaderships import Leaderships
 from les_hooks.audit.past import recall
@@ -72,7 +72,7 @@ def make_audit(config: Config, store: StateStore, boot: Boot, log: FilteringBoun
         boot=boot.counter,
         wall=time.time,
         log=log,
-        after_seq=told.audit_seq if told is not None else 0,
+        after=Head(seq=told.audit_seq, hash=told.audit_hash) if told is not None else None,
     )
 
 

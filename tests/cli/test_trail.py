@@ -272,6 +272,20 @@ def test_the_story_is_told_in_sentences(node: Path) -> None:
         (record(1, "maintenance.begun", uid=None, until=[]), "begun by uid None, until []"),
         (record(1, "maintenance.begun", uid=0, until=1e300), "begun by uid 0, until -"),
         (record(1, "operator.request", command=[], arguments=3), "uid None asked for []"),
+        (
+            record(1, "operator.answer", command="transfer", uid=0, request=41),
+            "transfer, asked for by uid 0 (#41): was done",
+        ),
+        (
+            record(
+                1, "operator.answer", outcome="failure", reason="nobody leads", command="transfer", uid=0, request=41
+            ),
+            "transfer, asked for by uid 0 (#41): failure: nobody leads",
+        ),
+        (
+            record(1, "audit.opened", torn_bytes=7, torn_kept="audit.jsonl.torn-1"),
+            "begins to write; the last line was torn, 7 bytes of it are set aside in audit.jsonl.torn-1",
+        ),
     ],
 )
 def test_each_record_is_a_sentence(each: Mapping[str, Any], told: str) -> None:
