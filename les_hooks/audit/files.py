@@ -124,7 +124,7 @@ def lines_backwards(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
     Of a line that is longer than a record can be only the end is kept. Raises OSError.
     """
-    end = begin = file.seek(0, io.SEEK_END)
+    begin = file.seek(0, io.SEEK_END)
     below = b""
     while begin > 0:
         size = min(_BLOCK_BYTES, begin)
@@ -133,11 +133,12 @@ def lines_backwards(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         data = file.read(size) + below
         # The first line goes on in the block above, if there is one.
         cut = (data.find(b"\n") + 1 or len(data)) if begin else 0
-        for line in reversed(io.BytesIO(data[cut:]).readlines()):
-            end -= len(line)
-            yield end, line[-MOST_RECORD_BYTES:]
-        if cut <= size:
-            end = begin + cut  # more than the lines told, where one was cut
+        found, at = [], begin + cut
+        for line in io.BytesIO(data[cut:]).readlines():
+            # Lines begin in the block itself: what may have been cut out of `below` is behind all beginnings.
+            found.append((at, line[-MOST_RECORD_BYTES:]))
+            at += len(line)
+        yield from reversed(found)
         below = data[:cut][-MOST_RECORD_BYTES:]
 
 
