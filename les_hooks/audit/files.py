@@ -77,8 +77,7 @@ def find(path: Path) -> Found:
             skipped.append((candidate, _no_trail(candidate)))
             continue
         found = TrailFile(path=candidate, first_seq=seq)
-        # While a file is being compressed it is there twice, and the packed one is not complete.
-        if head not in files or (files[head].packed and not found.packed):
+        if head not in files or _worth(found) > _worth(files[head]):
             files[head] = found
     if not files and not skipped:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
@@ -145,10 +144,29 @@ def lines_backwards(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 def _candidates(path: Path) -> Iterator[Path]:
     yield path
     with contextlib.suppress(PermissionError), os.scandir(path.parent) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(path.name) and entry.is_file()]
+        names = [entry.name for entry in entries if entry.name.startswith(path.name) and _may_be_file(entry)]
         for name in sorted(names):
             if _ROTATED.fullmatch(name, len(path.name)):
                 yield path.with_name(name)
+
+
+def _may_be_file(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself, of which whoever opens it will speak
+        return True
+
+
+def _worth(file: TrailFile) -> tuple[bool, int]:
+    """Which of two files that begin with one record to read.
+
+    While a file is being compressed it is there twice, and the packed one is not complete; a copy that somebody made
+    before more was written is the shorter one.
+    """
+    try:
+        return not file.packed, file.path.stat().st_size
+    except OSError:
+        return not file.packed, -1
 
 
 class _Head(msgspec.Struct):

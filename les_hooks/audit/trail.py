@@ -3,7 +3,6 @@
 Records go through structlog, with processors and a sink of their own; its process-wide configuration plays no part.
 """
 
-import asyncio
 import contextlib
 import re
 import threading
@@ -18,7 +17,9 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks.audit.actions import CHAIN_FIELDS, SCHEMA, SYNCED, Action, Outcome
 from les_hooks.audit.chain import BEGINNING, Head, seal
+from les_hooks.audit.disk import Disk
 from les_hooks.audit.file import AuditFile, Opened, last_head
+from les_hooks.audit.losses import Losses
 from les_hooks.audit.record import render
 from les_hooks.audit.sync import LATE_SECONDS, Syncer
 from les_hooks.errors import PluginError
@@ -55,19 +56,18 @@ class Audit:
         self._path = path
         self._file = AuditFile(path)
         self._wall = wall
-        self._log = log
         self._origin: Mapping[str, object] = {"boot": boot, "node": node, "cluster": cluster}
         self._term: int | None = None
         self._leader: str | None = None
-        self._head = _later(after or Head(), last_head(path))
-        self._syncer = syncer or Syncer()
+        known, found = after or Head(), last_head(path)
+        self._head = _later(known, found)
+        self._lost = self._head.seq - found.seq if found is not None else 0
+        self._losses = Losses(path, log)
+        self._disk = Disk(syncer or Syncer(), path, log)
         self._opening = Action.AUDIT_OPENED
         self._unannounced: Opened | None = None
         self._line, self._hash = b"", ""
-        self._dropped = self._dropped_bytes = 0
-        self._dropped_since = 0.0
-        self._degraded: str | None = None
-        self._unsynced = ""
+        self._closed = False
         self._lock = threading.Lock()
         self.heard: Callable[[Mapping[str, Any]], None] = _ignore
         """Called with each record that was written, in the thread that wrote it; must return at once."""
@@ -92,12 +92,12 @@ class Audit:
     @property
     def degraded(self) -> str | None:
         """Why the trail cannot be written, or brought to the disk; None where it can."""
-        return self._degraded or self._syncer.trouble or None
+        return self._losses.degraded or self._disk.trouble or None
 
     @property
     def dropped(self) -> int:
         """How many records were lost and are not yet accounted for by an `audit.gap`."""
-        return self._dropped
+        return self._losses.count
 
     def leadership(self, term: int, leader: str | None) -> None:
         """From now on records say this term and leader, unless they bring their own."""
@@ -129,48 +129,39 @@ class Audit:
         """Begin to bring to the disk what was written; returns at once."""
         with self._lock:
             if self._file.fd >= 0:
-                self._request_sync()
+                self._disk.request(self._file.fd)
 
     async def on_disk(self, seconds: float = LATE_SECONDS) -> bool:
         """Wait until that which is being brought to the disk is there, at most so many seconds; returns whether it is.
 
         A disk that is known to hang is not waited for.
         """
-        if self._syncer.trouble and seconds <= LATE_SECONDS:
-            self._tell_of_disk()
-            return False
-        done = asyncio.wrap_future(self._syncer.done())
-        await asyncio.wait({done}, timeout=seconds)
-        there = done.done() and not self._syncer.trouble
-        done.cancel()
-        self._tell_of_disk()
-        return there
+        return await self._disk.wait(seconds)
 
     def close(self) -> None:
-        """Let go of the file, having tried once more to account for what was dropped."""
+        """Let go of the file, having tried once more to account for what was dropped; nothing is written any more."""
         with self._lock:
-            if self._dropped:
+            if self._losses.count:
                 with contextlib.suppress(OSError):
                     self._catch_up()
             self._file.close()
-            self._syncer.close()
+            self._disk.close()
+            self._closed = True
 
     def _write(self, action: str, outcome: Outcome, fields: Mapping[str, object]) -> int | None:
         with self._lock:
+            if self._closed:  # another process may go on with the file by now
+                return None
             try:
                 self._catch_up()
                 self._emit(action, outcome, fields)
             except OSError as error:
-                self._drop(str(error), self._size(action, outcome, fields))
+                self._losses.add(str(error), self._size(action, outcome, fields), self._wall())
                 return None
-            self._recover()
+            self._losses.over()
             if action in SYNCED:
-                self._request_sync()
+                self._disk.request(self._file.fd)
             return self._head.seq
-
-    def _request_sync(self) -> None:
-        with contextlib.suppress(OSError):  # out of descriptors, of which others will speak
-            self._syncer.request(self._file.fd)
 
     def _catch_up(self) -> None:
         """Have the file open, and say in it what has not been said yet. Raises OSError."""
@@ -181,19 +172,20 @@ class Audit:
         if self._unannounced is not None:
             found = self._unannounced
             kept = found.kept.name if found.kept is not None else None
-            self._emit(self._opening, Outcome.SUCCESS, {"torn_bytes": found.torn_bytes, "torn_kept": kept})
-            self._unannounced = None
+            said = {"torn_bytes": found.torn_bytes, "torn_kept": kept, "lost": self._lost}
+            self._emit(self._opening, Outcome.SUCCESS, said)
+            self._unannounced, self._lost = None, 0
             self._opening = Action.AUDIT_REOPENED
-        if self._dropped:
+        if self._losses.count:
             lost = {
-                "reason": self._degraded,
-                "dropped": self._dropped,
-                "dropped_bytes": self._dropped_bytes,
-                "since": _rfc3339(self._dropped_since),
+                "reason": self._losses.degraded,
+                "dropped": self._losses.count,
+                "dropped_bytes": self._losses.size,
+                "since": _rfc3339(self._losses.since),
                 "torn_bytes": self._file.torn_bytes,
             }
             self._emit(Action.AUDIT_GAP, Outcome.FAILURE, lost)
-            self._dropped = self._dropped_bytes = 0
+            self._losses.accounted()
 
     def _emit(self, action: str, outcome: Outcome, fields: Mapping[str, object]) -> None:
         # The fields travel as one value: structlog could not take some names (`event`) as keywords.
@@ -229,29 +221,6 @@ class Audit:
         """How many bytes the record would have taken."""
         event: MutableMapping[str, Any] = {"event": str(action), "outcome": outcome, "fields": fields}
         return len(self._render(None, "", self._complete(None, "", event)))
-
-    def _drop(self, why: str, size: int) -> None:
-        if self._dropped == 0:
-            self._dropped_since = self._wall()
-        self._dropped += 1
-        self._dropped_bytes += size
-        if self._degraded is None:
-            self._log.error("audit-degraded", path=str(self._path), reason=why)
-        self._degraded = why
-
-    def _recover(self) -> None:
-        if self._degraded is not None:
-            self._log.info("audit-recovered", path=str(self._path))
-        self._degraded = None
-
-    def _tell_of_disk(self) -> None:
-        """Log it, once, when the disk comes into trouble, and when it is out of it again."""
-        trouble, before = self._syncer.trouble, self._unsynced
-        if trouble and not before:
-            self._log.error("audit-unsynced", path=str(self._path), reason=trouble)
-        elif before and not trouble:
-            self._log.info("audit-synced", path=str(self._path))
-        self._unsynced = trouble
 
 
 def _ignore(_record: Mapping[str, Any]) -> None:

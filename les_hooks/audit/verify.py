@@ -15,11 +15,12 @@ from les_hooks.audit.actions import SCHEMA
 from les_hooks.audit.chain import BEGINNING, Link, link
 from les_hooks.audit.findings import Finding, Findings, Kind, Place
 from les_hooks.audit.gaps import Gaps
+from les_hooks.audit.oddities import TORN, Oddities
 
 __all__ = ["Checkpoint", "Result", "Verifier"]
 
 _ABOUT_ITSELF: Final = b'"action":"audit.'
-_TORN: Final = re.compile(rb'"torn_bytes":([1-9][0-9]*)')
+_LOST: Final = re.compile(rb'"lost":([0-9]+)')
 _DROPPED: Final = re.compile(rb'"dropped":([1-9][0-9]*)')
 _STARTS: Final = b'"action":"audit.opened"'
 
@@ -58,11 +59,12 @@ class Verifier:
         self._checkpoints = checkpoints or {}
         self._findings = Findings()
         self._gaps = Gaps()
+        self._oddities = Oddities(self._findings)
         self._first: Link | None = None
         self._last: Link | None = None
         self._at: Place | None = None
-        self._records = self._unchained = self._confirmed = 0
-        self._odd: tuple[Place, int, str] | None = None
+        self._records = self._unchained = 0
+        self._confirmed: set[int] = set()
 
     def take(self, place: Place, line: bytes) -> None:
         """Take the next line, with its end."""
@@ -70,8 +72,7 @@ class Verifier:
         if found is None:
             return
         about_itself = _ABOUT_ITSELF in line
-        if self._odd is not None:
-            self._explain(line if about_itself else b"")
+        self._oddities.judge(place, line if about_itself else b"")
         self._records += 1
         sound = self._is_sound(place, found)
         # The number of one that is not to be trusted counts only where it is the one that must come.
@@ -84,7 +85,7 @@ class Verifier:
 
     def result(self) -> Result:
         """What was found, once all lines were taken."""
-        self._explain(b"")
+        self._oddities.judge(None)
         for gap in self._gaps.open:
             what = "is missing" if gap.first == gap.last else "are missing"
             where = f"{what}: nothing is between {gap.after} and {gap.before}" + (f"; {gap.why}" if gap.why else "")
@@ -95,7 +96,7 @@ class Verifier:
             unchained=self._unchained,
             first=self._first,
             last=self._last,
-            confirmed=self._confirmed,
+            confirmed=len(self._confirmed),
             findings=self._findings.all,
             faults=self._findings.faults,
         )
@@ -134,10 +135,11 @@ class Verifier:
         """Take one that belongs behind all others."""
         assert self._at is not None
         missing = found.seq - last.seq - 1
-        if missing == 1 and _STARTS in line and _TORN.search(line):
+        lost = _LOST.search(line) if missing and _STARTS in line else None
+        if missing == 1 and lost is not None and lost[1] == b"1" and TORN.search(line):
             self._findings.note(Kind.TORN, place, last.seq + 1, "was cut short by a power cut or a full disk")
         elif missing:
-            why = f"#{found.seq} says that the node was started then" if _STARTS in line else ""
+            why = f"#{found.seq} says that {int(lost[1])} were gone when the node was started" if lost else ""
             self._gaps.add(last.seq + 1, found.seq - 1, self._at, place, why)
         elif found.prev and not last.prev:
             self._begin_chain(place, found)
@@ -174,37 +176,23 @@ class Verifier:
 
     def _unsealed(self, place: Place, line: bytes) -> Link | None:
         """A record of an older version, with an empty `prev`; None for what is no record."""
-        self._explain(b"")
+        self._oddities.judge(place)
         try:
             record = msgspec.json.decode(line, type=_Unchained) if line.endswith(b"\n") else None
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             record = None
         if record is None or record.schema != SCHEMA:
-            why = "is no record" if line.endswith(b"\n") else ""
-            self._odd = (place, len(line.rstrip(b"\n")), why)
+            self._oddities.add(place, line)
             return None
         self._unchained += 1
         fits = record.prev is record.hash is msgspec.UNSET
         return Link(seq=record.seq, time=record.time[:40], prev="", hash=BEGINNING, fits=fits)
 
-    def _explain(self, line: bytes) -> None:
-        """Judge the line before, if it was none: it was cut short where this one says so, or where its file ends."""
-        if self._odd is None:
-            return
-        (place, length, why), self._odd = self._odd, None
-        torn = _TORN.search(line)
-        if not why:
-            self._findings.note(Kind.TORN, place, None, f"is the last line, and was cut short ({length} bytes)")
-        elif torn is not None and int(torn[1]) == length:
-            self._findings.note(Kind.TORN, place, None, f"was cut short by a power cut or a full disk ({length} bytes)")
-        else:
-            self._findings.fault(Kind.FOREIGN, place, None, why)
-
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def _compare(self, place: Place, found: Link, checkpoint: Checkpoint) -> None:
         if found.hash == checkpoint.hash:
-            self._confirmed += 1
+            self._confirmed.add(found.seq)
         else:
             why = f"is not the record that {checkpoint.place} is a checkpoint of: the trail was written anew"
             self._findings.fault(Kind.REWRITTEN, place, found.seq, why)
@@ -219,9 +207,8 @@ class Verifier:
             self._findings.fault(Kind.CUT_OFF, self._at, last, why)
         before = sum(each.seq < first for each in self._checkpoints.values())
         if before:
-            self._findings.note(
-                Kind.BEGINS, None, None, f"{before} checkpoints are of records before the first one here"
-            )
+            why = "1 checkpoint is of a record" if before == 1 else f"{before} checkpoints are of records"
+            self._findings.note(Kind.BEGINS, None, None, f"{why} before the first one here")
 
 
 def _seq(checkpoint: Checkpoint) -> int:

@@ -69,6 +69,9 @@ class Requests:
 
             try:
                 answer = await handler(arguments, caller)
+            except asyncio.CancelledError:
+                answered("the daemon ended before it was done")
+                raise
             except Exception as error:
                 answered(str(error) if isinstance(error, LesHooksError) else repr(error))
                 raise

@@ -91,8 +91,9 @@ class Node:
         self._close = contextlib.AsyncExitStack()
         self._chronicle: Chronicle | None = None
         self.reloading = asyncio.Lock()
+        self._taking = asyncio.Lock()
         self._broke = asyncio.Event()
-        self._orderly = False
+        self._orderly = self._over = False
         self._news = Bell()
         self._stopped = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
@@ -167,11 +168,24 @@ class Node:
     async def reload(self, config: Config) -> tuple[str, ...]:
         """Take a new configuration while running, and tell the hooks again; returns the keys that changed.
 
-        Raises ConfigError, and changes nothing, where a key differs that only a restart can change.
+        Raises ConfigError, and changes nothing, where a key differs that only a restart can change, and ControlError
+        where the node stops.
         """
-        changed = live_changes(self.config, config)
-        self.audit.record(Action.CONFIG_RELOADED, changed=changed)
-        await self.audit.on_disk()
+        async with self._taking:  # of two at once the later one must win, whoever the disk lets go on first
+            changed = live_changes(self.config, config)
+            self._must_go_on()
+            self.audit.record(Action.CONFIG_RELOADED, changed=changed)
+            await self.audit.on_disk()
+            self._must_go_on()
+            self._take(config)
+        return changed
+
+    def _must_go_on(self) -> None:
+        # What is begun anew while all else ends would be left over.
+        if self.stopping:
+            raise ControlError("this node stops, and takes no new configuration any more")
+
+    def _take(self, config: Config) -> None:
         self.config, self.configured_at = config, time.time()
         self._threshold.level = config.log.level
         self.backend.set_seeds(tuple(config.cluster.seeds))
@@ -183,7 +197,6 @@ class Node:
         self.fitness.watch(self.hooks.contexts_of("check"), RELOAD_PATIENCE_SECONDS)
         self.lasting.keep(self.hooks.contexts_of("while_running"))
         self.chronicle.repeat(Reason.RELOAD)
-        return changed
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -329,6 +342,7 @@ class Node:
                 await self.backend.leave(0.0)
             # Last of the hooks: it may have something to do with what the others did.
             await self.lasting.close()
+            self._over = True
             self.audit.record(Action.NODE_STOPPED, Outcome.SUCCESS if self._orderly else Outcome.FAILURE)
             await self._checkpoints.finish()
             if self._orderly:
@@ -349,6 +363,8 @@ class Node:
     # -- what happens --------------------------------------------------------------------------------------------------
 
     def _on_view(self, view: View) -> None:
+        if self._over:  # what others do now is nothing that this node has seen
+            return
         self.chronicle.see(view)
         # A majority accepts nobody whom other voters elected, and in members mode there are no voters.
         if view.leader is not None:

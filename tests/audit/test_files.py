@@ -71,6 +71,22 @@ def test_a_file_that_is_just_being_compressed_is_read_once(path: Path) -> None:
     assert names(path) == ["audit.jsonl.1", "audit.jsonl"]
 
 
+def test_of_a_copy_that_was_made_before_more_was_written_and_the_file_itself_the_longer_one_is_read(
+    path: Path,
+) -> None:
+    path.with_name("audit.jsonl-20261101").write_bytes(text(1, 2))
+    path.with_name("audit.jsonl.1").write_bytes(text(1, 2, 3))
+    path.with_name("audit.jsonl.2.gz").write_bytes(gzip.compress(text(1, 2, 3, 4) * 9, compresslevel=0))
+    assert names(path) == ["audit.jsonl.1", "audit.jsonl"]
+
+
+def test_a_link_to_itself_is_left_out_and_said(path: Path) -> None:
+    path.with_name("audit.jsonl.1").symlink_to("audit.jsonl.1")
+    ((skipped, why),) = find(path).skipped
+    assert skipped.name == "audit.jsonl.1"
+    assert "symbolic links" in why
+
+
 def test_a_new_file_without_a_record_comes_last(path: Path) -> None:
     path.rename(path.with_name("audit.jsonl.1"))
     path.touch()
@@ -123,8 +139,9 @@ def test_a_pipe_in_place_of_the_trail_is_refused_and_not_waited_for(tmp_path: Pa
         b"first\n" + b"".join(b"%d\n" % number for number in range(40_000)),
         (b"y" * 9_000 + b"\n") * 40,
         b"z" * 65_535 + b"\n" + b"z" * 65_536 + b"\n",
+        b"before\n" + b"y" * 300_000 + b"\n" + b"y" * 150_000 + b"\nafter\n",
     ],
-    ids=["empty", "blank", "torn", "mixed", "long", "many", "wide", "blocks"],
+    ids=["empty", "blank", "torn", "mixed", "long", "many", "wide", "blocks", "foreign"],
 )
 def test_lines_come_backwards_as_they_come_forwards_with_where_they_begin(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
@@ -136,7 +153,7 @@ def test_lines_come_backwards_as_they_come_forwards_with_where_they_begin(tmp_pa
     assert [line for _, line in reversed(backwards)] == [line[-MOST_RECORD_BYTES:] for line in whole]
     for before, line in backwards:
         assert content[before:].partition(b"\n")[0].endswith(line.removesuffix(b"\n"))
-        assert before == 0 or content[before - 1 : before] == b"\n" or len(line) >= MOST_RECORD_BYTES
+        assert before == 0 or content[before - 1 : before] == b"\n"
 
 
 def test_a_line_without_end_takes_no_memory(tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ import random
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from les_hooks.audit import Action, Audit
 from les_hooks.audit.chain import BEGINNING, seal
+from les_hooks.audit.files import lines
+from les_hooks.audit.files import opened as opened_file
 from les_hooks.audit.findings import Kind, Place
+from les_hooks.audit.record import MOST_RECORD_BYTES
 from les_hooks.audit.verify import Checkpoint, Result, Verifier
 from les_hooks.config import LogFormat
 from les_hooks.log import make_log
@@ -57,6 +61,12 @@ def resealed(lines: list[bytes], change: Callable[[bytes], bytes], since: int) -
         sealed, prev = seal(change(text) if i == 0 else text, prev)
         made.append(sealed)
     return made
+
+
+def opened(seq: int, *, lost: int) -> bytes:
+    """How a trail goes on after a power cut that left a piece of a line."""
+    text = b'{"schema":"les.audit/1","time":"2026","seq":%d,"action":"audit.opened","torn_bytes":40,"lost":%d}'
+    return seal(text % (seq, lost), "5" * 64)[0]
 
 
 def checkpoint_of(line: bytes) -> dict[int, Checkpoint]:
@@ -176,27 +186,57 @@ def test_a_last_line_that_is_cut_short_is_no_fault(trail: list[bytes]) -> None:
 
 def test_a_torn_line_in_the_midst_counts_as_such_only_where_the_next_record_says_so(trail: list[bytes]) -> None:
     torn = trail[9][:40]
-    opened, _ = seal(
+    after, _ = seal(
         b'{"schema":"les.audit/1","time":"2026-03-01T12:00:00Z","seq":10,"action":"audit.opened","torn_bytes":40}',
         json.loads(trail[8])["hash"],
     )
-    assert verified([*trail[:9], torn + b"\n", opened]).whole
-    assert faults([*trail[:9], torn[:30] + b"\n", opened]) == ["foreign t:10 None"]
+    assert verified([*trail[:9], torn + b"\n", after]).whole
+    assert faults([*trail[:9], torn[:30] + b"\n", after]) == ["foreign t:10 None"]
     assert faults([*trail[:5], torn + b"\n", *trail[5:]]) == ["foreign t:6 None"]
 
 
 def test_one_number_that_a_torn_line_took_with_it_is_no_fault_and_more_are(trail: list[bytes]) -> None:
     """The state directory may remember more than the file, after a power cut."""
-
-    def opened(seq: int) -> bytes:
-        text = b'{"schema":"les.audit/1","time":"2026","seq":%d,"action":"audit.opened","torn_bytes":40}' % seq
-        return seal(text, "5" * 64)[0]
-
-    assert verified([*trail[:9], opened(11)]).whole
-    (missing,) = verified([*trail[:9], opened(12)]).findings
+    assert verified([*trail[:9], opened(11, lost=1)]).whole
+    (missing,) = verified([*trail[:9], opened(12, lost=2)]).findings
     assert str(missing) == (
-        "t:10: #10 to #11 are missing: nothing is between t:9 and t:10; #12 says that the node was started then"
+        "t:10: #10 to #11 are missing: nothing is between t:9 and t:10; "
+        "#12 says that 2 were gone when the node was started"
     )
+
+
+def test_a_record_that_was_removed_before_a_torn_line_does_not_pass_for_it(trail: list[bytes]) -> None:
+    after = seal(opened(11, lost=0)[: opened(11, lost=0).index(b',"prev":')] + b"}", json.loads(trail[9])["hash"])[0]
+    assert verified([*trail, after]).whole
+    assert faults([*trail[:9], after]) == ["missing t:10 10"]
+
+
+@pytest.mark.parametrize("length", [MOST_RECORD_BYTES - 1, MOST_RECORD_BYTES, 1024 * 1024])
+def test_a_foreign_line_of_any_length_is_a_fault_wherever_it_stands(
+    trail: list[bytes], tmp_path: Path, length: int
+) -> None:
+    for at in range(0, 11, 5):
+        path = tmp_path / f"{at}.jsonl"
+        path.write_bytes(b"".join([*trail[:at], b"x" * length + b"\n", *trail[at:]]))
+        with opened_file(path) as file:
+            assert faults(list(lines(file))) == [f"foreign t:{at + 1} None"]
+
+
+def test_zeros_that_a_power_cut_left_are_no_fault_where_the_trail_speaks_of_them(
+    trail: list[bytes], tmp_path: Path
+) -> None:
+    for length in (100, 3 * MOST_RECORD_BYTES):
+        text = (
+            b'{"schema":"les.audit/1","time":"2026","seq":11,"action":"audit.opened","torn_bytes":%d,"lost":0}' % length
+        )
+        path = tmp_path / "audit.jsonl"
+        path.write_bytes(b"".join([*trail, b"\0" * length, b"\n", seal(text, json.loads(trail[-1])["hash"])[0]]))
+        with opened_file(path) as file:
+            assert verified(list(lines(file))).whole
+
+
+def test_a_checkpoint_agrees_once_however_often_its_record_is_here(trail: list[bytes]) -> None:
+    assert verified([*trail, trail[8]], checkpoint_of(trail[8])).confirmed == 1
 
 
 def test_findings_are_bounded_in_number_and_all_are_counted(trail: list[bytes]) -> None:

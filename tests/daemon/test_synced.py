@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from les_hooks import Event, load_config
+from les_hooks import ControlError, Event, Node, load_config
 from les_hooks.audit import Action
 from les_hooks.audit.sync import Syncer
+from les_hooks.config import Config
 from les_hooks.control.client import call
+from les_hooks.control.requests import Requests
 from les_hooks.control.serve import serve_control
+from les_hooks.control.server import Caller
 from les_hooks.hookspecs import Context
 from tests.audit.disk import Disk
 from tests.daemon.test_node import Watcher, running
@@ -132,3 +135,77 @@ async def test_plugins_hear_of_records_with_their_place_in_the_chain(tmp_path: P
     assert heard
     assert list(heard) == [json.loads(line) for line in lines[len(lines) - len(heard) :]]
     assert all(len(str(record["hash"])) == len(str(record["prev"])) == 64 for record in heard)
+
+
+async def test_of_two_reloads_the_later_one_wins_also_where_the_disk_hangs(tmp_path: Path, disk: Disk) -> None:
+    looker = Looker(disk)
+    async with running(tmp_path, looker) as node:
+        await looker.until("work begins")
+        first, second = (changed(tmp_path, node, seconds) for seconds in (3, 4))
+        disk.up.clear()
+        earlier = asyncio.create_task(node.reload(first))
+        await asyncio.sleep(0.09)
+        # The one that comes later does not wait any more: by now the disk is known to hang.
+        time.sleep(0.02)  # noqa: ASYNC251  (the one before must not notice first)
+        await asyncio.gather(earlier, node.reload(second))
+        assert node.config is second
+
+
+async def test_a_reload_begins_nothing_anew_where_the_node_stops_meanwhile(tmp_path: Path, disk: Disk) -> None:
+    looker = Looker(disk)
+    async with running(tmp_path, looker) as node:
+        await looker.until("work begins")
+        before, config = node.config, changed(tmp_path, node, 3)
+        disk.up.clear()
+        reloading = asyncio.create_task(node.reload(config))
+        await asyncio.sleep(0)
+        stopping = asyncio.create_task(node.stop())
+        with pytest.raises(ControlError, match="takes no new configuration"):
+            await reloading
+        disk.up.set()
+        await stopping
+        assert node.config is before
+    written = node.config.log.audit.read_bytes()
+    with pytest.raises(ControlError, match="takes no new configuration"):
+        await node.reload(config)
+    node.audit.record(Action.CONFIG_RELOADED)
+    assert node.config.log.audit.read_bytes() == written, "another process may go on with the trail"
+
+
+async def test_the_end_of_a_node_is_the_last_that_it_writes_however_long_the_disk_takes(
+    tmp_path: Path, disk: Disk
+) -> None:
+    looker = Looker(disk)
+    async with running(tmp_path, looker) as node:
+        await looker.until("work begins")
+        disk.up.clear()
+    last = json.loads(node.config.log.audit.read_text().splitlines()[-1])
+    assert last["action"] == "node.stopped"
+
+
+async def test_a_request_that_is_cut_off_leaves_an_answer_in_the_trail(tmp_path: Path) -> None:
+    looker = Watcher()
+    async with running(tmp_path, looker) as node:
+        await looker.until("work begins")
+        never: Any = asyncio.Event().wait
+        handler = Requests(node, never).handlers["reload"]
+        asking = asyncio.ensure_future(handler({}, Caller(uid=0, pid=1)))
+        async with asyncio.timeout(10):
+            while node.recorded.last[-1]["action"] != "operator.request":
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.2)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        last = json.loads(node.config.log.audit.read_text().splitlines()[-1])
+        assert (last["action"], last["outcome"]) == ("operator.answer", "failure")
+
+
+def changed(folder: Path, node: Node, seconds: int) -> Config:
+    """The node's configuration, with another value in it."""
+    path = folder / "les.toml"
+    before = path.read_text()
+    path.write_text(f'{before}timeout = "{seconds}s"\n')
+    config = load_config(path, registry=node.registry)
+    path.write_text(before)
+    return config
