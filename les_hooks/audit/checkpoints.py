@@ -68,7 +68,10 @@ def _said(line: bytes) -> _Said | None:
         except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
             return None
         return said if said.event == CHECKPOINT else None
-    values = dict(_SAID.findall(text.partition(CHECKPOINT)[2]))
+    before, _, after = text.partition(CHECKPOINT)
+    if "=" in before:  # a value of another line, such as what a script has printed
+        return None
+    values = dict(_SAID.findall(after))
     try:
         return msgspec.convert({"event": CHECKPOINT, **values}, type=_Said, strict=False)
     except msgspec.ValidationError:

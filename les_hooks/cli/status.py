@@ -62,7 +62,8 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
     node, audit, waiting = answer["node"], answer["audit"], answer["lanes"]
     source = answer["config"]["source"] or "flags only"
     trail = f"{audit['path']}, record {audit['seq']}"
-    degraded = f"{trail}; cannot be written: {audit['degraded']}; {audit['dropped']} records lost"
+    lost = f"; {audit['dropped']} records lost" if audit["dropped"] else ""
+    degraded = f"{trail}; degraded: {audit['degraded']}{lost}"
     role = (
         answer["role"] if answer["settled"] else f"{answer['role']}, waiting for a first member or seed{_alone(answer)}"
     )

@@ -22,6 +22,8 @@ Record = Mapping[str, Any]
 _REMEMBERED = 500
 # Records that wait for the loop: a thread that writes without end must not fill the memory.
 _MOST_WAITING = 10_000
+# The loop has heartbeats to send: a flood is passed on in portions, of a few milliseconds each.
+_AT_ONCE = 200
 
 
 class Recorded:
@@ -39,6 +41,7 @@ class Recorded:
         self._waiting: deque[Record] = deque(maxlen=_MOST_WAITING)
         self._lock = threading.Lock()
         self._called = False
+        self._missed = 0
         self._last: deque[Record] = deque(maxlen=_REMEMBERED)
         self._complained: set[tuple[str, int]] = set()
 
@@ -54,6 +57,7 @@ class Recorded:
     def hear(self, record: Record) -> None:
         """Take a record, to be passed on in the next round of the loop."""
         with self._lock:
+            self._missed += len(self._waiting) == _MOST_WAITING
             self._waiting.append(record)
             called, self._called = self._called, True
         if called:
@@ -65,8 +69,13 @@ class Recorded:
 
     def _pass_on(self) -> None:
         with self._lock:
-            records, self._called = tuple(self._waiting), False
-            self._waiting.clear()
+            records = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+            self._called = bool(self._waiting)
+            missed, self._missed = self._missed, 0
+        if self._called:
+            self._loop.call_soon(self._pass_on)
+        if missed:
+            self._log.warning("records-missed", count=missed)
         hooks = [one for one in self._registry.implementations("recorded") if one.plugin in self._contexts]
         for record in records:
             self._last.append(record)

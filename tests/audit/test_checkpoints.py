@@ -57,6 +57,8 @@ def test_a_checkpoint_is_found_in_whatever_stands_around_it(line: str) -> None:
         '{"MESSAGE":{}}',
         f'{{"MESSAGE":"{CHECKPOINT}',
         "\udcff" + CHECKPOINT,
+        CONSOLE.replace(CHECKPOINT, f"script-output line='{CHECKPOINT}"),
+        CONSOLE.replace(CHECKPOINT, f"script-output line={CHECKPOINT}"),
         CHECKPOINT + " " + "[" * 9000 + '"MESSAGE"',
     ],
 )

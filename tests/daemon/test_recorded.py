@@ -71,6 +71,23 @@ async def test_only_the_last_records_are_remembered() -> None:
     recorded, _ = recorded_for(plugin)
     for number in range(5000):
         recorded.hear({"seq": number})
-    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while len(plugin.heard) < 5000:
+            await asyncio.sleep(0)
     assert len(recorded.last) == 500
     assert recorded.last[-1]["seq"] == 4999
+
+
+async def test_a_flood_lets_the_loop_do_other_things_and_what_is_too_much_of_it_is_said() -> None:
+    plugin = Listener()
+    recorded, capture = recorded_for(plugin)
+    for number in range(10_003):
+        recorded.hear({"seq": number})
+    turns = 0
+    async with asyncio.timeout(10):
+        while len(plugin.heard) < 10_000:
+            await asyncio.sleep(0)
+            turns += 1
+    assert turns >= 40, "each of a few milliseconds"
+    assert plugin.heard == list(range(3, 10_003))
+    assert [(line["event"], line["count"]) for line in capture.entries] == [("records-missed", 3)]

@@ -37,7 +37,8 @@ def _troubles(snapshot: Snapshot) -> Iterator[tuple[Tone, str]]:
     if own is not None and not own["fit"] and not upkeep["on"]:
         yield Tone.WARNS, f"This node is unfit: {own['unfit'] or 'no reason is known'}"
     if audit["degraded"]:
-        yield Tone.FAILS, f"The audit trail cannot be written: {audit['degraded']}; {audit['dropped']} records lost"
+        lost = f"; {audit['dropped']} records lost" if audit["dropped"] else ""
+        yield Tone.FAILS, f"The audit trail is degraded: {audit['degraded']}{lost}"
     if not status["guard"] and node["part"] != "witness":
         yield Tone.FAILS, "The guard does not run: a crash of this node would leave the leader's work running."
     yield from ((Tone.WARNS, text) for text in status["warnings"])

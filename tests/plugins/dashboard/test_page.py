@@ -115,7 +115,7 @@ def test_a_witness_an_original_and_who_has_no_stamp_are_told_apart() -> None:
         ),
         (
             a_status(audit={"path": "/a", "seq": 4, "degraded": "No space left", "dropped": 3}),
-            "The audit trail cannot be written: No space left; 3 records lost",
+            "The audit trail is degraded: No space left; 3 records lost",
         ),
         (
             a_status(plugins=[webhooks({"name": "chat", "state": "disabled", "disabled": "answered 410"})]),
