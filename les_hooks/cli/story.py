@@ -107,7 +107,7 @@ def _changed(record: Record, names: Names) -> str:
     if record["leader"] is None:
         return f"nobody leads{_why(record)}"
     vacant = record.get("vacant_ms")
-    gap = f"; nobody led for {length(vacant)}" if isinstance(vacant, int | float) else ""
+    gap = f"; saw no leader for {length(vacant)}" if isinstance(vacant, int | float) else ""
     return f"{names.both(str(record['leader']))} leads term {record['term']}{_why(record)}{gap}"
 
 

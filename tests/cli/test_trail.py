@@ -230,7 +230,7 @@ def test_the_story_is_told_in_sentences(node: Path) -> None:
         r"08:15:01.000  daemon          begins to run, version \x1b[31m",
         "08:15:02.000  leader-changed  db-2 (b:1) leads term 1 (first)",
         "08:15:03.000    vip           elected: timeout: no answer",
-        "08:15:04.000  leader-changed  c:1 leads term 2 (leader-lost); nobody led for 1.52 s",
+        "08:15:04.000  leader-changed  c:1 leads term 2 (leader-lost); saw no leader for 1.52 s",
         "08:15:05.000    vip           taken: failure  address=10.0.0.9",
         "08:15:06.000  operator        uid 0 asked for transfer target=d",
         "08:15:07.000  member-lost     d (d:1) (timeout)",
