@@ -32,14 +32,18 @@ class Leaderships:
 
     @property
     def rows(self) -> Sequence[Leadership]:
-        """The leaderships, the oldest first."""
-        return tuple(self._rows)
+        """The leaderships, the oldest first; of one that lasted when this node stopped, nothing is known since."""
+        if self._away is None or not self._rows or self._rows[-1].until is not None:
+            return tuple(self._rows)
+        return (*self._rows[:-1], replace(self._rows[-1], until=self._away, ended=_AWAY))
 
     def take(self, record: Mapping[str, Any]) -> None:
         """Take in the next record."""
         action, now = record["action"], unix(record)
         if action == "node.started":
             self._away = self._latest or None
+        elif action == "node.stopped":
+            self._away = now
         elif action in ("leader.changed", "leader.reasserted"):
             self._turn(record, now)
             self._away = None

@@ -423,3 +423,12 @@ def test_a_restart_that_finds_another_one_ends_the_row_when_this_node_stopped_wa
 def test_a_time_without_a_leader_ends_the_row() -> None:
     lost = _record(2, "leader.changed", reason="no-leader")
     assert _history(_record(1, "leader.changed", leader="b:1"), lost) == [("b:1", 1, "no-leader")]
+
+
+def test_who_has_stopped_or_sees_nobody_yet_does_not_know_who_leads_now() -> None:
+    led = _record(1, "leader.changed", leader="b:1")
+    away = [("b:1", 1, "this node stopped watching")]
+    assert _history(led, _record(2, "node.stopped")) == away
+    assert _history(led, _record(2, "node.stopped"), _record(3, "node.started")) == away
+    assert _history(led, _record(2, "node.started")) == away
+    assert _history(led, _record(2, "node.stopped"), _record(3, "node.started"), led) == [("b:1", 1, None)]
