@@ -109,7 +109,8 @@ class Outbox:
     def _mark(self, work: Callable[[Store], Any], done: Row | None = None) -> None:
         """Write it when that is possible; what is `done` with is not read again, and posted again after a restart."""
         try:
-            self._writer.submit(work, writes=True)
+            # That it came to nothing is known by the trouble there is; asyncio complains of what nobody looks at.
+            self._writer.submit(work, writes=True).add_done_callback(lambda mark: mark.cancelled() or mark.exception())
         except Unwritten:
             if done is not None:
                 self._unmarked.add((done.endpoint, done.delivery))

@@ -115,8 +115,12 @@ class Service:
             self._workers = {}
             for poster in self._posters.values():
                 await poster.close()
-            self._records.flush(all_of_it=True)
-            await self._outbox.close(_CLOSE_SECONDS)
+            await self.close()
+
+    async def close(self) -> None:
+        """Write what waits, for a moment; it can tell no more."""
+        await self._outbox.close(_CLOSE_SECONDS)
+        self._records.flush(all_of_it=True)
 
     async def _disabled(self) -> frozenset[str]:
         """Which endpoints are, by the file; waits until that can be read."""

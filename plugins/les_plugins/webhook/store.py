@@ -22,6 +22,9 @@ from les_plugins.webhook.who import State
 
 __all__ = ["Store"]
 
+# The number alone may mean another row: those of a file that was begun anew count from 1 again.
+_THIS = "id = ? AND delivery = ?"
+
 
 @dataclass(slots=True, kw_only=True)
 class Store:
@@ -76,18 +79,19 @@ class Store:
 
     def delivered(self, row: Row) -> None:
         """It has arrived."""
-        self._db.execute("DELETE FROM post WHERE id = ?", (row.id,))
+        self._db.execute(f"DELETE FROM post WHERE {_THIS}", (row.id, row.delivery))  # noqa: S608  (constants)
         self._db.execute("UPDATE endpoint SET delivered = delivered + 1 WHERE name = ?", (row.endpoint,))
 
     def failed(self, row: Row, why: str) -> None:
         """It did not arrive, and is tried again."""
-        self._db.execute("UPDATE post SET attempts = attempts + 1, error = ? WHERE id = ?", (why, row.id))
+        values = (why, row.id, row.delivery)
+        self._db.execute(f"UPDATE post SET attempts = attempts + 1, error = ? WHERE {_THIS}", values)  # noqa: S608
 
     def bury(self, row: Row, why: str, now: float) -> None:
         """It is given up."""
         self._db.execute(
-            "UPDATE post SET state = 'dead', attempts = attempts + 1, error = ?, died = ? WHERE id = ?",
-            (why, now, row.id),
+            f"UPDATE post SET state = 'dead', attempts = attempts + 1, error = ?, died = ? WHERE {_THIS}",  # noqa: S608
+            (why, now, row.id, row.delivery),
         )
 
     def expire(self, endpoint: str, before: float, why: str, now: float) -> int:
