@@ -189,10 +189,10 @@ class Service:
             found = await self._outbox.replay(self._endpoints, delivery=delivery, endpoint=endpoint, since=since)
         except Unwritten as error:
             raise PluginError(self._ctx.name, f"cannot write its outbox: {error}") from None
-        for name in {*found, *([endpoint] if endpoint is not None else [])}:
-            self._records.replayed(name, found[name])
-            if name in self._workers:
-                self._workers[name].resume()
+        for name, count in found.items():
+            self._records.replayed(name, count)
+        for name in {*found, *([endpoint] if endpoint is not None else [])} & self._workers.keys():
+            self._workers[name].resume()
         return found
 
     async def test(self, endpoint: str) -> Mapping[str, object]:

@@ -147,7 +147,7 @@ class Store:
     ) -> Counter[str]:
         """Queue dead letters anew, behind what waits, with all of their time before them; returns how many of whom.
 
-        Endpoints that are meant are enabled again. What is None does not narrow it down.
+        Endpoints that are meant are enabled again, and counted even without any. What is None does not narrow it down.
         """
         names = [name for name in known if endpoint in (None, name)]
         where = "state = 'dead' AND endpoint IN (SELECT value FROM json_each(?))"
@@ -158,10 +158,13 @@ class Store:
                 values.append(value)
         found = requeue(self._db, where, values, now)
         meant = names if endpoint is not None else list(found)
-        self._db.execute(
-            "UPDATE endpoint SET disabled = '', disabled_at = NULL WHERE name IN (SELECT value FROM json_each(?))",
+        enabled = self._db.execute(
+            "UPDATE endpoint SET disabled = '', disabled_at = NULL"
+            " WHERE disabled <> '' AND name IN (SELECT value FROM json_each(?)) RETURNING name",
             (_json(meant),),
-        )
+        ).fetchall()
+        for (name,) in enabled:
+            found[name] += 0
         return found
 
     def tallies(self) -> Mapping[str, Tally]:
