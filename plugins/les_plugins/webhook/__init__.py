@@ -5,11 +5,11 @@ Loaded through its entry point; nothing imports it.
     settings  what `[plugins.webhook]` can hold
     who       which node posts an event, and whether it is news
     service   the outbox and the workers, put together
-    outbox    what is to be posted, on disk first: writer is its thread; store, incoming, queries, schema, rows and
-              aside are its file
+    outbox/   what is to be posted, on disk first
     workers   one for each endpoint: attempts, pauses, the end
-    contract  what lies between the queue and the way out
-    post      one attempt; formats, signing, provisions, redaction, guardrails and transport are its parts
+    contract  what lies between the workers and the way out
+    posting/  the way out: one attempt
+    formats   what is posted, in the words of `wording` where people read it
     report    what an operator is shown
     records   what is left in audit and log
     commands  `les webhooks`
@@ -28,8 +28,8 @@ from les_hooks import Context, Event, EventKind, PluginError, Reason, hookimpl
 from les_hooks.text import plain, printable
 from les_plugins.webhook import commands as command_line
 from les_plugins.webhook.formats import find_format
-from les_plugins.webhook.post import make_poster
-from les_plugins.webhook.provisions import Unready, provide
+from les_plugins.webhook.posting import make_poster
+from les_plugins.webhook.posting.provisions import Unready, provide
 from les_plugins.webhook.service import Service
 from les_plugins.webhook.settings import Endpoint, WebhookConfig
 

@@ -11,9 +11,9 @@ from typing import Any
 from les_hooks import Context, Event, EventKind, PluginError
 from les_plugins.webhook.contract import Delivery, Poster
 from les_plugins.webhook.outbox import Outbox, Unwritten
+from les_plugins.webhook.outbox.rows import Bounds, Tally
 from les_plugins.webhook.records import PACE_SECONDS, Records
 from les_plugins.webhook.report import dead_letter, sample, shown
-from les_plugins.webhook.rows import Bounds, Tally
 from les_plugins.webhook.settings import Endpoint, WebhookConfig
 from les_plugins.webhook.who import RIPE_SECONDS
 from les_plugins.webhook.workers import Worker

@@ -15,7 +15,7 @@ import msgspec
 from les_hooks import Event
 from les_plugins.webhook.contract import Answer, Delivery, Poster, Verdict
 from les_plugins.webhook.outbox import Unwritten
-from les_plugins.webhook.rows import Row
+from les_plugins.webhook.outbox.rows import Row
 from les_plugins.webhook.settings import Endpoint
 
 __all__ = ["MOST_RETRY_AFTER_SECONDS", "Happening", "Health", "Queue", "Tell", "Worker"]

@@ -13,7 +13,7 @@ import pytest
 
 from les_hooks import Event, EventKind
 from les_plugins.webhook.outbox import Outbox, Unwritten
-from les_plugins.webhook.rows import ROW_BYTES, Bounds
+from les_plugins.webhook.outbox.rows import ROW_BYTES, Bounds
 from les_plugins.webhook.settings import Endpoint
 from les_plugins.webhook.who import RIPE_SECONDS
 from tests.fake_context import an_event

@@ -11,8 +11,8 @@ from aiohttp import web
 from les_hooks import PluginError
 from les_plugins.webhook.contract import Delivery, Outgoing, Verdict
 from les_plugins.webhook.formats import FORMATS
+from les_plugins.webhook.posting.transport import MOST_REPLY_BYTES
 from les_plugins.webhook.settings import Endpoint
-from les_plugins.webhook.transport import MOST_REPLY_BYTES
 from tests.cluster import free_ports
 from tests.fake_context import FakeContext
 from tests.plugins.webhook.receivers import DELIVERY, Receiver, a_poster

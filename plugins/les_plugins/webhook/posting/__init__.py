@@ -1,4 +1,8 @@
-"""One attempt to deliver, from the event to the verdict: implements `Poster`. Private to `webhook`."""
+"""One attempt to deliver, from the event to the verdict: implements `Poster`. Private to `webhook`.
+
+Its parts: `provisions`, what is read from files; `signing`; `redaction`, what is shown of all that; `transport`, the
+exchange over HTTP; `guardrails`, where that never goes.
+"""
 
 import asyncio
 import codecs
@@ -16,11 +20,11 @@ from les_hooks.text import error_words
 from les_plugins.web import USER_AGENT, retry_after, web_words
 from les_plugins.webhook.contract import Answer, Delivery, Outgoing, Verdict
 from les_plugins.webhook.formats import BUNDLED, find_format
-from les_plugins.webhook.provisions import Provisions, Unready, provide, stamp
-from les_plugins.webhook.redaction import HIDDEN, Redactor, shown_url
+from les_plugins.webhook.posting.provisions import Provisions, Unready, provide, stamp
+from les_plugins.webhook.posting.redaction import HIDDEN, Redactor, shown_url
+from les_plugins.webhook.posting.signing import sign
+from les_plugins.webhook.posting.transport import CONNECT_SECONDS, MOST_REPLY_BYTES, Reply, Transport
 from les_plugins.webhook.settings import Endpoint
-from les_plugins.webhook.signing import sign
-from les_plugins.webhook.transport import CONNECT_SECONDS, MOST_REPLY_BYTES, Reply, Transport
 
 __all__ = ["HttpPoster", "make_poster"]
 

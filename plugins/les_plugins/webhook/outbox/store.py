@@ -13,10 +13,9 @@ from pathlib import Path
 import msgspec
 
 from les_hooks import Event
-from les_plugins.webhook.incoming import Incoming
-from les_plugins.webhook.queries import requeue, select
-from les_plugins.webhook.rows import Bounds, Row, Tally
-from les_plugins.webhook.schema import open_file
+from les_plugins.webhook.outbox.file import open_file
+from les_plugins.webhook.outbox.incoming import Incoming
+from les_plugins.webhook.outbox.rows import Bounds, Row, Tally, requeue, select
 from les_plugins.webhook.settings import Endpoint
 from les_plugins.webhook.who import State
 

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from les_hooks.text import error_words
-from les_plugins.webhook.aside import put_aside
-from les_plugins.webhook.rows import Bounds, Tally
-from les_plugins.webhook.schema import StoreTooNew
-from les_plugins.webhook.store import Store
+from les_plugins.webhook.outbox.file import StoreTooNew, put_aside
+from les_plugins.webhook.outbox.rows import Bounds, Tally
+from les_plugins.webhook.outbox.store import Store
 
 __all__ = ["MOST_JOBS", "Reporter", "Unwritten", "Writer"]
 
