@@ -155,6 +155,8 @@ class View:
     hold this node. `settled`: this is a first view worth acting on. `reason` is why leadership stands as it does.
     `leader_silent`: `leader`, another node, was not heard for half of the time after which it is lost, or its
     connection broke, and this node may be the next to lead.
+    `vacant`: for how many seconds nobody led before `leader` did, as far as this node saw: since the last sign of life
+    of the leader before, or since that one gave up. None where nobody led before, or this node slept meanwhile.
     """
 
     leading: bool
@@ -166,3 +168,4 @@ class View:
     settled: bool
     reason: Reason
     leader_silent: bool = False
+    vacant: float | None = None

@@ -6,7 +6,7 @@ A test compares the page with the enums here.
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["CORE_FIELDS", "SCHEMA", "Action", "Outcome"]
+__all__ = ["CHAIN_FIELDS", "CHECKPOINT", "CORE_FIELDS", "SCHEMA", "SYNCED", "Action", "Outcome"]
 
 SCHEMA: Final = "les.audit/1"
 """The schema of a record: fields and actions are added under the same number, and none is renamed."""
@@ -26,6 +26,12 @@ CORE_FIELDS: Final = (
     "event_id",
 )
 """The fields that every record has, in this order."""
+
+CHAIN_FIELDS: Final = ("prev", "hash")
+"""The last two of every record; those of older versions lack them."""
+
+CHECKPOINT: Final = "audit-checkpoint"
+"""The log event that tells the last record's `seq` and `hash`, and the `node` and the `cluster` whose trail it is."""
 
 
 class Action(StrEnum):
@@ -54,10 +60,29 @@ class Action(StrEnum):
     CONFIG_RELOADED = "config.reloaded"
     CONFIG_REJECTED = "config.rejected"
     OPERATOR_REQUEST = "operator.request"
+    OPERATOR_ANSWER = "operator.answer"
     CLEANUP_RUN = "cleanup.run"
     AUDIT_OPENED = "audit.opened"
     AUDIT_REOPENED = "audit.reopened"
     AUDIT_GAP = "audit.gap"
+
+
+SYNCED: Final = frozenset(
+    {
+        Action.MAINTENANCE_BEGUN,
+        Action.MAINTENANCE_ENDED,
+        Action.LEADER_ELECTED,
+        Action.LEADER_DEMOTED,
+        Action.VOTES_KEPT,
+        Action.LEADER_REASSERTED,
+        Action.CONFIG_LOADED,
+        Action.CONFIG_RELOADED,
+        Action.CONFIG_REJECTED,
+        Action.OPERATOR_REQUEST,
+        Action.OPERATOR_ANSWER,
+    }
+)
+"""What is brought to the disk as soon as it is written: who led, what was configured, what operators asked for."""
 
 
 class Outcome(StrEnum):

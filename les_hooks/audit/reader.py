@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import msgspec
 
 from les_hooks.audit.actions import CORE_FIELDS, SCHEMA
-from les_hooks.audit.record import MOST_RECORD_BYTES
+from les_hooks.audit.files import lines, opened
 from les_hooks.text import printable
 
-__all__ = ["Damage", "Entry", "read"]
+__all__ = ["Damage", "Entry", "parse", "read"]
 
 _SHOWN_CHARACTERS: Final = 120
 
@@ -38,27 +38,17 @@ def read(path: Path) -> Iterator[Entry | Damage]:
 
     Raises OSError when the file cannot be read.
     """
-    with path.open("rb") as file:
-        for number, line, whole in _lines(file):
-            yield _parse(number, line, whole)
+    with opened(path) as file:
+        for number, line in enumerate(lines(file), 1):
+            yield parse(number, line)
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
-    """Number the lines; of one longer than a record can be only the beginning is kept, so that memory is bounded."""
-    number = 0
-    while line := file.readline(MOST_RECORD_BYTES):
-        number += 1
-        rest = line
-        while len(rest) == MOST_RECORD_BYTES and not rest.endswith(b"\n"):
-            rest = file.readline(MOST_RECORD_BYTES)
-        yield number, line, line.endswith(b"\n")
-
-
-def _parse(number: int, line: bytes, whole: bool) -> Entry | Damage:
+def parse(number: int, line: bytes) -> Entry | Damage:
+    """Make sense of a line, its end included."""
     try:
         record = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        why = "is not JSON" if whole else "is cut short, or longer than a record can be"
+        why = "is not JSON" if line.endswith(b"\n") else "is cut short, or longer than a record can be"
     else:
         if not isinstance(record, dict) or record.get("schema") != SCHEMA:
             why = f"is not a record of {SCHEMA}"

@@ -1,4 +1,4 @@
-"""The text of one audit record: bounded values, one line of JSON. Pure; imported by `trail` only."""
+"""The text of one audit record: bounded values, one line of JSON. Pure; for `trail`, and who reads one."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from les_hooks.audit.actions import CORE_FIELDS
+from les_hooks.audit.chain import CHAIN_BYTES
 from les_hooks.text import encodable
 
 __all__ = ["MOST_RECORD_BYTES", "MOST_STRING_BYTES", "bounded", "render"]
@@ -15,8 +16,9 @@ __all__ = ["MOST_RECORD_BYTES", "MOST_STRING_BYTES", "bounded", "render"]
 MOST_STRING_BYTES: Final = 2 * 1024
 """What a string may take in the line, quotes and escapes included."""
 MOST_RECORD_BYTES: Final = 16 * 1024
-"""What a record may take, its line end included."""
+"""What a record may take, with its place in the chain and its line end."""
 
+_MOST_TEXT_BYTES = MOST_RECORD_BYTES - CHAIN_BYTES - len("\n")
 _MOST_KEY_BYTES = 64
 _MOST_ITEMS = 64
 _MOST_DEPTH = 4
@@ -46,19 +48,19 @@ def bounded(value: object, depth: int = 0) -> object:
 
 
 def render(given: Mapping[str, object]) -> bytes:
-    """The record as one line. Where it is too long, its largest free fields go, and `cut` names them."""
+    """The record as JSON in one line. Where it is too long, its largest free fields go, and `cut` names them."""
     record: dict[str, object] = {}
     for name, value in islice(given.items(), len(CORE_FIELDS) + _MOST_ITEMS):
         # Core fields hold single values: what else a plugin puts there becomes its text, and so has a small bound.
         record[_key(name)] = bounded(value, _MOST_DEPTH if name in CORE_FIELDS else 0)
     sizes = {name: len(_encode(value)) for name, value in record.items() if name not in CORE_FIELDS}
     cut: list[str] = []
-    while len(line := _encode(record)) >= MOST_RECORD_BYTES:
+    while len(text := _encode(record)) > _MOST_TEXT_BYTES:
         largest = max(sizes, key=sizes.__getitem__)
         del record[largest], sizes[largest]
         cut.append(largest)
         record["cut"] = cut
-    return line + b"\n"
+    return text
 
 
 def _key(name: object) -> str:

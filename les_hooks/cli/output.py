@@ -20,10 +20,12 @@ from les_hooks.text import printable
 __all__ = [
     "Cell",
     "ago",
+    "beside",
     "clock_time",
     "emit_json",
     "emit_line",
     "fields",
+    "length",
     "note",
     "paint",
     "say",
@@ -36,6 +38,7 @@ __all__ = [
 _GAP = "  "
 _BELOW = "    "
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_MILLISECONDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,11 @@ def emit_json(value: object) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def emit_line(value: object) -> None:
-    """Print one line of JSON, at once."""
-    click.echo(msgspec.json.encode(value).decode())
-    sys.stdout.flush()
+def emit_line(value: object, *, at_once: bool = True) -> None:
+    """Print one line of JSON; somebody may wait for it, or for a million of them."""
+    sys.stdout.write(f"{msgspec.json.encode(value).decode()}\n")
+    if at_once:
+        sys.stdout.flush()
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> None:
@@ -108,13 +112,31 @@ def fields(pairs: Iterable[tuple[str, str | Cell]], *, indent: str = "", wrap: b
             click.echo(f"{indent}{label}{_GAP}{paint(text, cell.colour)}")
 
 
+def beside(lead: Sequence[tuple[Cell, int]], text: Cell) -> None:
+    """Print cells, each of some width, and a text after them, which goes on under itself where it is too long."""
+    cells = [(_cell(cell), width) for cell, width in lead]
+    shown = _cell(text)
+    margin = len(_GAP.join(cell.text.ljust(width) for cell, width in cells)) + len(_GAP)
+    first = _GAP.join(paint(cell.text.ljust(width), cell.colour) for cell, width in cells)
+    for i, line in enumerate(_lines(shown.text, _limit() - margin)):
+        click.echo(f"{first if i == 0 else ' ' * (margin - len(_GAP))}{_GAP}{paint(line, shown.colour)}".rstrip())
+
+
+def length(milliseconds: float) -> str:
+    """A short length of time: `0.21 ms`, `340 ms`, and from a second on as `seconds` says it."""
+    if milliseconds >= _MILLISECONDS:
+        return seconds(milliseconds / _MILLISECONDS)
+    return f"{milliseconds:.3g} ms" if milliseconds < _MILLISECONDS / 10 else f"{milliseconds:.0f} ms"
+
+
 def clock_time(unix: float | None, *, date: bool = True, exact: bool = True) -> str:
     """Unix seconds as local time, to the millisecond where that is `exact` enough to matter; `-` for none."""
-    if unix is None:
-        return "-"
     form = "%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S"
-    whole = time.strftime(form, time.localtime(unix))
-    return f"{whole}.{int(unix % 1 * 1000):03d}" if exact else whole
+    try:
+        whole = "-" if unix is None else time.strftime(form, time.localtime(unix))
+    except (OverflowError, ValueError, OSError):  # no moment of this calendar
+        return "-"
+    return f"{whole}.{int(unix % 1 * 1000):03d}" if exact and unix is not None else whole
 
 
 def utc_time(unix: float) -> str:

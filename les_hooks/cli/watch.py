@@ -7,20 +7,12 @@ import click
 
 from les_hooks.cli.names import Names
 from les_hooks.cli.output import clock_time, emit_line, note, paint
+from les_hooks.cli.story import COLOURS
 from les_hooks.cli.target import Target, ask_options
 from les_hooks.control.client import UNREACHABLE, stream
 from les_hooks.text import printable
 
 __all__ = ["watch"]
-
-_COLOURS: Final = {
-    "elected": "green",
-    "reasserted": "green",
-    "demoted": "yellow",
-    "leader-changed": "cyan",
-    "member-lost": "red",
-    "member-left": "yellow",
-}
 
 _DOES: Final = {"leader": "leads", "follower": "follows", "candidate": "is a candidate"}
 
@@ -70,7 +62,7 @@ def _line(event: Mapping[str, Any], names: Names) -> str:
     who = names.both(address) if address else "no leader"
     parts = [
         paint(clock_time(event["time"], date=False), "dim"),
-        paint(kind.ljust(14), _COLOURS.get(kind, "")),
+        paint(kind.ljust(14), COLOURS.get(kind, "")),
         printable(who).ljust(22),
         f"term {event['term']}".ljust(8),
         printable(event["reason"]),

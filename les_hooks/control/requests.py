@@ -1,6 +1,7 @@
 """What the daemon does for the operator: one handler for each action of the control socket. For `serve` only.
 
-Requests that change something leave an `operator.request` in the audit, whether they succeed or not.
+Requests that change something leave two records in the audit: `operator.request`, which is on disk before anything is
+done, and `operator.answer`, whether they succeed or not.
 """
 
 import asyncio
@@ -51,26 +52,27 @@ class Requests:
         self.streams: Mapping[str, Streamer] = {"watch": self._watch}
 
     def _audited(self, command: str, handler: Handler, *, failed: Callable[[Any], str] = lambda _answer: "") -> Handler:
-        """The handler, with its record; `failed` says of an answer why it is none that was hoped for."""
+        """The handler, with its records; `failed` says of an answer why it is none that was hoped for."""
 
         async def handle(arguments: Mapping[str, Any], caller: Caller) -> object:
-            asked: dict[str, Any] = {
-                "command": command,
-                "uid": caller.uid,
-                "pid": caller.pid,
-                "arguments": dict(arguments),
-            }
-            record = self._node.audit.record
+            audit = self._node.audit
+            asked = audit.record(
+                Action.OPERATOR_REQUEST, command=command, uid=caller.uid, pid=caller.pid, arguments=dict(arguments)
+            )
+            await audit.on_disk()
+
+            def answered(why: str) -> None:
+                outcome = Outcome.FAILURE if why else Outcome.SUCCESS
+                audit.record(
+                    Action.OPERATOR_ANSWER, outcome, reason=why or None, command=command, uid=caller.uid, request=asked
+                )
+
             try:
                 answer = await handler(arguments, caller)
-            except LesHooksError as error:
-                record(Action.OPERATOR_REQUEST, Outcome.FAILURE, reason=str(error), **asked)
-                raise
             except Exception as error:
-                record(Action.OPERATOR_REQUEST, Outcome.FAILURE, reason=repr(error), **asked)
+                answered(str(error) if isinstance(error, LesHooksError) else repr(error))
                 raise
-            why = failed(answer)
-            record(Action.OPERATOR_REQUEST, Outcome.FAILURE if why else Outcome.SUCCESS, reason=why or None, **asked)
+            answered(failed(answer))
             return answer
 
         return handle

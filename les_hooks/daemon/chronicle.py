@@ -13,7 +13,7 @@ from les_hooks.daemon.state import StateStore
 from les_hooks.daemon.story import Story
 from les_hooks.dispatch import Dispatcher
 from les_hooks.events import Event, EventKind, Reason
-from les_hooks.members import View
+from les_hooks.members import Address, View
 
 __all__ = ["Chronicle"]
 
@@ -64,7 +64,7 @@ class Chronicle:
                 leader=self.narrator.leader,
                 term=view.term,
                 members=tuple(member.address for member in view.members),
-                audit_seq=self._audit.seq,
+                audited=self._audit.head,
             )
 
     def _prepare(self, view: View, *, known: bool) -> None:
@@ -94,6 +94,9 @@ class Chronicle:
             previous_leader=event.previous_leader,
             members=event.members,
             replay=event.replay,
+            leader_name=self._name_of(event.leader),
+            member_name=self._name_of(event.member),
+            vacant_ms=self._vacant_ms(event),
         )
         self._log.info(
             str(event.kind),
@@ -103,3 +106,18 @@ class Chronicle:
             **({"member": event.member} if event.member else {}),
         )
         self._story.tell(event)
+
+    def _name_of(self, address: str | None) -> str | None:
+        """What the member is called: the trail is read when it may be long gone."""
+        if self.view is None or address is None:
+            return None
+        members = ((member.address, member.name) for member in self.view.members)
+        departed = ((member.address, member.name) for member in self.view.departed)
+        return dict([*departed, *members]).get(Address(address))
+
+    def _vacant_ms(self, event: Event) -> float | None:
+        """How long nobody led before the leader that this is about."""
+        vacant = self.view.vacant if self.view is not None else None
+        if vacant is None or event.replay or event.kind is not EventKind.LEADER_CHANGED:
+            return None
+        return round(vacant * 1000, 3)

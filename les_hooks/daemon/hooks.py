@@ -3,7 +3,7 @@
 Imported by `daemon` and what is above.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
@@ -23,6 +23,10 @@ __all__ = ["Hooks"]
 
 def _ignore(*_: object) -> None:
     """Nobody wants to know."""
+
+
+async def _at_once() -> None:
+    """There is nothing to wait for."""
 
 
 def _report(error: BaseException) -> None:
@@ -47,6 +51,7 @@ class Hooks:
         on_released: Callable[[Event, Sequence[str]], None] = _ignore,
         on_critical: Callable[[str], None] = _ignore,
         on_broken: Callable[[BaseException], None] = _report,
+        before_acting: Callable[[], Awaitable[object]] = _at_once,
     ) -> None:
         self.registry = registry
         self.lacks = ""
@@ -71,6 +76,7 @@ class Hooks:
             on_released=on_released,
             on_critical=on_critical,
             on_broken=on_broken,
+            before_acting=before_acting,
         )
 
     @property

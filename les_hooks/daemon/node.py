@@ -16,6 +16,7 @@ from les_hooks.audit import Action, Outcome
 from les_hooks.audit.leaderships import Leaderships
 from les_hooks.config import Config, advice
 from les_hooks.daemon.bell import Bell
+from les_hooks.daemon.checkpoints import Checkpoints
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
 from les_hooks.daemon.fitness import RELOAD_PATIENCE_SECONDS, Fitness
@@ -163,23 +164,20 @@ class Node:
         """End the maintenance before its time; returns whether there was one."""
         return self.upkeep.end()
 
-    def reload(self, config: Config) -> tuple[str, ...]:
+    async def reload(self, config: Config) -> tuple[str, ...]:
         """Take a new configuration while running, and tell the hooks again; returns the keys that changed.
 
         Raises ConfigError, and changes nothing, where a key differs that only a restart can change.
         """
         changed = live_changes(self.config, config)
+        self.audit.record(Action.CONFIG_RELOADED, changed=changed)
+        await self.audit.on_disk()
         self.config, self.configured_at = config, time.time()
         self._threshold.level = config.log.level
         self.backend.set_seeds(tuple(config.cluster.seeds))
         self.hooks.retire(config, self.chronicle.narrator.retired)
         self.hooks.apply(config, self.audit)
-        self.recorded.configure(self.plugins.contexts)
-        self.on_plugins()
-        self.fitness.lack(self.hooks.lacks)
-        self.fitness.watch(self.hooks.contexts_of("check"), RELOAD_PATIENCE_SECONDS)
-        self.lasting.keep(self.hooks.contexts_of("while_running"))
-        self.audit.record(Action.CONFIG_RELOADED, changed=changed)
+        self._take_plugins(RELOAD_PATIENCE_SECONDS)
         self.chronicle.repeat(Reason.RELOAD)
         return changed
 
@@ -222,6 +220,11 @@ class Node:
         self.audit.heard = self.recorded.hear
         self.audit.record(Action.NODE_STARTED, version=__version__, crashed_before=self.store.crashed)
         self.audit.record(Action.CONFIG_LOADED, source=None if config.source is None else str(config.source))
+        self._checkpoints = Checkpoints(
+            self.audit, remember=self.store.audited, node=config.node.name, cluster=config.cluster.name, log=self.log
+        )
+        close.push_async_callback(self._checkpoints.close)
+        self._checkpoints.start()
         self.guard = Guard(self.log, cleanup_limit=LAST_RESORT_SECONDS, lock=config.node.state_dir / GUARD_LOCK)
         if config.cluster.role is not Part.WITNESS:  # which starts nothing that somebody would have to end
             self.guard.start(self._cleanup)
@@ -256,6 +259,7 @@ class Node:
             on_released=self._on_released,
             on_critical=lambda _plugin: self.step_down(Reason.CRITICAL),
             on_broken=self._on_broken,
+            before_acting=self.audit.on_disk,
         )
         self.hooks, self.plugins, self.dispatcher = hooks, hooks.plugins, hooks.dispatcher
         self._giving_back = GivingBack(
@@ -263,12 +267,10 @@ class Node:
         )
         self._close.callback(self._giving_back.close)
         hooks.apply(self.config, self.audit)
-        self.recorded.configure(self.plugins.contexts)
         self.dispatcher.start()
         self._close.push_async_callback(self.dispatcher.close)
         self.lasting = Lasting(self.dispatcher, "while_running", on_end=self._on_work_ended, on_broken=self._on_broken)
         self._close.push_async_callback(self.lasting.close)
-        self.lasting.keep(hooks.contexts_of("while_running"))
         narrator = make_narrator(self.config, self.store, self.boot)
         self._chronicle = Chronicle(narrator, hooks.dispatcher, self.audit, self.store, self.story, self.log)
 
@@ -291,8 +293,15 @@ class Node:
         )
         self._close.callback(self.upkeep.close)
         self.upkeep.restore()
+        self._take_plugins()
+
+    def _take_plugins(self, patience: float = 0.0) -> None:
+        """Have what lasts of the plugins that are loaded now, and of no others."""
+        self.recorded.configure(self.plugins.contexts)
+        self.lasting.keep(self.hooks.contexts_of("while_running"))
         self.fitness.lack(self.hooks.lacks)
-        self.fitness.watch(self.hooks.contexts_of("check"))
+        self.fitness.watch(self.hooks.contexts_of("check"), patience)
+        self.on_plugins()
 
     @property
     def chronicle(self) -> Chronicle:
@@ -322,6 +331,7 @@ class Node:
             # Last of the hooks: it may have something to do with what the others did.
             await self.lasting.close()
             self.audit.record(Action.NODE_STOPPED, Outcome.SUCCESS if self._orderly else Outcome.FAILURE)
+            await self._checkpoints.finish()
             if self._orderly:
                 with contextlib.suppress(OSError):
                     self.store.mark_stopped()

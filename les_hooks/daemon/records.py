@@ -12,8 +12,10 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.audit import Audit, Entry, read
+from les_hooks.audit import Audit, Head
+from les_hooks.audit.files import find
 from les_hooks.audit.leaderships import Leaderships
+from les_hooks.audit.past import recall
 from les_hooks.config import Config
 from les_hooks.daemon.folder import lock_holder
 from les_hooks.daemon.narrator import Narrator, Origin, Past
@@ -70,7 +72,7 @@ def make_audit(config: Config, store: StateStore, boot: Boot, log: FilteringBoun
         boot=boot.counter,
         wall=time.time,
         log=log,
-        after_seq=told.audit_seq if told is not None else 0,
+        after=Head(seq=told.audit_seq, hash=told.audit_hash) if told is not None else None,
     )
 
 
@@ -88,12 +90,10 @@ def make_narrator(config: Config, store: StateStore, boot: Boot) -> Narrator:
 
 
 async def read_leaderships(path: Path, history: Leaderships) -> None:
-    """Have the history begin with what the trail tells of the past; nothing where that cannot be read."""
+    """Have the history begin with what the end of the trail tells; nothing where that cannot be read."""
 
     def take() -> None:
         with contextlib.suppress(OSError):
-            for item in read(path):
-                if isinstance(item, Entry):
-                    history.take(item.record)
+            recall(find(path).files, history)
 
     await asyncio.to_thread(take)

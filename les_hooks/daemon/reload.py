@@ -17,7 +17,7 @@ class Reloadable(Protocol):
     audit: Audit
     reloading: asyncio.Lock
 
-    def reload(self, config: Config) -> tuple[str, ...]:
+    async def reload(self, config: Config) -> tuple[str, ...]:
         """Take the configuration, or raise ConfigError."""
 
 
@@ -29,7 +29,7 @@ async def reload(node: Reloadable, read: Callable[[], Config]) -> tuple[str, ...
     async with node.reloading:  # of two at once the one that reads last must win
         try:
             # In a thread: a new plugin may take its time to be imported, and the heartbeat must not wait for it.
-            return node.reload(await asyncio.to_thread(read))
+            return await node.reload(await asyncio.to_thread(read))
         except ConfigError as error:
             node.audit.record(Action.CONFIG_REJECTED, Outcome.FAILURE, reason=str(error))
             raise

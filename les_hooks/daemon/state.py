@@ -24,6 +24,7 @@ from typing import Final, Self
 
 import msgspec
 
+from les_hooks.audit import Head
 from les_hooks.daemon.folder import Lock, Patience, replace_file
 from les_hooks.daemon.stored import Running, State, Told, Voters, load_state, load_told, load_voters
 from les_hooks.election.identity import Memory
@@ -217,9 +218,18 @@ class StateStore:
             self._writer.submit(self._reserve)
         return seq
 
-    def told(self, *, leader: str | None, term: int, members: tuple[str, ...], audit_seq: int) -> None:
+    def told(self, *, leader: str | None, term: int, members: tuple[str, ...], audited: Head) -> None:
         """Remember what hooks were told; does not block, and may be lost."""
-        self._told = Told(leader=leader, term=term, members=members, audit_seq=audit_seq)
+        told = Told(leader=leader, term=term, members=members, audit_seq=audited.seq, audit_hash=audited.hash)
+        self._remember(told)
+
+    def audited(self, head: Head) -> None:
+        """Remember the last audit record, unless nothing was told yet; does not block, and may be lost."""
+        if self._told is not None:
+            self._remember(msgspec.structs.replace(self._told, audit_seq=head.seq, audit_hash=head.hash))
+
+    def _remember(self, told: Told) -> None:
+        self._told = told
         # One write at a time waits; it takes the latest value, so that a slow disk piles nothing up.
         if not self._told_pending:
             self._told_pending = True

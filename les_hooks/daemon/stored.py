@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from les_hooks.audit.chain import BEGINNING
 from les_hooks.daemon.folder import read_bounded
 from les_hooks.errors import StartError
 from les_hooks.members import Boot
@@ -57,13 +58,14 @@ class Voters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What hooks were told last. It may be missing or old: it decides what is told again, never who leads.
 
-    `audit_seq` is the number of the last audit record then.
+    `audit_seq` and `audit_hash` are the number and the hash of the last audit record then.
     """
 
     leader: str | None
     term: int
     members: tuple[str, ...]
     audit_seq: int
+    audit_hash: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] = BEGINNING
 
 
 def load_state(path: Path) -> tuple[bool, State]:

@@ -2,8 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
@@ -34,6 +35,10 @@ _NEEDS_AUTHORITY = frozenset({EventKind.ELECTED, EventKind.REASSERTED})
 _UNSUCCESSFUL = frozenset({CallOutcome.FAILURE, CallOutcome.TIMEOUT})
 
 
+async def _at_once() -> None:
+    """There is nothing to wait for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginSettings:
     """The common keys of a plugin's table: `timeout` of one hook call in seconds, and whether its failure is fatal."""
@@ -62,7 +67,8 @@ class Dispatcher:
     `on_released` is called when the hooks of a `demoted` event have ended, with the plugins that did not succeed in
     undoing what they did; see `remains` as well. `on_critical` is called, once for each `elected`, with the name of a
     plugin marked critical that did not succeed, and `on_broken` when a lane can do no more because of an error of ours;
-    nothing that comes after it is dealt with.
+    nothing that comes after it is dealt with. What `before_acting` returns is awaited before a hook begins what only a
+    leader does, as long as the node leads; it is not for a demotion.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class Dispatcher:
         on_released: Callable[[Event, Sequence[str]], None],
         on_critical: Callable[[str], None],
         on_broken: Callable[[BaseException], None],
+        before_acting: Callable[[], Awaitable[object]] = _at_once,
     ) -> None:
         self._registry = registry
         self._authority = authority
@@ -84,6 +91,7 @@ class Dispatcher:
         self._on_released = on_released
         self._on_critical = on_critical
         self._on_broken = on_broken
+        self._before_acting = before_acting
         self._caller = Caller(clock, authority)
         self._contexts: Mapping[str, PluginContext] = {}
         self._settings: Mapping[str, PluginSettings] = {}
@@ -226,12 +234,25 @@ class Dispatcher:
 
     async def _take(self, turn: Turn, step: _Step) -> CallResult:
         limit = await self._limit(turn, step)
-        if turn.event.kind in _NEEDS_AUTHORITY and not await may_act(self._authority, turn.overtaken) and not turn.over:
-            return CallResult(outcome=CallOutcome.SUPERSEDED, error=NO_AUTHORITY)
+        if turn.event.kind in _NEEDS_AUTHORITY:
+            await self._make_way(turn)
+            if not await may_act(self._authority, turn.overtaken) and not turn.over:
+                return CallResult(outcome=CallOutcome.SUPERSEDED, error=NO_AUTHORITY)
         if turn.over:
             return CallResult(outcome=CallOutcome.SUPERSEDED)
         tie = _tie(turn.event.kind)
         return await self._caller.call(step.found, step.arguments(turn.event), limit, turn.overtaken, tie=tie)
+
+    async def _make_way(self, turn: Turn) -> None:
+        """Have done what must be done before a leader acts; a demotion does not wait for it."""
+        making = asyncio.ensure_future(self._before_acting())
+        try:
+            waited: set[asyncio.Future[Any]] = {making, turn.overtaken}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if making.done():
+                making.result()
+        finally:
+            making.cancel()
 
     async def _limit(self, turn: Turn, step: _Step) -> float:
         """Seconds that the plugin may take for the event."""

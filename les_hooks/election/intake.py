@@ -83,7 +83,7 @@ class Intake:
         """Remove the members whose time is up; returns whether there were any."""
         lost = self.roster.lost(now.boottime)
         for address in lost:
-            self.viewer.depart(self.roster.remove(address).state, Reason.TIMEOUT)
+            self.viewer.depart(self.roster.remove(address), Reason.TIMEOUT)
             self.pulse.awaited.pop(address, None)
             self.effects += self.contacts.lost(address, now.boottime)
         return bool(lost)
@@ -223,7 +223,7 @@ class Intake:
     def _bury(self, address: Address, reason: Reason, now: Instant) -> bool:
         if address not in self.roster.peers:
             return False
-        self.viewer.depart(self.roster.bury(address, now.boottime).state, reason)
+        self.viewer.depart(self.roster.bury(address, now.boottime), reason)
         self.pulse.awaited.pop(address, None)
         return True
 

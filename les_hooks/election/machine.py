@@ -86,7 +86,7 @@ class Machine:
         )
         self._terms = Terms(self._standing, self._effects, remembered=(memory.term, UNSTAMPED))
         self._quorum = self._make_quorum(electorate, memory, now.boottime)
-        self._viewer = Viewer(me=identity.address, grace=timing.settle)
+        self._viewer = Viewer(me=identity.address, grace=timing.settle, patience=timing.failure)
         self._office = Office(
             identity=identity,
             timing=timing,
@@ -204,6 +204,7 @@ class Machine:
         if lateness is not None and slept:
             self._roster.forgive(lateness)
             self._pulse.forgive(lateness)
+            self._viewer.slept(lateness, now.boottime)
         self._office.look(now.boottime)
         if self.role is Role.LEADER and now.boottime >= self._quorum.act_until:
             voted = self._quorum.electorate is not None and not slept

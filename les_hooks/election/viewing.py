@@ -8,7 +8,7 @@ from types import MappingProxyType
 from les_hooks.election.effects import Changed, Effect
 from les_hooks.election.frames import State
 from les_hooks.election.identity import Timing
-from les_hooks.election.membership import Roster
+from les_hooks.election.membership import Peer, Roster
 from les_hooks.election.roles import Role
 from les_hooks.election.seniority import is_eligible, seniority
 from les_hooks.events import Reason
@@ -23,20 +23,26 @@ _ENDINGS: Mapping[str, Reason] = MappingProxyType({Role.LEADER: Reason.CONFLICT,
 
 @dataclass(slots=True)
 class Viewer:
-    """Builds views and remembers the last; `grace` is how many seconds without a leader go by before that is news.
+    """Builds views and remembers the last; `grace` is how many seconds without a leader go by before that is news,
+    `patience` after how many of silence a leader is lost.
 
     `vacancy` is how the last leadership ended, and so the reason of the next; `reason` that of the present state.
     An original's leadership has no term; the view keeps the last one. `minded` is the leader whose silence matters to
-    this node, because it may be the next.
+    this node, because it may be the next. `vacated_at` is the boottime at which the last leadership ended, as far as
+    this node saw, and `blind_until` the last one up to which it slept, and saw nothing, for longer than `patience`.
     """
 
     me: Address
     grace: float
+    patience: float
     view: View = field(init=False)
     vacancy: Reason = Reason.FIRST
     reason: Reason = Reason.STARTUP
     leaderless_at: float = math.inf
     minded: Address | None = None
+    vacated_at: float = -math.inf
+    blind_until: float = -math.inf
+    vacant: float | None = None
     departed: list[Departure] = field(default_factory=list)
 
     def begin(self, own: State) -> None:
@@ -52,9 +58,17 @@ class Viewer:
             reason=Reason.STARTUP,
         )
 
-    def depart(self, state: State, reason: Reason) -> None:
+    def depart(self, peer: Peer, reason: Reason) -> None:
         """A member is gone."""
+        state = peer.state
+        if state.address == self.view.leader:
+            self.vacated_at = peer.sign
         self.departed.append(Departure(address=Address(state.address), name=state.name, reason=reason))
+
+    def slept(self, seconds: float, now: float) -> None:
+        """This node did not run for that long; in less than `patience` it has missed no leadership."""
+        if seconds > self.patience:
+            self.blind_until = now
 
     def resigned(self, reason: Reason) -> None:
         """This node led until now."""
@@ -79,6 +93,7 @@ class Viewer:
             settled=self.view.settled or own.role != Role.JOINING or leader is not None,
             reason=self.reason,
             leader_silent=self._is_silent(roster, now),
+            vacant=self.vacant,
         )
         if view == self.view:
             return []
@@ -106,11 +121,16 @@ class Viewer:
         before = self.view.leader
         if before is not None and before != self.me:
             self.vacancy = self._ending_of(before, roster)
+        if before is not None and before not in {departure.address for departure in self.departed}:
+            # It gave up, and said so at once. Where this node gave up because it slept, it had ceased to lead before.
+            slept = before == self.me and self.reason is Reason.SLEPT
+            self.vacated_at = -math.inf if slept else now
         if leader is None:
-            self.leaderless_at = now + self.grace
+            self.leaderless_at, self.vacant = now + self.grace, None
         else:
             self.leaderless_at = math.inf
             self.reason = self.vacancy
+            self.vacant = now - self.vacated_at if self.vacated_at > self.blind_until else None
 
     def _ending_of(self, leader: Address, roster: Roster) -> Reason:
         for departure in self.departed:

@@ -1,10 +1,15 @@
+import bz2
 import enum
+import errno
+import gzip
+import hashlib
 import io
 import json
+import lzma
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +18,10 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from les_hooks.audit import CORE_FIELDS, Action, Audit, Entry, Outcome, read
+from les_hooks.audit import CHAIN_FIELDS, CORE_FIELDS, Action, Audit, Entry, Head, Outcome, read
+from les_hooks.audit.findings import Kind, Place
 from les_hooks.audit.record import MOST_RECORD_BYTES, MOST_STRING_BYTES
+from les_hooks.audit.verify import Result, Verifier
 from les_hooks.config import LogFormat
 from les_hooks.errors import PluginError
 from les_hooks.log import make_log
@@ -24,7 +31,7 @@ from tests.disk import tiny_disk
 NOON = 1772366400.25
 
 
-def open_audit(path: Path, *, boot: int = 7, after_seq: int = 0, log: io.StringIO | None = None) -> Audit:
+def open_audit(path: Path, *, boot: int = 7, after: Head | None = None, log: io.StringIO | None = None) -> Audit:
     stream = io.StringIO() if log is None else log
     return Audit(
         path,
@@ -33,7 +40,7 @@ def open_audit(path: Path, *, boot: int = 7, after_seq: int = 0, log: io.StringI
         boot=boot,
         wall=lambda: NOON,
         log=make_log(LogFormat.JSON, stream=stream),
-        after_seq=after_seq,
+        after=after,
     )
 
 
@@ -56,8 +63,10 @@ def test_a_record_has_every_core_field_in_order_and_then_its_own(path: Path) -> 
     audit.leadership(12, "10.0.0.1:4000")
     audit.record(Action.HOOK_FINISHED, Outcome.TIMEOUT, reason="after 30 s", event_id="a-7-19", seconds=30.5)
 
-    record = records(path)[-1]
+    opened, record = records(path)
     assert list(record)[: len(CORE_FIELDS)] == list(CORE_FIELDS)
+    assert list(record)[-2:] == list(CHAIN_FIELDS)
+    assert record.pop("hash") != opened["hash"]
     assert record == {
         "schema": "les.audit/1",
         "time": "2026-03-01T12:00:00.250000Z",
@@ -72,6 +81,7 @@ def test_a_record_has_every_core_field_in_order_and_then_its_own(path: Path) -> 
         "leader": "10.0.0.1:4000",
         "event_id": "a-7-19",
         "seconds": 30.5,
+        "prev": opened["hash"],
     }
 
 
@@ -109,6 +119,14 @@ def test_the_users_own_structlog_plays_no_part(path: Path) -> None:
     assert actions(path) == ["audit.opened", "node.started"]
 
 
+def verified(*paths: Path) -> Result:
+    verifier = Verifier()
+    for path in paths:
+        for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
+            verifier.take(Place(path.name, number), line)
+    return verifier.result()
+
+
 class TestNumbers:
     def test_they_go_on_after_a_restart(self, path: Path) -> None:
         first = open_audit(path)
@@ -130,14 +148,14 @@ class TestNumbers:
         assert [record["seq"] for record in records(path)] == [3, 4]
 
     def test_they_go_on_from_what_was_remembered_when_no_file_is_left(self, path: Path) -> None:
-        open_audit(path, after_seq=500).record(Action.NODE_STARTED)
+        open_audit(path, after=Head(seq=500)).record(Action.NODE_STARTED)
 
         assert [record["seq"] for record in records(path)] == [501, 502]
 
     def test_what_the_file_says_wins_over_a_smaller_memory(self, path: Path) -> None:
-        open_audit(path, after_seq=500).record(Action.NODE_STARTED)
+        open_audit(path, after=Head(seq=500)).record(Action.NODE_STARTED)
 
-        assert open_audit(path, after_seq=3).seq == 502
+        assert open_audit(path, after=Head(seq=3)).seq == 502
 
     def test_foreign_lines_at_the_end_do_not_hide_the_last_one(self, path: Path) -> None:
         open_audit(path).record(Action.NODE_STARTED)
@@ -160,6 +178,91 @@ class TestNumbers:
             thread.join()
 
         assert [record["seq"] for record in records(path)] == list(range(1, 202))
+
+
+class TestChain:
+    def test_each_record_names_the_one_before_and_its_hash_needs_no_json(self, path: Path) -> None:
+        audit = open_audit(path)
+        for number in range(5):
+            audit.record(Action.MEMBER_JOINED, number=number, prev="mine", hash="mine")
+
+        prev = "0" * 64
+        for line in path.read_bytes().splitlines():
+            text, found, digest = line.removesuffix(b'"}').rpartition(b',"hash":"')
+            assert found
+            assert hashlib.sha256(text + b"}").hexdigest() == digest.decode()
+            assert json.loads(line)["prev"] == prev
+            prev = digest.decode()
+        assert audit.head == Head(seq=6, hash=prev)
+        assert (records(path)[-1]["prev_"], records(path)[-1]["hash_"]) == ("mine", "mine")
+
+    @pytest.mark.parametrize("pack", [None, gzip.compress, bz2.compress, lzma.compress])
+    def test_it_goes_on_over_rotation_and_restarts(self, path: Path, pack: Callable[[bytes], bytes] | None) -> None:
+        audit = open_audit(path)
+        audit.record(Action.NODE_STARTED)
+        old = path.with_name("audit.jsonl.1")
+        path.rename(old)
+        audit.record(Action.NODE_STOPPED)
+        audit.close()
+        assert verified(old, path).whole
+        old.write_bytes(old.read_bytes() + path.read_bytes())
+        if pack is not None:
+            packed = old.with_name(f"{old.name}.{ {'gzip': 'gz', 'bz2': 'bz2', 'lzma': 'xz'}[pack.__module__] }")
+            packed.write_bytes(pack(old.read_bytes()))
+        path.write_bytes(b"")
+        whole = old.read_bytes()
+        if pack is not None:
+            old.unlink()
+
+        open_audit(path).record(Action.NODE_STARTED)
+
+        old.write_bytes(whole)
+        assert verified(old, path).whole
+        assert [record["seq"] for record in records(path)] == [5, 6]
+
+    def test_it_begins_after_the_records_of_an_older_version(self, path: Path) -> None:
+        old = [f'{{"schema":"les.audit/1","time":"2026","seq":{number},"action":"node.started"}}' for number in (1, 2)]
+        path.write_text("\n".join(old) + "\n")
+
+        open_audit(path).record(Action.NODE_STARTED)
+
+        assert [record["seq"] for record in records(path)] == [1, 2, 3, 4]
+        assert records(path)[2]["prev"] == "0" * 64
+        found = verified(path)
+        assert found.whole
+        assert (found.records, found.unchained) == (4, 2)
+        assert "#3 begins the chain" in str(found.findings[0])
+
+    def test_it_goes_on_from_what_was_remembered_and_a_file_that_was_exchanged_shows(self, path: Path) -> None:
+        audit = open_audit(path)
+        audit.record(Action.NODE_STARTED)
+        remembered = audit.head
+        path.unlink()
+        open_audit(path).record(Action.NODE_STOPPED)
+
+        open_audit(path, after=remembered).record(Action.NODE_STARTED)
+
+        (fault,) = verified(path).findings
+        assert (fault.kind, fault.seq) == (Kind.BROKEN, 3)
+
+    def test_a_file_that_can_only_be_appended_to_is_closed_off_after_a_full_disk(self, disk: Path) -> None:
+        path, ballast = disk / "audit.jsonl", disk / "ballast"
+        ballast.write_bytes(b"x" * 32 * 1024)
+        audit = open_audit(path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "ftruncate", lambda *_: _refuse())
+            while audit.degraded is None:
+                audit.record(Action.MEMBER_JOINED, padding="x" * 1500)
+        ballast.unlink()
+        audit.record(Action.MEMBER_JOINED)
+
+        found = verified(path)
+        assert found.whole
+        assert [finding.kind for finding in found.findings] == [Kind.TORN, Kind.DROPPED]
+
+
+def _refuse() -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 class TestRotation:
@@ -196,19 +299,50 @@ class TestRotation:
         assert actions(path) == ["member.joined"]
 
 
+TORN = [b'{"schema":"les.audit/1","se', b"\x00" * 400, b"\x00" * 200_000]
+
+
 class TestPowerCut:
-    @pytest.mark.parametrize("torn", [b'{"schema":"les.audit/1","se', b"\x00" * 400])
-    def test_a_torn_last_line_is_ended_kept_and_told(self, path: Path, torn: bytes) -> None:
+    @pytest.mark.parametrize("torn", TORN, ids=["text", "zeros", "more zeros than a record has room for"])
+    def test_a_torn_last_line_is_set_aside_and_told_and_the_chain_goes_on(self, path: Path, torn: bytes) -> None:
         open_audit(path).record(Action.NODE_STARTED)
         with path.open("ab") as file:
             file.write(torn)
 
         open_audit(path).record(Action.NODE_STARTED)
 
-        lines = path.read_bytes().splitlines()
-        assert lines[2] == torn
-        opened = json.loads(lines[3])
+        opened = records(path)[2]
         assert (opened["action"], opened["seq"], opened["torn_bytes"]) == ("audit.opened", 3, len(torn))
+        assert opened["torn_kept"] == "audit.jsonl.torn-3"
+        kept = path.with_name("audit.jsonl.torn-3")
+        assert kept.read_bytes() == torn
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o640
+        assert verified(path).whole
+
+    def test_a_torn_line_stays_where_it_is_when_it_cannot_be_moved(self, path: Path) -> None:
+        open_audit(path).record(Action.NODE_STARTED)
+        with path.open("ab") as file:
+            file.write(TORN[0])
+        path.with_name("audit.jsonl.torn-3").mkdir()
+
+        open_audit(path).record(Action.NODE_STARTED)
+
+        lines = path.read_bytes().splitlines()
+        assert lines[2] == TORN[0]
+        opened = json.loads(lines[3])
+        assert (opened["seq"], opened["torn_bytes"], opened["torn_kept"]) == (3, len(TORN[0]), None)
+        assert verified(path).whole
+
+    def test_who_loses_power_all_the_time_does_not_fill_the_folder(self, path: Path) -> None:
+        for _ in range(20):
+            open_audit(path).record(Action.NODE_STARTED)
+            with path.open("ab") as file:
+                file.write(TORN[0])
+
+        assert len(list(path.parent.glob("*.torn-*"))) == 16
+        found = verified(path)
+        assert found.whole
+        assert sum(finding.kind is Kind.TORN for finding in found.findings) >= 19
 
     def test_a_whole_last_line_is_not_called_torn(self, path: Path) -> None:
         open_audit(path).record(Action.NODE_STARTED)
@@ -294,7 +428,7 @@ class TestTrouble:
 
         assert audit.dropped == 1
 
-    def test_a_full_disk_tears_one_line_at_most_and_is_accounted_for(self, disk: Path) -> None:
+    def test_a_full_disk_tears_no_line_and_is_accounted_for(self, disk: Path) -> None:
         path, ballast = disk / "audit.jsonl", disk / "ballast"
         ballast.write_bytes(b"x" * 32 * 1024)
         audit = open_audit(path)
@@ -303,19 +437,24 @@ class TestTrouble:
         while audit.degraded is None:
             written += 1
             audit.record(Action.MEMBER_JOINED, number=written, padding="x" * 1500)
-        audit.record(Action.MEMBER_JOINED, number=written + 1)
+        audit.record(Action.MEMBER_JOINED, number=written + 1, padding="x" * 1500)
         lost = audit.dropped
         ballast.unlink()
         audit.record(Action.MEMBER_JOINED, number=written + 2)
 
         entries = list(read(path))
         good = [entry.record for entry in entries if isinstance(entry, Entry)]
-        assert len(entries) - len(good) == 1, "the disk's end cuts one line short, as records do not divide pages"
+        assert len(entries) == len(good), "what was written of a line, as records do not divide pages, is taken back"
         assert lost == 2
         assert [record["action"] for record in good[-2:]] == ["audit.gap", "member.joined"]
         assert good[-2]["dropped"] == lost
+        assert 2 * 1500 < good[-2]["dropped_bytes"] < 2 * 2500
         assert [record["seq"] for record in good] == list(range(1, len(good) + 1))
         assert good[-1]["number"] == written + 2
+        assert audit.degraded is None
+        found = verified(path)
+        assert found.whole
+        assert [finding.kind for finding in found.findings] == [Kind.DROPPED]
 
 
 @pytest.fixture

@@ -44,8 +44,13 @@ def _in_line(trio: Cluster, leader: Daemon) -> list[Daemon]:
 
 
 def _requests(daemon: Daemon) -> list[dict[str, Any]]:
+    """Each request, with how it ended."""
     lines = (daemon.folder / "state" / "audit.jsonl").read_text().splitlines()
-    return [record for record in map(json.loads, lines) if record["action"] == "operator.request"]
+    records = list(map(json.loads, lines))
+    answers = {record["request"]: record for record in records if record["action"] == "operator.answer"}
+    asked = [record for record in records if record["action"] == "operator.request"]
+    assert all(answers[record["seq"]]["command"] == record["command"] for record in asked)
+    return [record | {key: answers[record["seq"]][key] for key in ("outcome", "reason")} for record in asked]
 
 
 def test_a_dry_run_of_a_step_down_changes_nothing_and_leaves_no_record(trio: Cluster, leader: Daemon) -> None:

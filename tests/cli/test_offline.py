@@ -3,18 +3,17 @@
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from les_hooks.audit.leaderships import leaderships
 from les_hooks.cli import cli
 from les_hooks.config import load_config, schema, show
 from tests.cli.conftest import Les
-from tests.cluster import Cluster, Daemon, free_ports
+from tests.cluster import Daemon, free_ports
 from tests.needs import need_root
 
 
@@ -309,126 +308,3 @@ def test_config_schema_is_the_schema_of_the_file_with_the_defaults_of_installed_
     bare: Any = schema()
     del bare["properties"]["plugins"]["properties"]
     assert shown == bare
-
-
-# -- the trail ---------------------------------------------------------------------------------------------------------
-
-
-def _record(seq: int, action: str, **more: object) -> dict[str, object]:
-    core: dict[str, object] = {
-        "schema": "les.audit/1",
-        "time": f"2026-03-01T08:15:{seq:02}.000000Z",
-        "seq": seq,
-        "boot": 1,
-        "node": "a",
-        "cluster": "les",
-        "action": action,
-        "outcome": "success",
-        "reason": None,
-        "term": 1,
-        "leader": None,
-        "event_id": None,
-    }
-    return core | more
-
-
-@pytest.fixture
-def trail(node: Daemon) -> Path:
-    """A trail with a damaged line."""
-    path = node.folder / "state" / "audit.jsonl"
-    path.parent.mkdir()
-    lines = [
-        json.dumps(_record(1, "node.started", version="\x1b[31m")),
-        json.dumps(_record(2, "leader.changed", leader="b:1", reason="first", event_id="e-1")),
-        '{"torn',
-        json.dumps(_record(3, "hook.finished", outcome="timeout", event_id="e-1", reason="after 30 s")),
-        json.dumps(_record(4, "leader.changed", leader="c:1", reason="leader-lost", term=2, event_id="e-2")),
-    ]
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def test_audit_show_prints_records_for_people_and_says_what_is_damaged(node: Daemon, trail: Path) -> None:
-    result = Les(node.config)("audit", "show")
-    assert result.exit_code == 0
-    assert len(result.stdout.splitlines()) == 4
-    assert "hook.finished     timeout  term 1  after 30 s" in result.stdout
-    assert "\x1b" not in result.stdout
-    assert f"{trail}:3: is not JSON" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("words", "seqs"),
-    [
-        (("--last", "1"), [4]),
-        (("--action", "leader.*"), [2, 4]),
-        (("--action", "leader.*", "--action", "node.started"), [1, 2, 4]),
-        (("--event", "e-1"), [2, 3]),
-        (("--since", "2026-03-01T08:15:03+00:00"), [3, 4]),
-        (("--since", "1h"), []),
-    ],
-)
-def test_audit_show_selects(node: Daemon, trail: Path, words: tuple[str, ...], seqs: list[int]) -> None:
-    result = Les(node.config)("audit", "show", "--json", *words)
-    assert [json.loads(line)["seq"] for line in result.stdout.splitlines()] == seqs
-
-
-def test_a_moment_that_is_none_is_a_usage_error(node: Daemon) -> None:
-    assert Les(node.config)("audit", "show", "--since", "yesterday").exit_code == 2
-
-
-def test_without_a_trail_audit_and_history_say_so(node: Daemon) -> None:
-    for words in (("audit", "show"), ("history",)):
-        result = Les(node.config)(*words)
-        assert result.exit_code == 1
-        assert "there is no such file" in result.stderr
-
-
-def test_history_shows_who_led_and_how_it_ended(node: Daemon, trail: Path) -> None:
-    _, first, second = Les(node.config)("history").stdout.splitlines()
-    assert first.split()[:3] == ["-", "b:1", "1"]
-    assert first.endswith("2 s  leader-lost")
-    assert "leads now" in second
-    rows = Les(node.config).json("history")
-    assert [row["ended"] for row in rows] == ["leader-lost", None]
-    assert Les(node.config).json("history", "--last", "1") == rows[1:]
-
-
-def test_history_tells_the_names_of_those_that_are_known(pair: Cluster, leader: Daemon, follower: Daemon) -> None:
-    _, row = Les(follower.config)("history").stdout.splitlines()
-    assert row.split()[:2] == [leader.name, leader.address]
-
-
-def _history(*records: Mapping[str, Any]) -> list[tuple[str, int, str | None]]:
-    return [(row.leader, row.term, row.ended) for row in leaderships(records)]
-
-
-def test_a_restart_that_finds_the_same_leader_goes_on_with_its_row() -> None:
-    led = _record(1, "leader.changed", leader="b:1")
-    assert _history(led, _record(2, "node.started"), led) == [("b:1", 1, None)]
-
-
-def test_a_restart_that_finds_another_one_ends_the_row_when_this_node_stopped_watching() -> None:
-    rows = leaderships(
-        [
-            _record(1, "leader.changed", leader="b:1"),
-            _record(3, "node.stopped"),
-            _record(7, "node.started"),
-            _record(8, "leader.changed", leader="c:1", term=2, reason="first"),
-        ]
-    )
-    assert (rows[0].ended, rows[0].until) == ("this node stopped watching", rows[0].since + 2)
-
-
-def test_a_time_without_a_leader_ends_the_row() -> None:
-    lost = _record(2, "leader.changed", reason="no-leader")
-    assert _history(_record(1, "leader.changed", leader="b:1"), lost) == [("b:1", 1, "no-leader")]
-
-
-def test_who_has_stopped_or_sees_nobody_yet_does_not_know_who_leads_now() -> None:
-    led = _record(1, "leader.changed", leader="b:1")
-    away = [("b:1", 1, "this node stopped watching")]
-    assert _history(led, _record(2, "node.stopped")) == away
-    assert _history(led, _record(2, "node.stopped"), _record(3, "node.started")) == away
-    assert _history(led, _record(2, "node.started")) == away
-    assert _history(led, _record(2, "node.stopped"), _record(3, "node.started"), led) == [("b:1", 1, None)]

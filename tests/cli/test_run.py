@@ -248,8 +248,8 @@ def test_a_reload_with_a_change_that_needs_a_restart_is_refused_as_a_whole(alone
     assert "timing.hold: cannot change while the node runs" in result.stderr
     assert "log.level" not in result.stderr
     assert _outcomes(alone, "config.rejected")
-    (asked,) = _outcomes(alone, "operator.request")
-    assert (asked["command"], asked["outcome"], asked["uid"]) == ("reload", "failure", os.getuid())
+    (answered,) = _outcomes(alone, "operator.answer")
+    assert (answered["command"], answered["outcome"], answered["uid"]) == ("reload", "failure", os.getuid())
 
 
 # -- moving leadership by hand -----------------------------------------------------------------------------------------

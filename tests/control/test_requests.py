@@ -82,8 +82,13 @@ async def _ask(node: Node, request: str, /, **arguments: object) -> Any:
 
 
 async def _requests(node: Node) -> list[dict[str, Any]]:
+    """Each request, with how it ended."""
     lines = node.config.log.audit.read_text().splitlines()
-    return [record for record in map(msgspec.json.decode, lines) if record["action"] == "operator.request"]
+    records = list(map(msgspec.json.decode, lines))
+    answers = {record["request"]: record for record in records if record["action"] == "operator.answer"}
+    asked = [record for record in records if record["action"] == "operator.request"]
+    assert all(answers[record["seq"]]["command"] == record["command"] for record in asked)
+    return [record | {key: answers[record["seq"]][key] for key in ("outcome", "reason")} for record in asked]
 
 
 async def test_a_plugin_is_reached_through_plugin_call_and_that_is_audited(node: Node) -> None:

@@ -14,8 +14,7 @@ from msgspec.structs import replace
 from structlog.testing import LogCapture
 
 from les_hooks import ControlError, Event, EventKind, Node, Reason, load_config
-from les_hooks.config import Config
-from les_hooks.config.model import LogLevel
+from les_hooks.config import Config, LogLevel
 from les_hooks.daemon.reload import reload
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS
 from les_hooks.daemon.state import StateStore
@@ -119,10 +118,10 @@ async def test_a_critical_plugin_that_cannot_be_loaded_keeps_the_node_from_leadi
         assert not node.is_leader
         with_it = (tmp_path / "les.toml").read_text()
         (tmp_path / "les.toml").write_text(with_it.replace("critical = true", "critical = false"))
-        node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
+        await node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
         await asyncio.wait_for(node.wait_elected(), 10)
         (tmp_path / "les.toml").write_text(with_it)
-        node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
+        await node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
         await watcher.until("demoted unfit")
 
 
@@ -132,7 +131,9 @@ async def test_a_reload_while_leading_applies_all_again(tmp_path: Path) -> None:
         await watcher.until("work begins")
         with (tmp_path / "les.toml").open("a") as file:
             file.write('timeout = "3s"\n')
-        assert node.reload(load_config(tmp_path / "les.toml", registry=node.registry)) == ("plugins.watcher.timeout",)
+        assert await node.reload(load_config(tmp_path / "les.toml", registry=node.registry)) == (
+            "plugins.watcher.timeout",
+        )
         await watcher.until("work begins", times=2)
     assert watcher.lines[2:7] == [
         "work begins",
@@ -149,7 +150,7 @@ async def test_a_plugin_that_a_reload_switches_off_is_demoted_while_the_node_lea
         await watcher.until("work begins")
         with (tmp_path / "les.toml").open("a") as file:
             file.write("enabled = false\n")
-        node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
+        await node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
         assert "watcher" not in node.registry.loaded
         await watcher.until("demoted reload")
         assert node.is_leader
@@ -318,7 +319,7 @@ async def test_a_reload_that_drops_the_plugin_drops_what_its_check_said(tmp_path
                 await asyncio.sleep(0.01)
             with (tmp_path / "les.toml").open("a") as file:
                 file.write("enabled = false\n")
-            node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
+            await node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
             while node.fitness.unfit:
                 await asyncio.sleep(0.01)
         assert "check ends" in watcher.lines
@@ -348,7 +349,7 @@ async def test_a_witness_runs_no_checks(tmp_path: Path) -> None:
     async with running(tmp_path, watcher, part="witness") as node:
         await asyncio.sleep(0.2)
         assert node.fitness.unfit == ""
-        node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
+        await node.reload(load_config(tmp_path / "les.toml", registry=node.registry))
         await asyncio.sleep(0.2)
         assert node.fitness.unfit == ""
     assert watcher.lines == []

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from les_hooks.audit import Head
 from les_hooks.daemon import folder
 from les_hooks.daemon.folder import HeldError
 from les_hooks.daemon.state import SEQ_BLOCK, StateStore, Told
@@ -322,14 +323,16 @@ class TestTold:
     def test_it_is_there_after_a_restart(self, path: Path) -> None:
         with open_store(path) as store:
             assert store.last_told is None
-            store.told(leader="a:1", term=3, members=("a:1", "b:1"), audit_seq=44)
+            store.told(leader="a:1", term=3, members=("a:1", "b:1"), audited=Head(seq=44, hash="e" * 64))
         with open_store(path) as store:
-            assert store.last_told == Told(leader="a:1", term=3, members=("a:1", "b:1"), audit_seq=44)
+            assert store.last_told == Told(
+                leader="a:1", term=3, members=("a:1", "b:1"), audit_seq=44, audit_hash="e" * 64
+            )
 
     def test_the_latest_wins_however_many_there_are(self, path: Path) -> None:
         with open_store(path) as store:
             for term in range(500):
-                store.told(leader=None, term=term, members=(), audit_seq=term)
+                store.told(leader=None, term=term, members=(), audited=Head(seq=term))
         with open_store(path) as store:
             assert store.last_told is not None
             assert store.last_told.term == 499
@@ -345,7 +348,7 @@ class TestDirectory:
     def test_it_is_made_for_its_owner_only(self, path: Path) -> None:
         with open_store(path) as store:
             store.next_boot()
-            store.told(leader=None, term=0, members=(), audit_seq=0)
+            store.told(leader=None, term=0, members=(), audited=Head())
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
         assert {stat.S_IMODE(file.stat().st_mode) for file in path.iterdir()} == {0o600}
 

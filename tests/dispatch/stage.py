@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution
@@ -109,7 +109,11 @@ class Stage:
 
 @asynccontextmanager
 async def staged(
-    *plugins: object, timeout: float = 30.0, critical: Sequence[int] = (), names: Sequence[str] = ()
+    *plugins: object,
+    timeout: float = 30.0,
+    critical: Sequence[int] = (),
+    names: Sequence[str] = (),
+    before_acting: Callable[[], Awaitable[object]] | None = None,
 ) -> AsyncIterator[Stage]:
     """A dispatcher that works until the end of the block; plugins are called a, b, c."""
     names = names or "abcdefgh"[: len(plugins)]
@@ -132,6 +136,7 @@ async def staged(
         on_released=lambda event, failed: stage.note_release(event, failed),
         on_critical=lambda name: stage.critical.append(name),
         on_broken=lambda error: stage.broken.append(error),
+        **({} if before_acting is None else {"before_acting": before_acting}),
     )
     stage = Stage(dispatcher, registry, authority, logged=capture.entries)
     contexts = {

@@ -56,7 +56,7 @@ async def test_status_and_history_are_those_of_the_commands(tmp_path: Path) -> N
         ("/a/", "the path"),
         (Route(path="/x", handler=NO_HANDLER, method="HEAD"), "the method 'HEAD' of /x is none of GET"),
         (Route(path="/x", handler=NO_HANDLER), "the handler of /x cannot be called"),
-        (object(), "is no Route"),
+        (7, "is no Route"),
     ],
     ids=repr,
 )
@@ -123,9 +123,9 @@ async def test_a_reload_adds_and_takes_away_pages(tmp_path: Path) -> None:
     async with lone(tmp_path, Pages("/term")) as page:
         config = page.node.config
         assert await page.get("/term") == (200, "1")
-        page.node.reload(replace(config, plugins={"scripts": config.plugins["scripts"]}))
+        await page.node.reload(replace(config, plugins={"scripts": config.plugins["scripts"]}))
         assert await page.get("/term") == (404, "nothing here")
-        page.node.reload(config)
+        await page.node.reload(config)
         assert await page.get("/term") == (200, "1")
 
 

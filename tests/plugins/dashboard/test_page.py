@@ -7,8 +7,8 @@ import pytest
 
 from les_plugins.dashboard.page import render
 from les_plugins.dashboard.snapshot import Snapshot
+from les_plugins.webhook.outbox.rows import Tally
 from les_plugins.webhook.report import shown
-from les_plugins.webhook.rows import Tally
 from tests.plugins.dashboard.samples import (
     HOSTILE,
     NOW,
