@@ -94,6 +94,7 @@ class Registry:
         self._installed: dict[str, tuple[Installed, ...]] = {}
         for point in sorted(found, key=lambda point: (point.name, point.value)):
             self._installed[point.name] = (*self._installed.get(point.name, ()), point)
+        self._origins: dict[str, tuple[str, str]] = {}
         self._loaded: dict[str, _Loaded] = {}
         self._failed: dict[str, str] = {}
         self._disabled: Mapping[str, str] = MappingProxyType({})
@@ -167,16 +168,24 @@ class Registry:
         return tuple(self._info(name) for name in sorted({*self._installed, *self._loaded, *self._failed}))
 
     def _info(self, name: str) -> PluginInfo:
-        points = self._installed.get(name, ())
         loaded = self._loaded.get(name)
+        distribution, version = self._origin(name)
         return PluginInfo(
             name=name,
-            distribution=", ".join(_distribution(point) for point in points),
-            version=", ".join(point.dist.version for point in points if point.dist is not None),
+            distribution=distribution,
+            version=version,
             state=self._state(name),
             why=self._failed.get(name) or self._disabled.get(name, ""),
             hooks=tuple(sorted(loaded.hooks)) if loaded is not None else (),
         )
+
+    def _origin(self, name: str) -> tuple[str, str]:
+        """Distribution and version. Each is a file that is read and parsed; and every status asks, in the loop."""
+        if name not in self._origins:
+            points = self._installed.get(name, ())
+            versions = ", ".join(point.dist.version for point in points if point.dist is not None)
+            self._origins[name] = ", ".join(map(_distribution, points)), versions
+        return self._origins[name]
 
     def _state(self, name: str) -> PluginState:
         if name in self._loaded:

@@ -7,6 +7,10 @@ import asyncio
 import errno
 import logging
 import os
+import re
+import time
+from collections.abc import Callable
+from typing import Final
 
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import FilteringBoundLogger
@@ -15,7 +19,7 @@ from les_hooks.errors import StartError
 from les_hooks.members import join_host_port
 from les_hooks.wire import excerpt
 
-__all__ = ["TurnedAway", "cannot_listen", "forward_to"]
+__all__ = ["Bucket", "Sparing", "TurnedAway", "cannot_listen", "forward_to"]
 
 _ADVICE = {
     errno.EADDRINUSE: "another process listens there: stop it (`ss -ltnp` names it), or choose another {key}",
@@ -34,6 +38,12 @@ def cannot_listen(key: str, host: str, port: int, error: OSError) -> StartError:
     return StartError(f"port {join_host_port(host, port)}", why, advice)
 
 
+_LINES_AT_ONCE: Final = 10
+_LINE_SECONDS: Final = 5.0
+# After these the library quotes what was sent, which may be a token or a session.
+_QUOTES: Final = re.compile(r":|\n| when reading")
+
+
 class TurnedAway(asyncio.Protocol):
     """A connection too many."""
 
@@ -41,6 +51,42 @@ class TurnedAway(asyncio.Protocol):
         """End it."""
         assert isinstance(transport, asyncio.Transport)
         transport.abort()
+
+
+class Bucket:
+    """Bounds how often something happens: so many at once, and one more each `seconds`."""
+
+    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._seconds, self._clock = most, seconds, clock
+        self._left, self._at = float(most), clock()
+
+    def take(self) -> bool:
+        """Whether it may happen once more, now."""
+        now = self._clock()
+        self._left = min(float(self._most), self._left + (now - self._at) / self._seconds)
+        self._at = now
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
+class Sparing:
+    """Writes what strangers can cause into a log: a few lines at once, and the next one says how many were left out."""
+
+    def __init__(self, log: FilteringBoundLogger, bucket: Bucket | None = None) -> None:
+        self._log = log
+        self._bucket = bucket or Bucket(_LINES_AT_ONCE, _LINE_SECONDS)
+        self._unlogged = 0
+
+    def write(self, level: int, event: str, **keys: object) -> None:
+        """Write a line, unless it is one too many."""
+        if not self._bucket.take():
+            self._unlogged += 1
+            return
+        if self._unlogged:
+            keys["unlogged"], self._unlogged = self._unlogged, 0
+        self._log.log(level, event, **keys)
 
 
 def forward_to(log: FilteringBoundLogger) -> logging.Logger:
@@ -60,13 +106,15 @@ class _Forward(logging.Handler):
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         super().__init__()
-        self._log = log
+        # One must not crowd out the other.
+        self._refusals, self._failures = Sparing(log), Sparing(log)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; what is the other end's fault is no error."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, HttpProcessingError):
             peer = excerpt(str(record.args[0])) if isinstance(record.args, tuple) and record.args else "unknown"
-            self._log.info("request-refused", peer=peer, reason=excerpt(error.message.partition("\n")[0]))
+            reason = excerpt(_QUOTES.split(error.message, maxsplit=1)[0])
+            self._refusals.write(logging.INFO, "request-refused", peer=peer, reason=reason)
         else:
-            self._log.error("request-failed", reason=excerpt(record.getMessage()), exc_info=error)
+            self._failures.write(logging.ERROR, "request-failed", reason=excerpt(record.getMessage()), exc_info=error)

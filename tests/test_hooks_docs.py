@@ -204,7 +204,7 @@ state_dir = "{name}"
 seeds = [{seeds}]
 [timing]
 heartbeat = "100ms"
-failure = "400ms"
+failure = "1s"
 settle = "100ms"
 retry = "200ms"
 hold = "1s"

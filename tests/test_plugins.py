@@ -214,6 +214,28 @@ def test_a_loaded_plugin_can_be_given_up(make: Make) -> None:
     assert list(registry.loaded) == ["a", "b"]
 
 
+def test_where_plugins_come_from_is_read_once() -> None:
+    """It is read from disk, and every look at the page asks for it."""
+
+    class Point:
+        name, value = "demo", "demo:plugin"
+        asked = 0
+
+        @property
+        def dist(self) -> None:
+            self.asked += 1
+
+        def load(self) -> object:
+            return object()
+
+    point = Point()
+    registry = Registry([point])
+    registry.infos()
+    before = point.asked
+    registry.infos()
+    assert point.asked == before > 0
+
+
 def test_infos_tell_distribution_version_state_and_hooks(make: Make) -> None:
     registry = Registry([make("hello", distribution="les-hooks-hello"), make("idle"), make("off")])
     registry.load(["hello", "gone"], disabled={"off": "les.toml turns it off"})
@@ -309,7 +331,7 @@ def test_one_object_may_serve_under_two_names() -> None:
 
 def test_every_hook_of_the_specification_can_be_implemented_by_a_function_with_its_signature() -> None:
     hooks = {name: spec for name, spec in vars(HookSpecs).items() if hasattr(spec, "les_hooks_spec")}
-    assert len(hooks) == 20
+    assert len(hooks) == 24
     unbound = {name: hookimpl(spec.__get__(None, HookSpecs)) for name, spec in hooks.items() if name != "config_type"}
     plugin = type("Plugin", (), unbound)()
     registry = Registry([Offer("all", plugin)])

@@ -44,8 +44,11 @@ class Leaderships:
 
     @property
     def rows(self) -> Sequence[Leadership]:
-        """The leaderships, the oldest first."""
-        return tuple(self._rows)
+        """The leaderships, the oldest first; of one that lasted when this node stopped, nothing is known since."""
+        if self._away is None or not self._rows or self._rows[-1].until is not None:
+            return tuple(self._rows)
+        last = self._rows[-1]
+        return (*self._rows[:-1], replace(last, until=max(last.since, self._away), ended=_AWAY))
 
     def take(self, record: Mapping[str, Any]) -> None:
         """Take in the next record."""
@@ -56,6 +59,8 @@ class Leaderships:
             self._me = record["leader"]
         elif action == "leader.demoted" and str(record["reason"]) not in _NO_ENDINGS:
             self._give_up(str(record["reason"]), now)
+        elif action == "node.stopped":
+            self._away = now
         elif action in ("leader.changed", "leader.reasserted"):
             self._turn(record, now)
             self._away = None

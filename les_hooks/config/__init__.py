@@ -6,10 +6,12 @@ their own config structs.
 
 from les_hooks.config.advice import advice
 from les_hooks.config.load import PluginTypes, load_config, load_plugin_table
-from les_hooks.config.model import (
-    NO_HOOKS,
+from les_hooks.config.model import NO_HOOKS, Config, PluginConfig
+from les_hooks.config.schema import KeyHelp, key_help, schema
+from les_hooks.config.show import LIVE, Setting, changes, is_live, restart_keys, show
+from les_hooks.config.source import DEFAULT_FILES, Flags
+from les_hooks.config.tables import (
     ClusterConfig,
-    Config,
     ControlConfig,
     HooksConfig,
     HttpConfig,
@@ -17,14 +19,10 @@ from les_hooks.config.model import (
     LogFormat,
     LogLevel,
     NodeConfig,
-    PluginConfig,
     Quorum,
     SecurityConfig,
     TimingConfig,
 )
-from les_hooks.config.schema import KeyHelp, key_help, schema
-from les_hooks.config.show import LIVE, Setting, changes, is_live, restart_keys, show
-from les_hooks.config.source import DEFAULT_FILES, Flags
 from les_hooks.config.written import Advertise, Duration, Interval, Listen, Name, Seed, Written
 
 __all__ = [

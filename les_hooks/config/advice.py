@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from les_hooks.config.durations import format_duration
-from les_hooks.config.model import Config, Quorum
+from les_hooks.config.model import Config
+from les_hooks.config.tables import Quorum
 from les_hooks.config.toml_text import toml_string
 from les_hooks.errors import Problem
 from les_hooks.members import Part

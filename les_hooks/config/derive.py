@@ -13,7 +13,7 @@ import msgspec
 
 from les_hooks.config.addresses import listen_address, parse_advertise, valid_name
 from les_hooks.config.check import Checker
-from les_hooks.config.model import SECTIONS, Quorum
+from les_hooks.config.tables import SECTIONS, Quorum
 from les_hooks.config.toml_text import excerpt, toml_string
 from les_hooks.members import Address, join_host_port
 

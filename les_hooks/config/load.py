@@ -13,9 +13,10 @@ from les_hooks.config.check import REFUSED, Checker
 from les_hooks.config.claims import check_claims
 from les_hooks.config.common import COMMON, declared_defaults
 from les_hooks.config.derive import Values, derive
-from les_hooks.config.model import GIVEN, PAGES, SECTIONS, Config, HooksConfig, PluginConfig, PluginKeys
+from les_hooks.config.model import GIVEN, PAGES, Config, PluginConfig, PluginKeys
 from les_hooks.config.rules import check_rules
 from les_hooks.config.source import Flags, Source, find_source
+from les_hooks.config.tables import SECTIONS, HooksConfig
 from les_hooks.config.toml_text import dotted, excerpt
 from les_hooks.members import Part
 

@@ -8,7 +8,7 @@ import math
 from les_hooks.config.check import Checker
 from les_hooks.config.derive import Values
 from les_hooks.config.durations import format_duration
-from les_hooks.config.model import Quorum
+from les_hooks.config.tables import Quorum
 from les_hooks.config.toml_text import KeyPath, toml_string, toml_value
 from les_hooks.members import Address, Part
 

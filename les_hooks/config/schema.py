@@ -11,8 +11,9 @@ from msgspec.structs import FieldInfo
 
 from les_hooks.config.check import find_written
 from les_hooks.config.common import declared_defaults
-from les_hooks.config.model import SECTIONS, PluginKeys
+from les_hooks.config.model import PluginKeys
 from les_hooks.config.show import is_live, written
+from les_hooks.config.tables import SECTIONS
 from les_hooks.config.toml_text import toml_value
 from les_hooks.config.written import Derived, Written
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 
 from les_hooks.config.check import find_written
-from les_hooks.config.model import GIVEN, SECTIONS, Config, PluginConfig, PluginKeys
+from les_hooks.config.model import GIVEN, Config, PluginConfig, PluginKeys
+from les_hooks.config.tables import SECTIONS
 from les_hooks.config.toml_text import KeyPath, dotted, toml_value
 
 __all__ = ["LIVE", "Setting", "changes", "is_live", "restart_keys", "show", "written"]

@@ -144,7 +144,12 @@ def maintenance(node: Node) -> Mapping[str, Any]:
 
 def plugins(node: Node) -> list[dict[str, Any]]:
     """All plugins that are installed, loaded or wanted."""
-    return [asdict(info) for info in node.registry.infos()]
+    found = [asdict(info) for info in node.registry.infos()]
+    for plugin in found:
+        refused = None if node.pages is None else node.pages.refused.get(plugin["name"])
+        if refused is not None:
+            plugin["why"] = plugin["why"] or f"its pages are not shown: {refused}"
+    return found
 
 
 async def _plugins_with_status(node: Node) -> list[dict[str, Any]]:

@@ -36,7 +36,8 @@ def node_warnings(node: Node) -> list[str]:
             "say it again: `les maintenance on`, or `off`"
         )
     if node.pages is not None:
-        found += node.pages.refused
+        refused = node.pages.refused.items()
+        found += [f"the pages of the plugin {plugin} are not shown: {why}" for plugin, why in refused]
     return found
 
 

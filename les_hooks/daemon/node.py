@@ -191,11 +191,7 @@ class Node:
         self.backend.set_seeds(tuple(config.cluster.seeds))
         self.hooks.retire(config, self.chronicle.narrator.retired)
         self.hooks.apply(config, self.audit)
-        self.recorded.configure(self.plugins.contexts)
-        self.on_plugins()
-        self.fitness.lack(self.hooks.lacks)
-        self.fitness.watch(self.hooks.contexts_of("check"), RELOAD_PATIENCE_SECONDS)
-        self.lasting.keep(self.hooks.contexts_of("while_running"))
+        self._take_plugins(RELOAD_PATIENCE_SECONDS)
         self.chronicle.repeat(Reason.RELOAD)
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -284,12 +280,10 @@ class Node:
         )
         self._close.callback(self._giving_back.close)
         hooks.apply(self.config, self.audit)
-        self.recorded.configure(self.plugins.contexts)
         self.dispatcher.start()
         self._close.push_async_callback(self.dispatcher.close)
         self.lasting = Lasting(self.dispatcher, "while_running", on_end=self._on_work_ended, on_broken=self._on_broken)
         self._close.push_async_callback(self.lasting.close)
-        self.lasting.keep(hooks.contexts_of("while_running"))
         narrator = make_narrator(self.config, self.store, self.boot)
         self._chronicle = Chronicle(narrator, hooks.dispatcher, self.audit, self.store, self.story, self.log)
 
@@ -312,8 +306,15 @@ class Node:
         )
         self._close.callback(self.upkeep.close)
         self.upkeep.restore()
+        self._take_plugins()
+
+    def _take_plugins(self, patience: float = 0.0) -> None:
+        """Have what lasts of the plugins that are loaded now, and of no others."""
+        self.recorded.configure(self.plugins.contexts)
+        self.lasting.keep(self.hooks.contexts_of("while_running"))
         self.fitness.lack(self.hooks.lacks)
-        self.fitness.watch(self.hooks.contexts_of("check"))
+        self.fitness.watch(self.hooks.contexts_of("check"), patience)
+        self.on_plugins()
 
     @property
     def chronicle(self) -> Chronicle:

@@ -28,21 +28,34 @@ LIMITS: Final[dict[str, Any]] = {
 
 
 class Connection(web.RequestHandler):
-    """What the library makes of a connection, cut off after CONNECTION_SECONDS."""
+    """What the library makes of a connection, cut off after CONNECTION_SECONDS.
 
-    __slots__ = ("_abort", "_cut")
+    It stands among the `silent`, the oldest first, until it has said what it wants.
+    """
+
+    __slots__ = ("_abort", "_cut", "_silent")
+
+    def __init__(self, server: web.Server, silent: dict["Connection", None], **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._silent = silent
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It begins."""
         assert isinstance(transport, asyncio.Transport)
         self._abort = transport.abort
         self._cut = asyncio.get_running_loop().call_later(CONNECTION_SECONDS, transport.abort)
+        self._silent[self] = None
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is over."""
         self._cut.cancel()
+        self.spoke()
         super().connection_lost(exc)
+
+    def spoke(self) -> None:
+        """Take note that there is a whole request."""
+        self._silent.pop(self, None)
 
     def lasts(self) -> None:
         """Let it last from now on: what it carries is bounded otherwise."""
@@ -55,6 +68,7 @@ class Connection(web.RequestHandler):
 
     def abort(self) -> None:
         """End it at once, whatever has not been taken yet."""
+        self.spoke()
         self._abort()
 
     async def finish_response(

@@ -16,31 +16,14 @@ from structlog.typing import FilteringBoundLogger
 from les_hooks.http.answers import refusal, see_other
 from les_hooks.http.routes import Page
 from les_hooks.http.tokens import SESSION_SECONDS, TokenFile
+from les_hooks.serving import Bucket
 from les_hooks.wire import excerpt
 
-__all__ = ["LOGIN", "Bucket", "Gate", "who"]
+__all__ = ["LOGIN", "Gate", "who"]
 
 LOGIN: Final = "/login"
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
-
-
-class Bucket:
-    """Bounds how often something happens: so many at once, and one more each `seconds`."""
-
-    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._seconds, self._clock = most, seconds, clock
-        self._left, self._at = float(most), clock()
-
-    def take(self) -> bool:
-        """Whether it may happen once more, now."""
-        now = self._clock()
-        self._left = min(float(self._most), self._left + (now - self._at) / self._seconds)
-        self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
 
 
 class Gate:

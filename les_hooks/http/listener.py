@@ -1,6 +1,7 @@
 """The listener: its socket, and from a request to the page that answers it. For this package only."""
 
 import asyncio
+import logging
 from typing import Final
 
 from aiohttp import web
@@ -8,10 +9,10 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks.http.answers import refusal, secure
 from les_hooks.http.connection import LIMITS, Connection
-from les_hooks.http.gate import Bucket, Gate
+from les_hooks.http.gate import Gate
 from les_hooks.http.place import Opened, Place
 from les_hooks.http.routes import Page, Table
-from les_hooks.serving import TurnedAway, forward_to
+from les_hooks.serving import Sparing, TurnedAway, forward_to
 from les_hooks.text import error_words
 
 __all__ = ["Listener"]
@@ -32,7 +33,8 @@ class Listener:
         self._gate = gate
         self._log = log
         self._library_log = forward_to(log)
-        self._complaints = Bucket(3, 10.0)
+        self._complaints, self._failures = Sparing(log), Sparing(log)
+        self._silent: dict[Connection, None] = {}
         app = web.Application(client_max_size=_MOST_BODY_BYTES)
         app.router.add_route("*", r"/{path:[\s\S]*}", self._answer, expect_handler=_expected)
         app.on_response_prepare.append(_secured)
@@ -65,12 +67,16 @@ class Listener:
     def _connected(self) -> asyncio.BaseProtocol:
         server = self._runner.server
         if server is None or len(server.connections) >= _MOST_CONNECTIONS:
-            if self._complaints.take():
-                self._log.warning("http-connection-refused", limit=_MOST_CONNECTIONS)
-            return TurnedAway()
-        return Connection(server, loop=asyncio.get_running_loop(), logger=self._library_log, **LIMITS)
+            self._complaints.write(logging.WARNING, "http-connection-refused", limit=_MOST_CONNECTIONS)
+            if server is None or not self._silent:
+                return TurnedAway()
+            # Who says nothing, on many connections, must not keep a load balancer from asking who leads.
+            next(iter(self._silent)).abort()
+        return Connection(server, self._silent, logger=self._library_log, **LIMITS)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if isinstance(request.protocol, Connection):
+            request.protocol.spoke()
         # As it was sent: what is escaped, doubled or relative is another path, and there is nothing.
         methods = self.table.get(request.raw_path.partition("?")[0])
         page = None if methods is None else methods.get("GET" if request.method == "HEAD" else request.method)
@@ -98,7 +104,8 @@ class Listener:
         except (Exception, SystemExit) as error:
             late = isinstance(error, TimeoutError) and limit.expired()
             event = "http-page-late" if late else "http-page-failed"
-            self._log.error(event, path=page.path, error=error_words(error), exc_info=None if late else error)
+            keys = {"path": page.path, "error": error_words(error), "exc_info": None if late else error}
+            self._failures.write(logging.ERROR, event, **keys)
         if request.writer.output_size:  # it had begun to answer: another answer would be read as more of that
             raise ConnectionResetError("the page failed half way")
         if late:

@@ -17,10 +17,20 @@ __all__ = ["login_routes"]
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _STYLE: Final = (
-    ":root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}"
-    "main{max-width:24rem;margin:15vh auto;padding:0 1rem}"
+    ":root{--paper:#fcfbf8;--ink:#1d1c1a;--quiet:#5f5b53;--accent:#0b6b5b;--fails:#a9261c;"
+    "color-scheme:light dark;font:15px/24px ui-sans-serif,system-ui,sans-serif}"
+    "@media(prefers-color-scheme:dark){:root{--paper:#141617;--ink:#e9e6df;--quiet:#a7a298;--accent:#62c9b1;"
+    "--fails:#f4948a}}"
+    "body{margin:0;background:var(--paper);color:var(--ink)}"
+    "main{max-width:352px;margin:16vh auto;padding:0 16px}"
+    "h1{margin:0 0 24px;font-size:32px;line-height:40px;letter-spacing:-.02em}"
     "label,input,button{display:block;width:100%;box-sizing:border-box;font:inherit}"
-    "input,button{margin:.4rem 0 1rem;padding:.5rem}"
+    "label,small{color:var(--quiet);font-size:13px}"
+    "input,button{margin:4px 0 16px;padding:8px 12px;border:1px solid var(--quiet);border-radius:2px;"
+    "background:none;color:inherit}"
+    "button{border-color:var(--accent);background:var(--accent);color:var(--paper);font-weight:600;cursor:pointer}"
+    ":focus-visible{outline:2px solid var(--accent);outline-offset:2px}"
+    "[hidden]{display:none}p{color:var(--fails)}"
 )
 _HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY: Final = (
@@ -41,6 +51,7 @@ _PAGE: Final = """\
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <input name="next" type="hidden" value="{target}">
 <button>Log in</button>
+<small>It is in the file that <code>[http] token_file</code> names in les.toml, on this node.</small>
 </form>
 </main>
 </html>

@@ -1,7 +1,7 @@
 """Serving the pages and the API of a node: for `les run`, and for programs that hold a node themselves."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 from les_hooks.daemon import Node
 from les_hooks.daemon.pages import Pages
@@ -73,13 +73,13 @@ def _gate(node: Node) -> Gate:
     )
 
 
-def _table(node: Node, report: NodeReport, own: Iterable[Page]) -> tuple[Table, tuple[str, ...]]:
-    """All pages, the engine's first, then those of the plugins in their order; and what of those is refused, and why.
+def _table(node: Node, report: NodeReport, own: Iterable[Page]) -> tuple[Table, Mapping[str, str]]:
+    """All pages, the engine's first, then those of the plugins in their order; and of which there are none, and why.
 
     A plugin that offers one that cannot be shown has none: half of its pages might be worse.
     """
     pages = {(page.path, page.method): page for page in own}
-    refused = []
+    refused: dict[str, str] = {}
     for found in node.registry.implementations("http_routes"):
         try:
             offered = found.function(**found.bind(node=report, ctx=node.plugins.contexts[found.plugin]))
@@ -87,8 +87,8 @@ def _table(node: Node, report: NodeReport, own: Iterable[Page]) -> tuple[Table, 
         except (Exception, SystemExit) as error:  # a stranger's code, or what is wrong with what it offers
             why = error.why if isinstance(error, PluginError) else error_words(error)
             node.log.warning("http-routes-refused", plugin=found.plugin, reason=why)
-            refused.append(f"the pages of the plugin {found.plugin} are not shown: {why}")
+            refused[found.plugin] = why
     table: dict[str, dict[str, Page]] = {}
     for (path, method), page in pages.items():
         table.setdefault(path, {})[method] = page
-    return table, tuple(refused)
+    return table, refused

@@ -56,6 +56,15 @@ def test_a_restart_that_finds_the_same_leader_goes_on_with_its_row() -> None:
     ]
 
 
+def test_who_has_stopped_or_sees_nobody_yet_does_not_know_who_leads_now() -> None:
+    stopped, started = record(3, "node.stopped"), record(7, "node.started", boot=2)
+    away = [("b:1", 1, 1, 3, "this node stopped watching")]
+    assert history(changed(1, "b:1"), stopped) == away
+    assert history(changed(1, "b:1"), stopped, started) == away
+    assert history(changed(1, "b:1"), record(3, "hook.finished"), started) == away
+    assert history(changed(1, "b:1"), stopped, started, changed(8, "b:1", boot=2)) == [("b:1", 1, 1, None, None)]
+
+
 def test_a_restart_that_finds_another_one_ends_the_row_when_this_node_stopped_watching() -> None:
     rows = history(
         changed(1, "b:1"),

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from les_hooks import Event
-from les_plugins.webhook.post import make_poster
+from les_plugins.webhook.posting import make_poster
 from les_plugins.webhook.service import Service
 from les_plugins.webhook.settings import Endpoint, WebhookConfig
 from tests.bench.table import Row

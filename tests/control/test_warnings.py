@@ -91,7 +91,7 @@ def test_a_maintenance_that_cannot_be_read_is_told() -> None:
 
 
 def test_pages_of_plugins_that_are_not_shown_are_told() -> None:
-    pages = Pages(url="http://127.0.0.1:4080/", token=False, refused=("the pages of the plugin x are not shown: why",))
+    pages = Pages(url="http://127.0.0.1:4080/", token=False, refused={"x": "why"})
     assert node_warnings(_a_node(pages=pages)) == ["the pages of the plugin x are not shown: why"]
 
 

@@ -14,8 +14,7 @@ from msgspec.structs import replace
 from structlog.testing import LogCapture
 
 from les_hooks import ControlError, Event, EventKind, Node, Reason, load_config
-from les_hooks.config import Config
-from les_hooks.config.model import LogLevel
+from les_hooks.config import Config, LogLevel
 from les_hooks.daemon.reload import reload
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS
 from les_hooks.daemon.state import StateStore

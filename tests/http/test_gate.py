@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from les_hooks import Route
-from les_hooks.http.gate import Bucket
 from les_hooks.http.tokens import SESSION_SECONDS, TokenFile
+from les_hooks.serving import Bucket
 from tests.http.lone import TOKEN, Lone, Pages, lone, token_file
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -69,8 +69,10 @@ async def test_of_a_plugin_that_offers_what_cannot_be_shown_nothing_is_and_that_
         (refused,) = page.said("http-routes-refused")
         assert refused["plugin"] == "p0"
         assert why in refused["reason"]
-        warnings = json.loads((await page.get("/api/v1/status"))[1])["warnings"]
-        assert [text for text in warnings if text.startswith("the pages of the plugin p0 are not shown: ")]
+        status = json.loads((await page.get("/api/v1/status"))[1])
+        assert [text for text in status["warnings"] if text.startswith("the pages of the plugin p0 are not shown: ")]
+        (listed,) = (each for each in status["plugins"] if each["name"] == "p0")  # as in `les plugins list`
+        assert listed["why"] == f"its pages are not shown: {refused['reason']}"
 
 
 async def test_two_pages_of_one_plugin_at_one_path_are_refused_too(tmp_path: Path) -> None:

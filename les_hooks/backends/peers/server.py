@@ -1,6 +1,7 @@
 """The one port of a node: the four endpoints of the original, and the links of our own nodes. For this package only."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from les_hooks.election.frames import State
 from les_hooks.election.messages import OriginalAnswered
 from les_hooks.errors import StartError
 from les_hooks.members import Address, join_host_port, parse_address
-from les_hooks.serving import TurnedAway, cannot_listen, forward_to
+from les_hooks.serving import Sparing, TurnedAway, cannot_listen, forward_to
 from les_hooks.wire_original import encode_diag, encode_state
 
 __all__ = ["Answers", "Server"]
@@ -50,7 +51,7 @@ class Server:
     def __init__(self, settings: Settings, answers: Answers, log: FilteringBoundLogger) -> None:
         self._settings = settings
         self._answers = answers
-        self._log = log
+        self._complaints = Sparing(log)
         self._server: asyncio.Server | None = None
         self._http = web.Server(
             self._answer,
@@ -100,7 +101,7 @@ class Server:
 
     def _connected(self) -> asyncio.BaseProtocol:
         if len(self._http.connections) >= _MOST_CONNECTIONS:
-            self._log.warning("connection-refused", limit=_MOST_CONNECTIONS)
+            self._complaints.write(logging.WARNING, "connection-refused", limit=_MOST_CONNECTIONS)
             return TurnedAway()
         return self._http()
 

@@ -47,7 +47,7 @@ def _troubles(snapshot: Snapshot) -> Iterator[tuple[Tone, str]]:
             yield Tone.FAILS, f"The plugin {plugin['name']} cannot be used: {plugin['why']}"
     failed = failures(snapshot)
     if failed:
-        yield Tone.FAILS, f"Hooks failed last: {', '.join(failed)}"
+        yield Tone.FAILS, f"The last call of these hooks failed: {', '.join(failed)}"
     yield from undelivered(snapshot)
 
 

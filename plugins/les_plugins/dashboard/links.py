@@ -13,6 +13,8 @@ __all__ = ["links"]
 _WIDTH, _DOT = 320, 13
 # Beyond these the names would run into each other, and later the times.
 _MOST_NAMES, _MOST_TIMES = 8, 24
+# So many stand beside this node, in one line: below it there is room for its name.
+_BESIDE = 2
 _MOST_NAME_LENGTH = 14
 
 
@@ -45,7 +47,7 @@ def links(snapshot: Snapshot) -> Markup:
 
 def _height(count: int) -> int:
     """One or two others stand beside this node, more of them round it."""
-    return 120 if count <= 2 else 272 if count <= _MOST_NAMES else _WIDTH
+    return 120 if count <= _BESIDE else 272 if count <= _MOST_NAMES else _WIDTH
 
 
 def _radius(count: int) -> int:
@@ -61,7 +63,7 @@ def _middle(count: int) -> tuple[float, float]:
 def _place(index: int, count: int, share: float = 1.0) -> tuple[float, float]:
     """Where another one stands, or what is at this share of the way to it."""
     # Two stand left and right, where their names have the most room; else the first is at the top.
-    turn = math.tau * index / count - (math.pi if count <= 2 else math.pi / 2)
+    turn = math.tau * index / count - (math.pi if count <= _BESIDE else math.pi / 2)
     (x, y), length = _middle(count), _radius(count) * share
     return round(x + length * math.cos(turn), 1), round(y + length * math.sin(turn), 1)
 
@@ -94,12 +96,17 @@ def _dots(snapshot: Snapshot, others: Sequence[tuple[int, Mapping[str, Any]]]) -
     own = next(((rank, each) for rank, each in enumerate(members, 1) if each["address"] == snapshot.own), None)
     if own is not None:
         yield _dot(snapshot, middle_x, middle_y, *own)
+        if len(others) <= _BESIDE:
+            yield _name(own[1], middle_x, middle_y + _DOT + 14)
     for index, (rank, member) in enumerate(others):
         x, y = _place(index, len(others))
         yield _dot(snapshot, x, y, rank, member)
         if len(others) <= _MOST_NAMES:
-            label = short(member["name"] or member["address"], _MOST_NAME_LENGTH)
-            yield tag("text", label, x=x, y=round(y + (_DOT + 14 if y >= middle_y else -_DOT - 6), 1), class_="who")
+            yield _name(member, x, round(y + (_DOT + 14 if y >= middle_y else -_DOT - 6), 1))
+
+
+def _name(member: Mapping[str, Any], x: float, y: float) -> Markup:
+    return tag("text", short(member["name"] or member["address"], _MOST_NAME_LENGTH), x=x, y=y, class_="who")
 
 
 def _dot(snapshot: Snapshot, x: float, y: float, rank: int, member: Mapping[str, Any]) -> Markup:

@@ -44,6 +44,11 @@ def render(snapshot: Snapshot, version: str) -> str:
     return f"<!doctype html>\n{tag('html', head, body, lang='en', data_version=version)}\n"
 
 
+def _locked(snapshot: Snapshot) -> object:
+    """Whether who looks has logged in."""
+    return (snapshot.status.get("http") or {}).get("token")
+
+
 def _header(snapshot: Snapshot) -> Markup:
     status = snapshot.status
     where = tag(
@@ -97,4 +102,6 @@ def _footer(snapshot: Snapshot) -> Markup:
             tag("a", "history", href="/api/v1/history"),
             ".",
         ),
+        bool(_locked(snapshot))
+        and tag("form", tag("button", "Log out"), method="post", action="/logout", data_key="logout"),
     )

@@ -65,7 +65,7 @@ class SharedPage:
     async def _render(self) -> Rendered:
         status = await self._node.status()
         begun = time.perf_counter()
-        self._learn(status["members"])
+        self._learn([status["node"], *status["members"]])  # before it has joined it is no member, yet has a past
         now = float(status["time"])
         snapshot = Snapshot(
             now=now,

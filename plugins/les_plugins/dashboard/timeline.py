@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Final
 
+from les_hooks.events import Reason
 from les_plugins.dashboard.markup import Markup, cell, heading, table, tag
 from les_plugins.dashboard.snapshot import DAY_SECONDS, Snapshot
 from les_plugins.dashboard.words import clock, lasting, moment, short
@@ -16,8 +17,8 @@ __all__ = ["timeline"]
 _MOST_BARS, _MOST_LANES, _MOST_ROWS = 200, 12, 25
 _LANE, _BAR, _AXIS = 34, 10, 22
 _TICK_HOURS, _LEAST_PERCENT = 4, 0.05
-# Without an end of this kind the node was there to see that nobody led.
-_UNWATCHED: Final = "this node stopped watching"
+# Without an end of these kinds the node was there to see that nobody led.
+_UNWATCHED: Final = frozenset({"this node stopped watching", "this node died", Reason.LEAVING})
 _NOBODY, _UNKNOWN = "nobody", "not watched"
 
 
@@ -71,7 +72,7 @@ def _gaps(rows: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> Iterator[_Sp
         since, until = _end(row, snapshot.now), snapshot.now if following is None else float(following["since"])
         if until <= since:
             continue
-        lane = _UNKNOWN if row["ended"] == _UNWATCHED else _NOBODY
+        lane = _UNKNOWN if row["ended"] in _UNWATCHED else _NOBODY
         words = f"{lane}: from {clock(since)} until {clock(until)}, for {lasting(until - since)}"
         yield _Span(lane=lane, since=since, until=until, words=words, kind="gap" if lane == _NOBODY else "unknown")
 

@@ -5,11 +5,11 @@ Loaded through its entry point; nothing imports it.
     settings  what `[plugins.webhook]` can hold
     who       which node posts an event, and whether it is news
     service   the outbox and the workers, put together
-    outbox    what is to be posted, on disk first: writer is its thread; store, incoming, queries, schema, rows and
-              aside are its file
+    outbox/   what is to be posted, on disk first
     workers   one for each endpoint: attempts, pauses, the end
-    contract  what lies between the queue and the way out
-    post      one attempt; formats, signing, provisions, redaction, guardrails and transport are its parts
+    contract  what lies between the workers and the way out
+    posting/  the way out: one attempt
+    formats   what is posted, in the words of `wording` where people read it
     report    what an operator is shown
     records   what is left in audit and log
     commands  `les webhooks`
@@ -19,7 +19,7 @@ Loaded through its entry point; nothing imports it.
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import click
 import msgspec
@@ -28,25 +28,44 @@ from les_hooks import Context, Event, EventKind, PluginError, Reason, hookimpl
 from les_hooks.text import plain, printable
 from les_plugins.webhook import commands as command_line
 from les_plugins.webhook.formats import find_format
-from les_plugins.webhook.post import make_poster
-from les_plugins.webhook.provisions import Unready, provide
+from les_plugins.webhook.posting import make_poster
+from les_plugins.webhook.posting.provisions import Unready, provide
 from les_plugins.webhook.service import Service
 from les_plugins.webhook.settings import Endpoint, WebhookConfig
 
 __all__ = ["WebhookConfig"]
 
-# By context and not in one variable: a process may hold several nodes.
-_services: WeakKeyDictionary[Context, Service] = WeakKeyDictionary()
+# By context and not in one variable: a process may hold several nodes. The newest is the last.
+_services: dict[Context, Service] = {}
+# Contexts whose work the daemon has ended: a reload came, or the end.
+_over: WeakSet[Context] = WeakSet()
 
 # It is the plugin's end, or the daemon's: no news, and others may be waiting.
 _NO_NEWS = frozenset({Reason.CRASHED, Reason.RELOAD})
 
 
 def _service(ctx: Context) -> Service:
+    """The service that writes what this context is told."""
     found = _services.get(ctx)
+    if found is None and ctx in _over:
+        # A hook that began before the reload. Who came after it writes: it knows the endpoints of now.
+        found = next((service for other, service in reversed(_services.items()) if _same_node(other, ctx)), None)
     if found is None:
         found = _services[ctx] = Service(ctx, make_poster)
     return found
+
+
+def _same_node(one: Context, other: Context) -> bool:
+    return one.state_dir == other.state_dir
+
+
+async def _replace_others(ctx: Context) -> None:
+    """End those of contexts that were told something, and replaced before they could post: they hold the file."""
+    others = {other: service for other, service in _services.items() if other is not ctx and _same_node(other, ctx)}
+    for other in others:
+        _over.add(other)
+        del _services[other]
+    await asyncio.gather(*(service.close() for service in others.values()))
 
 
 @hookimpl
@@ -60,18 +79,23 @@ async def while_running(ctx: Context) -> None:
     """Post what is queued."""
     if ctx.dry_run:
         await asyncio.Event().wait()
+    _over.discard(ctx)
+    service = _service(ctx)
     try:
-        await _service(ctx).run()
+        await _replace_others(ctx)
+        await service.run()
+    except asyncio.CancelledError:
+        _over.add(ctx)
+        raise
     finally:
-        # What is told after that, to a context that a reload has replaced say, is written by another one.
         _services.pop(ctx, None)
 
 
 async def _tell(event: Event, ctx: Context) -> None:
     if ctx.dry_run:
         ctx.log.info("would-post", event_kind=event.kind)
-        return
-    await _service(ctx).tell(event)
+    else:
+        await _service(ctx).tell(event)
 
 
 @hookimpl

@@ -116,7 +116,7 @@ def _replay(
         say("nothing was given up that this means")
     else:
         for name, count in counts.items():
-            say(f"{name}: {count} queued again")
+            say(f"{name}: {count} queued again" if count else f"{name}: enabled again; nothing of it was given up")
     if not counts:
         context.exit(1)
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from les_hooks import Event, EventKind, Reason
-from les_plugins.webhook.rows import Row, Tally
+from les_plugins.webhook.outbox.rows import Row, Tally
 from les_plugins.webhook.workers import Worker
 
 __all__ = ["dead_letter", "sample", "shown"]

@@ -11,9 +11,9 @@ from typing import Any
 from les_hooks import Context, Event, EventKind, PluginError
 from les_plugins.webhook.contract import Delivery, Poster
 from les_plugins.webhook.outbox import Outbox, Unwritten
+from les_plugins.webhook.outbox.rows import Bounds, Tally
 from les_plugins.webhook.records import PACE_SECONDS, Records
 from les_plugins.webhook.report import dead_letter, sample, shown
-from les_plugins.webhook.rows import Bounds, Tally
 from les_plugins.webhook.settings import Endpoint, WebhookConfig
 from les_plugins.webhook.who import RIPE_SECONDS
 from les_plugins.webhook.workers import Worker
@@ -115,8 +115,12 @@ class Service:
             self._workers = {}
             for poster in self._posters.values():
                 await poster.close()
-            self._records.flush(all_of_it=True)
-            await self._outbox.close(_CLOSE_SECONDS)
+            await self.close()
+
+    async def close(self) -> None:
+        """Write what waits, for a moment; it can tell no more."""
+        await self._outbox.close(_CLOSE_SECONDS)
+        self._records.flush(all_of_it=True)
 
     async def _disabled(self) -> frozenset[str]:
         """Which endpoints are, by the file; waits until that can be read."""
@@ -185,10 +189,10 @@ class Service:
             found = await self._outbox.replay(self._endpoints, delivery=delivery, endpoint=endpoint, since=since)
         except Unwritten as error:
             raise PluginError(self._ctx.name, f"cannot write its outbox: {error}") from None
-        for name in {*found, *([endpoint] if endpoint is not None else [])}:
-            self._records.replayed(name, found[name])
-            if name in self._workers:
-                self._workers[name].resume()
+        for name, count in found.items():
+            self._records.replayed(name, count)
+        for name in {*found, *([endpoint] if endpoint is not None else [])} & self._workers.keys():
+            self._workers[name].resume()
         return found
 
     async def test(self, endpoint: str) -> Mapping[str, object]:

@@ -15,7 +15,7 @@ import msgspec
 from les_hooks import Event
 from les_plugins.webhook.contract import Answer, Delivery, Poster, Verdict
 from les_plugins.webhook.outbox import Unwritten
-from les_plugins.webhook.rows import Row
+from les_plugins.webhook.outbox.rows import Row
 from les_plugins.webhook.settings import Endpoint
 
 __all__ = ["MOST_RETRY_AFTER_SECONDS", "Happening", "Health", "Queue", "Tell", "Worker"]
@@ -69,7 +69,7 @@ class Tell(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Health:
-    """How an endpoint does. `failures` in a row; times are Unix seconds."""
+    """How an endpoint does. `failures` in a row, refusals too; times are Unix seconds."""
 
     failures: int = 0
     failing_since: float | None = None
@@ -107,6 +107,8 @@ class Worker:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._due = 0.0
+        # How far in the schedule it is: attempts that failed in a row and may work later.
+        self._step = 0
         self._ending = False
 
     def woken(self) -> None:
@@ -116,7 +118,7 @@ class Worker:
     def resume(self) -> None:
         """Try again now, whatever it was waiting for."""
         self.disabled = False
-        self.health.failures = 0
+        self._step = 0
         self._hurry.set()
         self._wake.set()
 
@@ -128,7 +130,7 @@ class Worker:
 
     async def run(self) -> None:
         """Until `finish` and the rows are at their end, or it is cancelled."""
-        while not (self._ending and (self.disabled or self.health.failures)):
+        while not (self._ending and (self.disabled or self._step)):
             self._wake.clear()
             try:
                 rows = [] if self.disabled else await self._queue.head(self.endpoint.name, _AT_ONCE)
@@ -140,7 +142,7 @@ class Worker:
                         await self._expire()
                     continue
                 for row in rows:
-                    if (self._ending and self.health.failures) or not await self._deliver(row):
+                    if (self._ending and self._step) or not await self._deliver(row):
                         break
             except Unwritten:
                 await _sleep(self._wake, _UNREADABLE_PAUSE_SECONDS)
@@ -148,7 +150,7 @@ class Worker:
     async def _deliver(self, row: Row) -> bool:
         """Post it, once; returns whether the next one may be posted."""
         await self._pause(row)
-        if self._ending and self.health.failures:
+        if self._ending and self._step:
             return False
         try:
             event = msgspec.json.decode(row.event, type=Event)
@@ -161,8 +163,9 @@ class Worker:
                 self._queue.delivered(row)
                 self._arrived(event)
             case Verdict.REFUSED:
-                # Whoever refuses is there.
-                self.health.failures, self.health.next_attempt = 0, None
+                # Whoever refuses is there: the next one need not wait.
+                self._step = 0
+                self._not_arrived(answer, event)
                 self._bury(row, answer.why, event)
             case Verdict.GONE:
                 self._disable(row, answer.why)
@@ -174,7 +177,7 @@ class Worker:
 
     async def _pause(self, row: Row) -> None:
         """Wait until it is time for the next attempt, or somebody wants it at once."""
-        if self.health.failures:
+        if self._step:
             await _sleep(self._hurry, self._due - self._loop_time())
         elif row.attempts == 0:
             await _sleep(self._hurry, self._chance() * self.endpoint.pause(0))
@@ -185,25 +188,34 @@ class Worker:
     def _arrived(self, event: Event) -> None:
         health = self.health
         health.delivered_at = self._wall()
-        if health.failures and health.failing_since is not None:
+        if health.failing_since is not None:
             seconds = round(self._wall() - health.failing_since, 3)
             self._tell(
                 Happening.RECOVERED, self.endpoint.name, event_id=event.id, attempts=health.failures, seconds=seconds
             )
-        health.failures, health.failing_since, health.next_attempt = 0, None, None
+        self._at_ease()
 
-    async def _failed(self, row: Row, answer: Answer, event: Event) -> None:
-        now, health = self._wall(), self.health
-        health.error, health.error_at = answer.why, now
+    def _at_ease(self) -> None:
+        self._step = 0
+        self.health.failures, self.health.failing_since, self.health.next_attempt = 0, None, None
+
+    def _not_arrived(self, answer: Answer, event: Event) -> None:
+        health = self.health
+        health.error, health.error_at = answer.why, self._wall()
         health.failures += 1
         if health.failing_since is None:
-            health.failing_since = now
+            health.failing_since = health.error_at
             self._tell(
                 Happening.FAILING, self.endpoint.name, reason=answer.why, event_id=event.id, status=answer.status
             )
+
+    async def _failed(self, row: Row, answer: Answer, event: Event) -> None:
+        now = self._wall()
+        self._not_arrived(answer, event)
+        self._step += 1
         self._queue.failed(row, answer.why)
         left = row.created + self.endpoint.retry_for - now
-        pause = self._chance() * self.endpoint.pause(health.failures)
+        pause = self._chance() * self.endpoint.pause(self._step)
         if left > 0.0:
             # The last attempt is made at the end of the time, and not some time before.
             pause = min(pause, left)
@@ -211,7 +223,7 @@ class Worker:
             await self._expire()
         pause = max(pause, min(answer.retry_after or 0.0, MOST_RETRY_AFTER_SECONDS))
         self._due = self._loop_time() + pause
-        health.next_attempt = now + pause
+        self.health.next_attempt = now + pause
 
     def _loop_time(self) -> float:
         # Not `wall`: a clock that is set back must not make a pause of hours.
@@ -233,7 +245,7 @@ class Worker:
     def _disable(self, row: Row, why: str) -> None:
         self.disabled = True
         self.health.error, self.health.error_at = why, self._wall()
-        self.health.failures, self.health.failing_since, self.health.next_attempt = 0, None, None
+        self._at_ease()
         self._queue.failed(row, why)
         self._queue.disable(self.endpoint.name, why)
         self._tell(Happening.DISABLED, self.endpoint.name, reason=why)

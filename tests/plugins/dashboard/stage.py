@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import threading
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
@@ -29,11 +30,16 @@ class FakeNode:
         self.rows: Sequence[Mapping[str, Any]] = history()
         self.trail: Sequence[Mapping[str, Any]] = records()
         self.asked = 0
+        self.began: float | None = None
+        """Since when its clock runs, None while it stands still."""
 
     async def status(self) -> Mapping[str, Any]:
-        """As it was set."""
+        """As it was set, at a later time."""
         self.asked += 1
-        return copy.deepcopy(self.said)
+        said = copy.deepcopy(self.said)
+        if self.began is not None:
+            said["time"] += time.monotonic() - self.began
+        return said
 
     def history(self, since: float = 0.0) -> Sequence[Mapping[str, Any]]:
         """As it was set, from then on."""
@@ -72,6 +78,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self.node.began = time.monotonic()
         self.start()
         return self
 

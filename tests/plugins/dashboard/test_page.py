@@ -7,8 +7,8 @@ import pytest
 
 from les_plugins.dashboard.page import render
 from les_plugins.dashboard.snapshot import Snapshot
+from les_plugins.webhook.outbox.rows import Tally
 from les_plugins.webhook.report import shown
-from les_plugins.webhook.rows import Tally
 from tests.plugins.dashboard.samples import (
     HOSTILE,
     NOW,
@@ -148,7 +148,7 @@ def test_failed_hooks_come_first_and_only_the_last_call_counts() -> None:
     hooks = text[text.index("outcome time") :]
     assert hooks.index("no such interface") < hooks.index("superseded") < hooks.index("took 12.5 ms")
     assert "once" not in text
-    assert "Hooks failed last: vip on demoted" in text
+    assert "The last call of these hooks failed: vip on demoted" in text
 
 
 def test_events_are_told_in_sentences_the_newest_first() -> None:

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import pytest
+
 from les_plugins.dashboard.timeline import timeline
 from tests.plugins.dashboard.samples import NOW, a_snapshot, address
 
@@ -34,8 +36,9 @@ def test_a_day_is_the_whole_width() -> None:
     assert bars(row(-30, -12), row(-12, None, 1)) == [(0.0, 50.0, "past"), (50.0, 50.0, "now")]
 
 
-def test_when_nobody_led_there_is_a_gap_and_when_nobody_looked_another() -> None:
-    found = bars(row(-24, -18), row(-12, -6, ended="this node stopped watching"), row(-3, -1))
+@pytest.mark.parametrize("ended", ["this node stopped watching", "this node died", "leaving"])
+def test_when_nobody_led_there_is_a_gap_and_when_nobody_looked_another(ended: str) -> None:
+    found = bars(row(-24, -18), row(-12, -6, ended=ended), row(-3, -1))
     assert [kind for *_, kind in found] == ["past", "past", "past", "gap", "unknown", "gap"]
     assert found[3:] == [(25.0, 25.0, "gap"), (75.0, 12.5, "unknown"), (95.83, 4.17, "gap")]
 

@@ -8,7 +8,7 @@ import msgspec
 
 from les_plugins.webhook.contract import Answer, Delivery, Verdict
 from les_plugins.webhook.outbox import Unwritten
-from les_plugins.webhook.rows import Row
+from les_plugins.webhook.outbox.rows import Row
 from les_plugins.webhook.who import State
 from les_plugins.webhook.workers import Happening
 from tests.fake_context import an_event

@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from les_plugins.webhook.post import make_poster
+from les_plugins.webhook.posting import make_poster
 from les_plugins.webhook.service import Service
 from les_plugins.webhook.settings import Endpoint, WebhookConfig
 from tests.fake_context import FakeContext, an_event

@@ -12,7 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from les_plugins.webhook.contract import Delivery
-from les_plugins.webhook.post import HttpPoster, make_poster
+from les_plugins.webhook.posting import HttpPoster, make_poster
 from les_plugins.webhook.settings import Endpoint
 from tests.fake_context import FakeContext, an_event
 from tests.needs import need_program

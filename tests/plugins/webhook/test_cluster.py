@@ -71,7 +71,7 @@ def test_an_operator_sees_what_was_given_up_and_has_it_posted_again(tmp_path: Pa
         node.wait_settled()
         until(lambda: len(asked(node, "failed")) >= 3, "all is refused")
         (row,) = asked(node, "list")
-        assert (row["name"], row["state"], row["queued"], row["error"]) == ("hook", "ok", 0, "status 403")
+        assert (row["name"], row["state"], row["queued"], row["error"]) == ("hook", "failing", 0, "status 403")
         assert "status 403" in node.les("webhooks", "list").stdout
         letters = asked(node, "failed", "--endpoint", "hook")
         assert letters[0]["id"] in node.les("webhooks", "failed").stdout

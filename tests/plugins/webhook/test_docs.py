@@ -16,10 +16,10 @@ from les_hooks.plugins import Registry
 from les_plugins.webhook import WebhookConfig, service, who, workers
 from les_plugins.webhook.contract import Delivery
 from les_plugins.webhook.formats import cloudevents
+from les_plugins.webhook.outbox.writer import MOST_JOBS
+from les_plugins.webhook.posting.transport import MOST_REPLY_BYTES
 from les_plugins.webhook.settings import Endpoint
-from les_plugins.webhook.transport import MOST_REPLY_BYTES
 from les_plugins.webhook.workers import Happening
-from les_plugins.webhook.writer import MOST_JOBS
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")

@@ -57,6 +57,7 @@ def test_the_sequence_sorts_as_text_as_it_does_as_numbers() -> None:
 
 def test_a_sample_is_marked() -> None:
     assert made("cloudevents", test=True)["test"] is True
+    assert made("cloudevents", test=True)["type"] == "io.les.test.v1"
     assert "test" not in made("cloudevents")
     assert made("slack", test=True)["text"].startswith("[test] web: a leads now")
     assert made("slack")["text"].startswith("web: a leads now")

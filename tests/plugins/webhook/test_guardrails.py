@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from les_plugins.webhook.guardrails import AddressRefused, guarded_socket, why_refused
+from les_plugins.webhook.posting.guardrails import AddressRefused, guarded_socket, why_refused
 
 REFUSED = [
     "169.254.169.254",

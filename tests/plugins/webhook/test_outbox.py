@@ -13,7 +13,7 @@ import pytest
 
 from les_hooks import Event, EventKind
 from les_plugins.webhook.outbox import Outbox, Unwritten
-from les_plugins.webhook.rows import ROW_BYTES, Bounds
+from les_plugins.webhook.outbox.rows import ROW_BYTES, Bounds
 from les_plugins.webhook.settings import Endpoint
 from les_plugins.webhook.who import RIPE_SECONDS
 from tests.fake_context import an_event
@@ -271,8 +271,9 @@ async def test_replaying_an_endpoint_enables_it_even_without_dead_letters(desk: 
     async with desk.open() as outbox:
         await desk.tell(outbox, own(1))
         outbox.disable("hook", "status 410")
-        assert await outbox.replay(desk.names, delivery=None, endpoint="hook", since=None) == {}
+        assert await outbox.replay(desk.names, delivery=None, endpoint="hook", since=None) == {"hook": 0}
         assert outbox.tallies["hook"].disabled == ""
+        assert await outbox.replay(desk.names, delivery=None, endpoint="hook", since=None) == {}
 
 
 async def test_rows_of_an_endpoint_that_is_gone_are_dead_letters(desk: Desk) -> None:
@@ -306,6 +307,20 @@ async def test_a_file_that_cannot_be_used_is_kept_aside_and_a_new_one_begun(desk
     assert folder.name == "outbox.sqlite.corrupt-1000"
 
 
+async def test_what_becomes_of_a_row_of_the_damaged_file_touches_none_of_the_new_one(desk: Desk) -> None:
+    async with desk.open() as outbox:
+        await desk.tell(outbox, own(1), own(2), own(3))
+        rows = await outbox.head("hook", 3)
+    desk.path.write_bytes(b"nonsense" * 1000)
+    async with desk.open() as outbox:
+        await desk.tell(outbox, own(4), own(5), own(6))
+        outbox.delivered(rows[0])
+        outbox.bury(rows[1], "no")
+        outbox.failed(rows[2], "no")
+        found = await outbox.head("hook", 9)
+        assert [(row.delivery, row.attempts) for row in found] == [("n_1-4", 0), ("n_1-5", 0), ("n_1-6", 0)]
+
+
 async def test_only_the_last_damaged_files_are_kept(desk: Desk) -> None:
     for day in range(5):
         desk.now = 1000.0 + day
@@ -334,6 +349,16 @@ async def test_what_cannot_be_written_now_is_written_when_it_can(desk: Desk) -> 
         await asyncio.wait_for(writing, 10)
         assert await waiting(outbox) == [1, 2]
         assert [bool(why) for why in desk.heard.troubles] == [True, False]
+
+
+async def test_what_could_not_be_written_at_the_end_is_said(desk: Desk) -> None:
+    desk.folder = desk.folder / "never"
+    async with desk.open() as outbox:
+        writing = outbox.tell(own(1), desk.endpoints)
+        with pytest.raises(Unwritten):
+            await outbox.head("hook", 1)
+    with pytest.raises(Unwritten, match="No such file"):
+        await asyncio.wait_for(writing, 5)
 
 
 async def test_a_folder_that_is_not_there_is_waited_for(desk: Desk) -> None:

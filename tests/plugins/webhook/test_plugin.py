@@ -108,9 +108,10 @@ def test_410_disables_until_an_operator_says_otherwise(les_harness: Harness, rec
     les_harness.fire("demoted")
     assert endpoint(les_harness)["state"] == "disabled"
     receiver.status = 204
-    les_harness.control("replay", endpoint="hook")
+    assert les_harness.control("replay", endpoint="hook") == {"hook": 0}, "it was enabled"
     until(les_harness, lambda: receiver.kinds == ["elected", "demoted"])
     assert endpoint(les_harness)["state"] == "ok"
+    assert les_harness.control("replay", endpoint="hook") == {}
 
 
 def test_a_sample_is_marked_and_shown(les_harness: Harness, receiver: Thread) -> None:

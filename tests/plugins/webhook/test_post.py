@@ -11,8 +11,8 @@ from aiohttp import web
 from les_hooks import PluginError
 from les_plugins.webhook.contract import Delivery, Outgoing, Verdict
 from les_plugins.webhook.formats import FORMATS
+from les_plugins.webhook.posting.transport import MOST_REPLY_BYTES
 from les_plugins.webhook.settings import Endpoint
-from les_plugins.webhook.transport import MOST_REPLY_BYTES
 from tests.cluster import free_ports
 from tests.fake_context import FakeContext
 from tests.plugins.webhook.receivers import DELIVERY, Receiver, a_poster
@@ -303,6 +303,23 @@ async def test_a_format_that_takes_its_time_delays_nothing_else() -> None:
         answer = await poster.post(DELIVERY)
         gate.set()
     assert (answer.verdict, answer.why) == (Verdict.RETRY, "no answer within 0.2 s")
+
+
+async def test_a_format_that_hangs_at_each_attempt_takes_no_thread_of_the_daemon() -> None:
+    gate = threading.Event()
+
+    def waits(_: Delivery) -> Outgoing:
+        gate.wait(10)
+        return Outgoing(body=b"", content_type="text/plain")
+
+    ctx, before = FakeContext(config=None, offered={FORMATS: {"theirs": waits}}), threading.active_count()
+    async with a_poster("http://127.0.0.1:1/", ctx, format="theirs", timeout=0.02) as poster:
+        for _ in range(40):
+            assert (await poster.post(DELIVERY)).verdict is Verdict.RETRY
+        assert threading.active_count() <= before + 1
+        async with asyncio.timeout(1):
+            await asyncio.to_thread(lambda: None)
+        gate.set()
 
 
 async def test_an_unknown_format_is_told_with_the_known_ones_and_may_still_come() -> None:

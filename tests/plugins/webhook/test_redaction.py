@@ -2,7 +2,7 @@
 
 import pytest
 
-from les_plugins.webhook.redaction import HIDDEN, Redactor, shown_url
+from les_plugins.webhook.posting.redaction import HIDDEN, Redactor, shown_url
 
 SHOWN = {
     "https://hooks.slack.com/services/T0001234/B0005678/XXabcdef": "https://hooks.slack.com/...",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from les_plugins.webhook.signing import parse_secrets, sign
+from les_plugins.webhook.posting.signing import parse_secrets, sign
 from tests.plugins.webhook.receivers import DELIVERY, Receiver, a_poster
 
 OLD = "whsec_" + base64.b64encode(bytes(range(24))).decode()

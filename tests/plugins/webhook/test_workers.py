@@ -112,6 +112,36 @@ async def test_what_is_refused_is_given_up_at_once_and_the_next_goes_on() -> Non
 
 
 @virtual()
+async def test_who_refuses_is_failing_until_something_arrives_and_delays_nothing() -> None:
+    refused = answer(Verdict.REFUSED, why="status 401")
+    answers = {"n-1": [DOWN, refused], "n-2": [refused], "n-3": [answer()]}
+    bench = Bench(FakePoster(lambda delivery, _: answers[delivery.id].pop(0)))
+    worker, task = bench.begin(2)
+    await asyncio.sleep(2)
+    assert bench.times() == [0, 1, 1]
+    assert (worker.health.failures, worker.health.next_attempt) == (3, None)
+    assert worker.health.failing_since is not None
+    bench.queue.rows.append(a_row(3))
+    worker.woken()
+    await asyncio.sleep(1)
+    assert worker.health.failures == 0
+    happened = [happening for happening, _ in bench.told.heard]
+    assert happened == [Happening.FAILING, Happening.GIVEN_UP, Happening.GIVEN_UP, Happening.RECOVERED]
+    await end(task)
+
+
+@virtual()
+async def test_what_arrives_once_an_operator_has_hurried_it_has_recovered() -> None:
+    bench = Bench(FakePoster(lambda _, attempt: DOWN if attempt < 3 else answer()))
+    worker, task = bench.begin(retry=(0.0, 1.0, 3600.0))
+    await asyncio.sleep(10)
+    worker.resume()
+    await asyncio.sleep(10)
+    assert bench.told.heard == [(Happening.FAILING, 1), (Happening.RECOVERED, 1)]
+    await end(task)
+
+
+@virtual()
 async def test_a_receiver_that_names_a_pause_gets_it_but_no_more_than_an_hour() -> None:
     slow = [answer(Verdict.RETRY, retry_after=300.0), answer(Verdict.RETRY, retry_after=1e9), answer()]
     bench = Bench(FakePoster(lambda _, attempt: slow[attempt - 1]), chance=0.0)

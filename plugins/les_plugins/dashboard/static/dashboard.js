@@ -4,6 +4,7 @@
 "use strict";
 (() => {
   const EVERY_MS = 3000, LIMIT_MS = 2500, STREAM_AGAIN_MS = 10000;
+  const STALE_MS = 8000; // longer than a look, its answer and the next one can take
   const LEAST_MS = 1000; // between two looks, however much happens
 
   const root = document.documentElement;
@@ -14,6 +15,7 @@
   let title = document.title;
   let shown = "";
   let looking = false, lookedAt = -Infinity;
+  let newAt = performance.now(); // when the page was another one than before
   let timer = 0, due = Infinity;
   let looks = 0; // wanted soon
   let stream = null, streamedAt = -Infinity;
@@ -91,17 +93,25 @@
       turn(document.querySelector(`body > ${name}`), page.querySelector(`body > ${name}`));
     }
     shown = text;
+    newAt = performance.now();
     title = page.title;
     return true;
   }
 
   // -- how fresh it is ------------------------------------------------------------------------------------------------
 
+  // The page has its time in it: one that stays the same is old, whoever sends it; and so is one that nobody asks for
+  // any more, for a fault of this script. Neither may call itself live.
+  const stale = () => !document.hidden && performance.now() - newAt > STALE_MS;
+  const doubt = () => stale() && lost.hidden && unwell(`Nothing new from this node since ${since()}.`);
+  const since = () => document.getElementById("as-of").textContent;
+
   function well() {
     root.classList.remove("lost");
     lost.hidden = true;
     lost.textContent = "";
-    live.textContent = stream?.readyState === EventSource.OPEN ? ", live" : ", renewed every 3 s";
+    const streams = stream?.readyState === EventSource.OPEN;
+    live.textContent = document.hidden ? ", paused" : streams ? ", live" : ", renewed every 3 s";
     document.title = title;
   }
 
@@ -136,19 +146,18 @@
     looks = Math.max(0, looks - 1);
     due = Infinity;
     lookedAt = performance.now();
-    const since = document.getElementById("as-of").textContent;
     const [answer, text] = await asked();
     if (answer === null) {
-      unwell(`No answer from this node since ${since}.`);
+      unwell(`No answer from this node since ${since()}.`);
     } else if (answer.status === 401 || answer.type === "opaqueredirect") {
-      unwell(`This node wants its token again; this is how it was at ${since}.`, "/login");
+      unwell(`This node wants its token again; this is how it was at ${since()}.`, "/login");
     } else if (!answer.ok) {
-      unwell(`This node answers with an error (${answer.status}) since ${since}.`);
+      unwell(`This node answers with an error (${answer.status}) since ${since()}.`);
     } else if (!show(text)) {
-      unwell(`Something else answers in the place of this node since ${since}.`);
+      unwell(`Something else answers in the place of this node since ${since()}.`);
     } else {
       listen();
-      well();
+      if (!stale()) well();
     }
     looking = false;
     soon(looks > 0 || root.classList.contains("lost") ? 0 : EVERY_MS);
@@ -188,9 +197,12 @@
       due = Infinity;
       stream?.close();
       streamedAt = -Infinity;
+      if (!root.classList.contains("lost")) live.textContent = ", paused";
     } else {
+      newAt = performance.now();
       soon(0);
     }
   });
+  setInterval(doubt, 1000);
   soon(0);
 })();

@@ -14,10 +14,10 @@ import yarl
 
 from les_hooks.errors import LesHooksError
 from les_plugins.secrets import MOST_BYTES, read_private, unsafe_secret
-from les_plugins.webhook.guardrails import why_refused
-from les_plugins.webhook.redaction import Redactor
+from les_plugins.webhook.posting.guardrails import why_refused
+from les_plugins.webhook.posting.redaction import Redactor
+from les_plugins.webhook.posting.signing import parse_secrets
 from les_plugins.webhook.settings import Endpoint, parse_url
-from les_plugins.webhook.signing import parse_secrets
 
 __all__ = ["Provisions", "Stamp", "Unready", "provide", "stamp"]
 

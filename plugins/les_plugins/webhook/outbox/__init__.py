@@ -1,4 +1,8 @@
-"""The outbox: what is to be posted, on disk before anybody is told. Private to `webhook`."""
+"""The outbox: what is to be posted, on disk before anybody is told. Private to `webhook`.
+
+What others call is here; it goes through `writer`, the one thread that works on the file, to `store`, what is done with
+rows, and its half `incoming`, what becomes of an event that is told. `file` makes the file, and `rows` are the values.
+"""
 
 import asyncio
 import time
@@ -8,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from les_hooks import Event
-from les_plugins.webhook.rows import Bounds, Row, Tally
+from les_plugins.webhook.outbox.rows import Bounds, Row, Tally
+from les_plugins.webhook.outbox.store import Store
+from les_plugins.webhook.outbox.writer import Reporter, Unwritten, Writer
 from les_plugins.webhook.settings import Endpoint
-from les_plugins.webhook.store import Store
-from les_plugins.webhook.writer import Reporter, Unwritten, Writer
 
 __all__ = ["Outbox", "Unwritten"]
 
@@ -109,7 +113,8 @@ class Outbox:
     def _mark(self, work: Callable[[Store], Any], done: Row | None = None) -> None:
         """Write it when that is possible; what is `done` with is not read again, and posted again after a restart."""
         try:
-            self._writer.submit(work, writes=True)
+            # That it came to nothing is known by the trouble there is; asyncio complains of what nobody looks at.
+            self._writer.submit(work, writes=True).add_done_callback(lambda mark: mark.cancelled() or mark.exception())
         except Unwritten:
             if done is not None:
                 self._unmarked.add((done.endpoint, done.delivery))

@@ -1,10 +1,14 @@
-"""The tables of the outbox's file, and how they are made. For `store`."""
+"""The file of the outbox: made with its tables, looked through, and put aside where it cannot be used.
+
+For `store` and `writer`.
+"""
 
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
-__all__ = ["StoreTooNew", "open_file"]
+__all__ = ["StoreTooNew", "open_file", "put_aside"]
 
 _VERSION = 1
 _SCHEMA = """
@@ -56,6 +60,9 @@ END;
 _BUSY_SECONDS = 0.4
 _WAL_BYTES = 4 * 2**20
 
+# A disk that damages a file each day must not be filled by that.
+_MOST_KEPT = 3
+
 
 class StoreTooNew(Exception):  # noqa: N818  (it says what is so; whoever catches it goes on with a new file)
     """The file was written by a newer version."""
@@ -90,3 +97,18 @@ def _prepare(db: sqlite3.Connection) -> None:
         raise StoreTooNew(f"it has version {version}, and this daemon knows {_VERSION}")
     if version == 0:
         db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {_VERSION};COMMIT;")
+
+
+def put_aside(path: Path, now: float) -> Path:
+    """Move it, and what SQLite keeps beside it, into a folder of its own; returns that. Raises OSError.
+
+    Without its companions it could not be looked at; and left behind they would be taken for those of the next file.
+    """
+    folder = path.with_name(f"{path.name}.corrupt-{now:.0f}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        if path.with_name(name).exists():
+            path.with_name(name).rename(folder / name)
+    for old in sorted(path.parent.glob(f"{path.name}.corrupt-*"))[:-_MOST_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder

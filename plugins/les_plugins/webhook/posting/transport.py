@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import aiohttp
 
 from les_plugins.lookup import Lookup, Resolver
-from les_plugins.webhook.guardrails import guarded_socket
-from les_plugins.webhook.provisions import Provisions
+from les_plugins.webhook.posting.guardrails import guarded_socket
+from les_plugins.webhook.posting.provisions import Provisions
 
 __all__ = ["CONNECT_SECONDS", "MOST_REPLY_BYTES", "Reply", "Transport"]
 

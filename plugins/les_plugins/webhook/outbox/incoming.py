@@ -10,8 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from les_hooks import Event
-from les_plugins.webhook.queries import requeue
-from les_plugins.webhook.rows import ROW_BYTES, Bounds
+from les_plugins.webhook.outbox.rows import ROW_BYTES, Bounds, requeue
 from les_plugins.webhook.settings import Endpoint
 from les_plugins.webhook.who import RIPE_SECONDS, Standing, State, fact_of, is_news, place
 

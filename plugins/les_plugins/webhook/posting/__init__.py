@@ -1,10 +1,16 @@
-"""One attempt to deliver, from the event to the verdict: implements `Poster`. Private to `webhook`."""
+"""One attempt to deliver, from the event to the verdict: implements `Poster`. Private to `webhook`.
+
+Its parts: `provisions`, what is read from files; `signing`; `redaction`, what is shown of all that; `transport`, the
+exchange over HTTP; `guardrails`, where that never goes.
+"""
 
 import asyncio
 import codecs
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import aiohttp
 
@@ -14,13 +20,15 @@ from les_hooks.text import error_words
 from les_plugins.web import USER_AGENT, retry_after, web_words
 from les_plugins.webhook.contract import Answer, Delivery, Outgoing, Verdict
 from les_plugins.webhook.formats import BUNDLED, find_format
-from les_plugins.webhook.provisions import Provisions, Unready, provide, stamp
-from les_plugins.webhook.redaction import HIDDEN, Redactor, shown_url
+from les_plugins.webhook.posting.provisions import Provisions, Unready, provide, stamp
+from les_plugins.webhook.posting.redaction import HIDDEN, Redactor, shown_url
+from les_plugins.webhook.posting.signing import sign
+from les_plugins.webhook.posting.transport import CONNECT_SECONDS, MOST_REPLY_BYTES, Reply, Transport
 from les_plugins.webhook.settings import Endpoint
-from les_plugins.webhook.signing import sign
-from les_plugins.webhook.transport import CONNECT_SECONDS, MOST_REPLY_BYTES, Reply, Transport
 
 __all__ = ["HttpPoster", "make_poster"]
+
+T = TypeVar("T")
 
 _MOST_WORDS = 200
 _MOST_SHOWN = 8 * 1024
@@ -56,6 +64,9 @@ class HttpPoster:
         self._ctx = ctx
         self._wall = wall
         self._clock = clock
+        # A thread of its own for files and for formats of strangers: either may hang for ever, and again at each
+        # attempt. Those of the loop, which look names up and read the configuration, must not all end like that.
+        self._threads = ThreadPoolExecutor(1, "webhook-files")
         self._preparing = asyncio.Lock()
         self._closed = False
         self._looked_at = 0.0
@@ -67,7 +78,7 @@ class HttpPoster:
         try:
             async with asyncio.timeout(self._endpoint.timeout):
                 provisions, transport = await self._prepare()
-                outgoing = await _render(delivery, self._endpoint.format, self._ctx)
+                outgoing = await self._render(delivery)
                 headers = self._headers(delivery, outgoing, provisions.keys)
                 request = self._shown(provisions, headers, outgoing.body)
                 reply = await transport.exchange(outgoing.body, headers)
@@ -79,7 +90,13 @@ class HttpPoster:
     async def close(self) -> None:
         """Hang up for good; a post that runs ends without an answer."""
         self._closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
         await self._hang_up()
+
+    def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
+        if self._closed:
+            raise Unready("the node ends, or posts with another configuration")
+        return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _hang_up(self) -> None:
         ready, self._ready = self._ready, None
@@ -91,16 +108,30 @@ class HttpPoster:
         async with self._preparing:
             known = self._ready
             if known is not None and self._clock() - self._looked_at >= _LOOK_SECONDS:
-                # In a thread, as all that asks a disk which may not answer.
-                if await asyncio.to_thread(stamp, self._endpoint) != known[0].stamp:
+                if await self._in_thread(lambda: stamp(self._endpoint)) != known[0].stamp:
                     await self._hang_up()
                 self._looked_at = self._clock()
             if self._ready is None:
-                provisions = await asyncio.to_thread(provide, self._endpoint)
+                provisions = await self._in_thread(lambda: provide(self._endpoint))
                 if self._closed:
                     raise Unready("the node ends, or posts with another configuration")
                 self._ready, self._looked_at = (provisions, Transport(provisions)), self._clock()
             return self._ready
+
+    async def _render(self, delivery: Delivery) -> Outgoing:
+        """Have the format make a body. Raises Unready where there is no such format, and _Unsendable where it fails."""
+        name = self._endpoint.format
+        try:
+            write = find_format(name, self._ctx)
+        except ValueError as error:
+            # The plugin that offers it may come with the next reload.
+            raise Unready(str(error)) from None
+        waiting = None if name in BUNDLED else self._in_thread(lambda: write(delivery))
+        try:
+            outgoing = write(delivery) if waiting is None else await waiting
+        except (Exception, SystemExit) as error:
+            raise _Unsendable(f"the format {name!r} failed: {error_words(error, _MOST_WORDS)}") from error
+        return _checked(outgoing, name)
 
     def _headers(self, delivery: Delivery, outgoing: Outgoing, keys: tuple[bytes, ...]) -> dict[str, str]:
         configured = {name.lower() for name in self._endpoint.headers}
@@ -140,18 +171,8 @@ class HttpPoster:
         return Answer(verdict=verdict, seconds=0.0, why=why)
 
 
-async def _render(delivery: Delivery, name: str, ctx: Context) -> Outgoing:
-    """Have the format make a body. Raises Unready where there is no such format, and _Unsendable where that fails."""
-    try:
-        write = find_format(name, ctx)
-    except ValueError as error:
-        # The plugin that offers it may come with the next reload.
-        raise Unready(str(error)) from None
-    try:
-        # A stranger's code may take its time, and the heartbeat must not wait for it.
-        outgoing = write(delivery) if name in BUNDLED else await asyncio.to_thread(write, delivery)
-    except (Exception, SystemExit) as error:
-        raise _Unsendable(f"the format {name!r} failed: {error_words(error, _MOST_WORDS)}") from error
+def _checked(outgoing: object, name: str) -> Outgoing:
+    """What a stranger's format has made, if it can be sent. Raises _Unsendable."""
     if not (isinstance(outgoing, Outgoing) and isinstance(outgoing.body, bytes)):
         raise _Unsendable(f"the format {name!r} made no Outgoing with bytes, but {type(outgoing).__name__}")
     if len(outgoing.body) > _MOST_BODY_BYTES:

@@ -13,14 +13,16 @@ from pathlib import Path
 import msgspec
 
 from les_hooks import Event
-from les_plugins.webhook.incoming import Incoming
-from les_plugins.webhook.queries import requeue, select
-from les_plugins.webhook.rows import Bounds, Row, Tally
-from les_plugins.webhook.schema import open_file
+from les_plugins.webhook.outbox.file import open_file
+from les_plugins.webhook.outbox.incoming import Incoming
+from les_plugins.webhook.outbox.rows import Bounds, Row, Tally, requeue, select
 from les_plugins.webhook.settings import Endpoint
 from les_plugins.webhook.who import State
 
 __all__ = ["Store"]
+
+# The number alone may mean another row: those of a file that was begun anew count from 1 again.
+_THIS = "id = ? AND delivery = ?"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,18 +78,19 @@ class Store:
 
     def delivered(self, row: Row) -> None:
         """It has arrived."""
-        self._db.execute("DELETE FROM post WHERE id = ?", (row.id,))
+        self._db.execute(f"DELETE FROM post WHERE {_THIS}", (row.id, row.delivery))  # noqa: S608  (constants)
         self._db.execute("UPDATE endpoint SET delivered = delivered + 1 WHERE name = ?", (row.endpoint,))
 
     def failed(self, row: Row, why: str) -> None:
         """It did not arrive, and is tried again."""
-        self._db.execute("UPDATE post SET attempts = attempts + 1, error = ? WHERE id = ?", (why, row.id))
+        values = (why, row.id, row.delivery)
+        self._db.execute(f"UPDATE post SET attempts = attempts + 1, error = ? WHERE {_THIS}", values)  # noqa: S608
 
     def bury(self, row: Row, why: str, now: float) -> None:
         """It is given up."""
         self._db.execute(
-            "UPDATE post SET state = 'dead', attempts = attempts + 1, error = ?, died = ? WHERE id = ?",
-            (why, now, row.id),
+            f"UPDATE post SET state = 'dead', attempts = attempts + 1, error = ?, died = ? WHERE {_THIS}",  # noqa: S608
+            (why, now, row.id, row.delivery),
         )
 
     def expire(self, endpoint: str, before: float, why: str, now: float) -> int:
@@ -143,7 +146,7 @@ class Store:
     ) -> Counter[str]:
         """Queue dead letters anew, behind what waits, with all of their time before them; returns how many of whom.
 
-        Endpoints that are meant are enabled again. What is None does not narrow it down.
+        Endpoints that are meant are enabled again, and counted even without any. What is None does not narrow it down.
         """
         names = [name for name in known if endpoint in (None, name)]
         where = "state = 'dead' AND endpoint IN (SELECT value FROM json_each(?))"
@@ -154,10 +157,13 @@ class Store:
                 values.append(value)
         found = requeue(self._db, where, values, now)
         meant = names if endpoint is not None else list(found)
-        self._db.execute(
-            "UPDATE endpoint SET disabled = '', disabled_at = NULL WHERE name IN (SELECT value FROM json_each(?))",
+        enabled = self._db.execute(
+            "UPDATE endpoint SET disabled = '', disabled_at = NULL"
+            " WHERE disabled <> '' AND name IN (SELECT value FROM json_each(?)) RETURNING name",
             (_json(meant),),
-        )
+        ).fetchall()
+        for (name,) in enabled:
+            found[name] += 0
         return found
 
     def tallies(self) -> Mapping[str, Tally]:

@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from les_hooks.text import error_words
-from les_plugins.webhook.aside import put_aside
-from les_plugins.webhook.rows import Bounds, Tally
-from les_plugins.webhook.schema import StoreTooNew
-from les_plugins.webhook.store import Store
+from les_plugins.webhook.outbox.file import StoreTooNew, put_aside
+from les_plugins.webhook.outbox.rows import Bounds, Tally
+from les_plugins.webhook.outbox.store import Store
 
 __all__ = ["MOST_JOBS", "Reporter", "Unwritten", "Writer"]
 
@@ -120,11 +119,14 @@ class Writer:
         return asyncio.wrap_future(job.result)
 
     async def close(self, seconds: float) -> None:
-        """Write what waits, for so long at most, and let go of the file."""
+        """Write what waits, for so long at most, and let go of the file; what is not written by then is refused."""
         with self._change:
             self._closing = True
             self._change.notify()
         await asyncio.to_thread(self._thread.join, seconds)
+        with self._change:
+            late = list(self._jobs)
+        _refuse(late, self.trouble or "the disk does not answer")
 
     # -- in the thread -------------------------------------------------------------------------------------------------
 
@@ -191,18 +193,17 @@ class Writer:
             return
         # Anything else is a fault of ours, which would be the same each time.
         may_pass = useless or isinstance(error, sqlite3.OperationalError | OSError)
-        failed = [job for job in batch if not (job.writes and may_pass)]
+        failed = {job for job in batch if not (job.writes and may_pass)}
         with self._change:
             self._jobs = deque(job for job in self._jobs if job not in failed)
-        for job in failed:
-            with contextlib.suppress(InvalidStateError):
-                job.result.set_exception(Unwritten(why))
+        _refuse(failed, why)
         self._say(why)
         with self._change:
             self._change.wait_for(lambda: self._closing, _RETRY_SECONDS if may_pass else 0.0)
-            if self._closing:
-                # Nobody is left who could wait for it.
+            late = list(self._jobs) if self._closing else []
+            if late:
                 self._jobs.clear()
+        _refuse(late, why)
 
     def _say(self, why: str) -> None:
         if bool(why) != bool(self.trouble):
@@ -221,3 +222,9 @@ class Writer:
             return False
         self._reporter.set_aside(folder, why)
         return True
+
+
+def _refuse(jobs: Iterable[_Job], why: str) -> None:
+    for job in jobs:
+        with contextlib.suppress(InvalidStateError):  # nobody waits for it any more
+            job.result.set_exception(Unwritten(why))
