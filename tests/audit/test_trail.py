@@ -4,6 +4,7 @@ import errno
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import lzma
 import os
@@ -570,3 +571,26 @@ class TestPlugins:
     def test_an_unknown_outcome_is_the_plugins_fault(self, path: Path) -> None:
         with pytest.raises(PluginError, match=r"plugin vip: .* success, failure.*, not 'great'"):
             open_audit(path).plugin("vip", "moved", "great", {})
+
+
+def test_a_start_says_how_many_records_that_are_remembered_are_not_in_the_files(path: Path) -> None:
+    audit = open_audit(path)
+    for _ in range(8):
+        audit.record(Action.NODE_FIT)
+    head = audit.head
+    audit.close()
+    lines = path.read_bytes().splitlines(keepends=True)
+    for left, torn in itertools.product(range(1, 10), (b"", b'{"schema":')):
+        path.write_bytes(b"".join(lines[:left]) + torn)
+        after = open_audit(path, after=head)
+        after.record(Action.NODE_FIT)
+        path.rename(path.with_name("audit.jsonl.1"))
+        after.record(Action.NODE_FIT)
+        opened, reopened = records(path.with_name("audit.jsonl.1"))[-2], records(path)[0]
+        assert (opened["action"], opened["seq"], opened["lost"]) == ("audit.opened", 10, 9 - left)
+        assert (reopened["action"], reopened["lost"]) == ("audit.reopened", 0)
+        after.close()
+        path.with_name("audit.jsonl.1").unlink()
+        path.unlink()
+        for kept in path.parent.glob("audit.jsonl.torn-*"):
+            kept.unlink()
