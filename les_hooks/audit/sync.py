@@ -3,6 +3,7 @@
 Imported by `trail` only.
 """
 
+import contextlib
 import errno
 import os
 import threading
@@ -108,5 +109,6 @@ class Syncer:
         except OSError as error:
             return "" if error.errno in _NOTHING_TO_SYNC else f"it cannot be synced: {error}"
         finally:
-            os.close(fd)
+            with contextlib.suppress(OSError):  # a disk may say so only now; the thread must go on
+                os.close(fd)
         return ""

@@ -160,9 +160,9 @@ class Verifier:
         """Take one that does not belong behind all others."""
         assert self._first is not None
         if self._gaps.fill(found.seq) or found.seq < self._first.seq:
-            self._findings.fault(Kind.REORDERED, place, found.seq, "is not in its place")
+            self._findings.fault(Kind.REORDERED, place, found.seq, "out of its place")
         else:
-            self._findings.fault(Kind.TWICE, place, found.seq, "is here a second time")
+            self._findings.fault(Kind.TWICE, place, found.seq, "here for the second time")
 
     def _listen(self, place: Place, found: Link, line: bytes) -> None:
         """Pass on what the trail says of itself."""

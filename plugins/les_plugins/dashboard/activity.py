@@ -36,6 +36,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "config.reloaded": "the configuration was read anew",
     "config.rejected": "a new configuration was refused",
     "operator.request": "an operator asked: {command}",
+    "operator.answer failure": "what an operator asked for failed: {command}",
     "cleanup.run": "what a crash left was cleared",
     "audit.gap": "records of the audit trail were lost",
 }
@@ -80,7 +81,8 @@ def _event(record: Mapping[str, Any], snapshot: Snapshot) -> Markup:
 
 def _sentence(record: Mapping[str, Any]) -> str:
     action = record["action"]
-    return _SENTENCES.get(f"{action} {record['reason']}") or _SENTENCES.get(action, "")
+    told = (_SENTENCES.get(key) for key in (f"{action} {record['reason']}", f"{action} {record['outcome']}", action))
+    return next((sentence for sentence in told if sentence), "")
 
 
 def hooks(snapshot: Snapshot) -> Markup:

@@ -189,6 +189,7 @@ def records() -> list[dict[str, Any]]:
             },
         ),
         ("operator.request", 600, {"command": "reload"}),
+        ("operator.answer", 599, {"command": "reload", "outcome": "failure", "reason": "les.toml:3:1: no"}),
         ("member.joined", 60, {"reason": "joined", "member": address(2)}),
     ]
     return [a_record(seq, action, ago, **fields) for seq, (action, ago, fields) in enumerate(told, 1)]

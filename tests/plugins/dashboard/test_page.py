@@ -156,6 +156,7 @@ def test_events_are_told_in_sentences_the_newest_first() -> None:
     events = text[text.index("Recent events") : text.index("Hooks How")]
     assert events.index("web-3 has joined") < events.index("web-1 leads leader-lost") < events.index("web-2 leads")
     assert "what an earlier run left is cleared startup" in events
+    assert "what an operator asked for failed: reload les.toml:3:1: no" in events
     assert "this node no longer leads" not in events
 
 
