@@ -4,6 +4,7 @@ pluggy gives the check of signatures and the marker; calling is the dispatcher's
 everything above.
 """
 
+import difflib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,7 +117,9 @@ class Registry:
     def _load(self, name: str) -> _Loaded:
         points = self._installed.get(name, ())
         if not points:
-            raise PluginError(name, f"is not installed; try: pip install les-hooks-{name}")
+            likely = difflib.get_close_matches(name, self._installed, n=1, cutoff=0.8)
+            hint = f"did you mean {likely[0]!r}? If not, " if likely else ""
+            raise PluginError(name, f"is not installed; {hint}try: pip install les-hooks-{name}")
         if len(points) > 1:
             offers = " and ".join(f"{_distribution(point) or 'somebody'} ({point.value})" for point in points)
             raise PluginError(name, f"is offered by {offers}; uninstall all but one")

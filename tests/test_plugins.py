@@ -157,6 +157,14 @@ def test_a_plugin_that_is_not_installed_says_how_to_get_it() -> None:
     assert why(registry, "vip") == "is not installed; try: pip install les-hooks-vip"
 
 
+def test_a_plugin_that_is_misspelt_says_what_was_likely_meant(make: Make) -> None:
+    registry = Registry([make("webhook")])
+    registry.load(["webhooks"])
+    assert why(registry, "webhooks") == (
+        "is not installed; did you mean 'webhook'? If not, try: pip install les-hooks-webhooks"
+    )
+
+
 def test_a_name_that_two_distributions_offer_is_refused_for_both(make: Make) -> None:
     first = make("vip", distribution="les-hooks-vip")
     second = make("vip", distribution="les-hooks-other")

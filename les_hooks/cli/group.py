@@ -75,8 +75,9 @@ class _Commands(click.Group):
         if self.get_command(ctx, word) is None and not word.startswith("-") and not self._is_elsewhere(ctx, args):
             from les_hooks.cli.plugin_commands import why_not_there  # as below
 
-            likely = difflib.get_close_matches(word, self.list_commands(ctx), n=1)
-            hint = f" Did you mean {likely[0]!r}?" if likely else why_not_there(ctx.ensure_object(Target), word)
+            hint = why_not_there(ctx.ensure_object(Target), word)
+            if not hint and (likely := difflib.get_close_matches(word, self.list_commands(ctx), n=1)):
+                hint = f" Did you mean {likely[0]!r}?"
             ctx.fail(f"No such command {word!r}.{hint}")
         return super().resolve_command(ctx, args)
 

@@ -19,7 +19,7 @@ from les_hooks.daemon.state import STATE_FILE, VOTERS_FILE
 from les_hooks.daemon.stored import load_state, load_voters
 from les_hooks.errors import ControlError, StartError
 from les_hooks.hookspecs import Note
-from les_hooks.http import check_files
+from les_hooks.http import check_files, check_port
 from les_hooks.members import Part, parse_address
 from les_hooks.plugins import PluginState
 
@@ -75,6 +75,7 @@ def vote_findings(config: Config) -> Iterator[Finding]:
 def address_findings(config: Config) -> Iterator[Finding]:
     """Whether the port can be had, and whether the names of nodes lead anywhere."""
     yield from _port(config)
+    yield from _page_port(config)
     advertise = config.node.advertise
     host, _ = parse_address(advertise)
     try:
@@ -183,6 +184,15 @@ def _port(config: Config) -> Iterator[Finding]:
             yield Finding(area="addresses", what=what, message=message, problem=False)
         else:
             yield Finding(area="addresses", what=what, message=_words(error))
+
+
+def _page_port(config: Config) -> Iterator[Finding]:
+    try:
+        check_port(config.http.listen)
+    except StartError as error:
+        # Its own daemon has the port; or will have it, when it is started with what is new in this file.
+        if not _own_daemon(config):
+            yield Finding(area="addresses", what=f"[http] {error.what}", message=f"{error.why}; {error.advice}")
 
 
 def _own_daemon(config: Config) -> str:

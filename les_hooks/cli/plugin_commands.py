@@ -40,10 +40,14 @@ def why_not_there(target: Target, word: str) -> str:
 
     Raises ConfigError where the file is to blame.
     """
-    plugin = word.replace("-", "_")
-    if plugin not in {info.name for info in Registry().infos()}:
+    named, installed = word.replace("-", "_"), {info.name for info in Registry().infos()}
+    # `webhook` calls its command `webhooks`.
+    plugin = next((name for name in (named, named.removesuffix("s")) if name in installed), None)
+    if plugin is None:
         return ""
     config = target.config()
+    if why := config.unwanted.get(plugin):
+        return f" It belongs to the plugin {plugin}, which is not loaded: {why}."
     if plugin in config.wanted:
         return f" The plugin {plugin} cannot be loaded, or has no such command: see `les plugins list`."
     where = f"which {config.source} does not name" if config.source else "and there is no configuration that names it"

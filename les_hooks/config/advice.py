@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from les_hooks.config.durations import format_duration
-from les_hooks.config.model import Config
+from les_hooks.config.model import PAGES, Config
 from les_hooks.config.tables import Quorum
 from les_hooks.config.toml_text import toml_string
 from les_hooks.errors import Problem
@@ -22,6 +22,7 @@ def advice(config: Config) -> tuple[Problem, ...]:
     """Tell what an operator may regret, each with its place; empty where there is nothing to say."""
     majority = config.cluster.quorum is Quorum.MAJORITY
     found = (*_votes(config), *_limits(config)) if majority else tuple(_solitude(config))
+    found = (*found, *_unseen(config))
     return tuple(Problem(where=config.origins.get(key, "default"), key=key, message=message) for key, message in found)
 
 
@@ -58,6 +59,22 @@ def _solitude(config: Config) -> Iterator[tuple[str, str]]:
             f"{toml_string(format_duration(alone_after))} is shorter than nodes that start together are apart: each "
             f"may lead alone until they meet, so that there are several leaders at every common start; "
             f'"60s" would do, and {toml_string(format_duration(round(least, 9)))} is the least that makes sense',
+        )
+
+
+def _unseen(config: Config) -> Iterator[tuple[str, str]]:
+    """What is for a listener that there is not, or for pages that a witness does not have."""
+    for key in ("http.token_file", "http.hosts") if config.http.listen is None else ():
+        if key in config.origins:
+            yield key, "there is no listener for this: set http.listen"
+    for name in PAGES:
+        if config.http.listen is None and name in config.wanted:
+            yield f"plugins.{name}", "is shown nowhere: set http.listen"
+    if config.http.listen is not None and config.cluster.role is Part.WITNESS:
+        pages = " and ".join(PAGES)
+        yield (
+            "http.listen",
+            f"a witness has no {pages} there, as it loads no plugins; the API and the health pages it has",
         )
 
 

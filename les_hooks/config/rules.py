@@ -18,6 +18,7 @@ __all__ = ["check_rules"]
 
 # sun_path has 108 bytes, of which the last is 0.
 _LONGEST_SOCKET = 107
+_ALL_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only compared with
 
 
 def check_rules(values: Values, checker: Checker) -> None:
@@ -32,6 +33,7 @@ def check_rules(values: Values, checker: Checker) -> None:
     _short_enough(values["control.socket"], checker)
     _short_enough(_socket_of(values["http.listen"]), checker, _LISTEN, example="unix:/run/les/http.sock")
     _guarded(values["http.listen"], values["http.token_file"], checker)
+    _apart(values["http.listen"], values["node.bind"], checker)
     _named(values["http.hosts"], checker)
 
 
@@ -111,6 +113,16 @@ def _guarded(listen: str | None, token_file: Path | None, checker: Checker) -> N
         f"{toml_string(listen)} can be reached from other hosts, and the page tells who leads and why: set token_file "
         "to a file that holds a token (`openssl rand -hex 32` makes one), or listen on 127.0.0.1 behind a proxy",
     )
+
+
+def _apart(listen: str | None, bind: Address | None, checker: Checker) -> None:
+    if listen is None or listen.startswith(UNIX) or bind is None:
+        return
+    (host, port), (node_host, node_port) = listen_address(Address(listen)), listen_address(bind)
+    if port and port == node_port and (host == node_host or {host, node_host} & _ALL_ADDRESSES):
+        checker.refuse(
+            _LISTEN, f"{toml_string(listen)} is where the nodes talk, {toml_string(bind)}; choose another port"
+        )
 
 
 def _named(hosts: tuple[str, ...] | None, checker: Checker) -> None:

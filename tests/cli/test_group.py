@@ -170,7 +170,7 @@ def test_a_command_of_a_plugin_takes_the_file_after_its_name_too(
             "It belongs to the plugin floating_ip, which les.toml does not name; name another file",
         ),
         ("nonsense", 78, "les.toml:1:9: "),
-        ("[plugins.floating_ip]\nenabled = false\n", 2, "which les.toml does not name"),
+        ("[plugins.floating_ip]\nenabled = false\n", 2, "which is not loaded: les.toml turns it off."),
     ],
 )
 def test_why_a_command_of_an_installed_plugin_is_not_there_is_told(
@@ -183,3 +183,16 @@ def test_why_a_command_of_an_installed_plugin_is_not_there_is_told(
     result = _run("floating-ip", "status")
     assert result.code == code
     assert said in result.err
+
+
+@pytest.mark.parametrize("command", ["webhooks", "checks"])
+def test_a_command_of_a_plugin_is_not_taken_for_a_slip(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`les webhooks` is no misspelt `les hooks`."""
+    monkeypatch.setattr(group.cli, "commands", {})
+    monkeypatch.chdir(tmp_path)
+    result = _run(command, "list")
+    assert result.code == 2
+    assert "It belongs to the plugin " in result.err
+    assert "Did you mean" not in result.err

@@ -81,6 +81,15 @@ def test_check_complains_of_plugins_seeds_ports_and_folders(node: Daemon) -> Non
     assert found[f"audit {node.config}"] == f"{node.config} is no folder"
 
 
+def test_check_complains_of_a_port_of_the_page_that_another_has(node: Daemon) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        node.config.write_text(f'{node.config.read_text()}[http]\nlisten = "{address}"\n')
+        (found,) = json.loads(Les(node.config)("check", "--json").stdout)["findings"]
+    assert found["what"] == f"[http] port {address}"
+    assert "another process listens there" in found["message"]
+
+
 def test_a_note_of_a_plugin_is_told_and_is_no_problem(node: Daemon) -> None:
     node.config.write_text(f'{node.config.read_text()}[plugins.checks]\ncheck = [{{interface = "nosuch0"}}]\n')
     assert [(one["what"], one["message"], one["problem"]) for one in Les(node.config).json("check")["findings"]] == [

@@ -1,5 +1,8 @@
 """What is counted from the audit trail."""
 
+import subprocess
+import sys
+import time
 from typing import Any
 
 import pytest
@@ -7,6 +10,7 @@ from prometheus_client.samples import Sample
 
 from les_hooks.audit import Action, Outcome
 from les_plugins.metrics.counts import FAILOVER_BUCKETS, OTHER, Counts
+from tests.needs import need_program, need_root
 from tests.plugins.metrics.samples import RECORDS, record
 
 
@@ -117,3 +121,21 @@ def test_two_nodes_of_one_process_share_no_numbers(counts: Counts) -> None:
     for each in RECORDS:
         counts.take(each)
     assert not values(Counts(), "les_elections_total")
+
+
+def test_the_process_is_told_of_in_the_tight_unit_too() -> None:
+    """`ProcSubset=pid` hides all of /proc but the processes."""
+    need_root()
+    script = 'mount -t proc -o subset=pid proc /proc && test ! -e /proc/stat && exec "$0" -c "$1"'
+    code = (
+        "from les_plugins.metrics.counts import Counts\n"
+        "for family in Counts().collect():\n"
+        "    for sample in family.samples:\n"
+        "        if sample.name.startswith('process_'): print(sample.name, sample.value)"
+    )
+    argv = [need_program("unshare"), "--mount", "--pid", "--fork", "sh", "-c", script, sys.executable, code]
+    begun = time.time()
+    told = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True).stdout
+    numbers = {name: float(value) for name, value in map(str.split, told.splitlines())}
+    assert len(numbers) == 6
+    assert numbers["process_start_time_seconds"] == pytest.approx(begun, abs=5.0)
