@@ -26,6 +26,7 @@ from les_hooks.plugins import PluginState
 __all__ = ["Finding", "address_findings", "host_findings", "plugin_findings", "vote_findings"]
 
 _ASK_SECONDS = 2.0
+_CREDENTIALS = Path("/run/credentials")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +109,21 @@ def host_findings(config: Config) -> Iterator[Finding]:
         try:
             look()
         except StartError as error:
-            yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
+            token_file = config.http.token_file
+            if token_file is not None and str(token_file) in error.what and _only_in_the_unit(token_file):
+                message = "was not looked at: systemd makes it when it starts the unit"
+                yield Finding(area="files", what=error.what, message=message, problem=False)
+            else:
+                yield Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
     yield from _state_directory(config.node.state_dir)
     yield from _state(config)
     yield from _voters(config)
     yield from _other_daemon(config)
+
+
+def _only_in_the_unit(path: Path) -> bool:
+    """Whether it is a credential of a unit that does not run now."""
+    return path.is_relative_to(_CREDENTIALS) and not path.parent.exists()
 
 
 def _state_directory(folder: Path) -> Iterator[Finding]:

@@ -79,11 +79,11 @@ def check_files(config: Config) -> None:
     http = config.http
     if http.listen is None:
         return
-    if http.token_file is not None:
-        read_token(http.token_file)
     path = Place.of(http.listen).path
     if path is not None:
         check_place(path, state_dir=config.node.state_dir, purpose=_PURPOSE)
+    if http.token_file is not None:
+        read_token(http.token_file)
 
 
 def check_port(listen: str | None) -> None:

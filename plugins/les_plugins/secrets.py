@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["MOST_BYTES", "Secret", "read_private", "unsafe_secret"]
+__all__ = ["MOST_BYTES", "Secret", "only_in_the_unit", "read_private", "unsafe_secret"]
 
 MOST_BYTES = 16 * 1024
 """No secret is longer."""
@@ -48,6 +48,11 @@ def read_private(path: Path) -> bytes:
 def _open(path: str, flags: int) -> int:
     # A pipe in the place of the file would be waited for, and with it all of the daemon.
     return os.open(path, flags | os.O_NONBLOCK)
+
+
+def only_in_the_unit(path: Path) -> bool:
+    """Whether it is a credential (`LoadCredential=`) of a unit that does not run now: there is none to look at."""
+    return path.is_relative_to("/run/credentials") and not path.parent.exists()
 
 
 def unsafe_secret(path: Path, what: str = "token") -> str:

@@ -90,6 +90,15 @@ def test_check_complains_of_a_port_of_the_page_that_another_has(node: Daemon) ->
     assert "another process listens there" in found["message"]
 
 
+def test_a_token_that_systemd_hands_over_later_is_not_missed_before(node: Daemon) -> None:
+    token = "/run/credentials/les-of-nobody.service/http-token"
+    listen = f"127.0.0.1:{free_ports(1)[0]}"
+    node.config.write_text(f'{node.config.read_text()}[http]\nlisten = "{listen}"\ntoken_file = "{token}"\n')
+    assert [(one["what"], one["problem"]) for one in Les(node.config).json("check")["findings"]] == [
+        (f"[http] token_file {token}", False)
+    ]
+
+
 def test_a_note_of_a_plugin_is_told_and_is_no_problem(node: Daemon) -> None:
     node.config.write_text(f'{node.config.read_text()}[plugins.checks]\ncheck = [{{interface = "nosuch0"}}]\n')
     assert [(one["what"], one["message"], one["problem"]) for one in Les(node.config).json("check")["findings"]] == [

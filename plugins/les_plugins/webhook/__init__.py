@@ -18,14 +18,15 @@ Loaded through its entry point; nothing imports it.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from weakref import WeakSet
 
 import click
 import msgspec
 
-from les_hooks import Context, Event, EventKind, PluginError, Reason, hookimpl
+from les_hooks import Context, Event, EventKind, Note, PluginError, Reason, hookimpl
 from les_hooks.text import plain, printable
+from les_plugins.secrets import only_in_the_unit
 from les_plugins.webhook import commands as command_line
 from les_plugins.webhook.formats import find_format
 from les_plugins.webhook.posting import make_poster
@@ -159,13 +160,21 @@ def validate(ctx: Context) -> Sequence[str]:
     config: WebhookConfig = ctx.config
     if not config.endpoints:
         return ["nobody is told; add [[plugins.webhook.endpoints]]"]
-    complaints = [f"{each.name}: {why}" for each in config.endpoints for why in _impossible(each, ctx)]
-    return [printable(complaint) for complaint in complaints]
+    complaints = [printable(f"{each.name}: {why}") for each in config.endpoints for why in _impossible(each, ctx)]
+    return [*complaints, *map(Note, _unseen(config.endpoints))]
+
+
+def _unseen(endpoints: Iterable[Endpoint]) -> Iterator[str]:
+    for each in endpoints:
+        for path in filter(None, (each.url_file, each.secret_file)):
+            if only_in_the_unit(path):
+                yield printable(f"{each.name}: {path} was not looked at: systemd makes it when it starts the unit")
 
 
 def _impossible(endpoint: Endpoint, ctx: Context) -> Iterator[str]:
     try:
-        provide(endpoint)
+        if not any(_unseen([endpoint])):
+            provide(endpoint)
     except Unready as error:
         yield error.why
     try:

@@ -208,3 +208,9 @@ WRONG = {
 def test_a_table_that_cannot_be_used_is_refused_with_advice(les_harness: Harness, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         les_harness.load(webhook, {"endpoints": WRONG[words]}, name="webhook")
+
+
+def test_what_systemd_hands_over_later_is_not_missed_before(les_harness: Harness) -> None:
+    credential = "/run/credentials/les-of-nobody.service/chat-url"
+    les_harness.load(webhook, {"endpoints": [{"name": "chat", "url_file": credential}]}, name="webhook")
+    assert les_harness.validate() == [f"chat: {credential} was not looked at: systemd makes it when it starts the unit"]
