@@ -1,4 +1,4 @@
-"""What a running node says of itself, as plain JSON values: the objects of `docs/cli.md`. For `requests` only."""
+"""What a running node says of itself, as plain JSON values: the objects of `docs/cli.md`. For `requests` and `http`."""
 
 import asyncio
 import math
