@@ -20,6 +20,7 @@ from les_hooks.daemon.stored import load_state, load_voters
 from les_hooks.errors import ControlError, StartError
 from les_hooks.hookspecs import Note
 from les_hooks.http import check_files, check_port
+from les_hooks.http.place import Place
 from les_hooks.members import Part, parse_address
 from les_hooks.plugins import PluginState
 
@@ -201,8 +202,8 @@ def _page_port(config: Config) -> Iterator[Finding]:
     try:
         check_port(config.http.listen)
     except StartError as error:
-        # Its own daemon has the port; or will have it, when it is started with what is new in this file.
-        if not _own_daemon(config):
+        page = (_daemon(config) or {}).get("http") or {}
+        if page.get("url") != Place.of(str(config.http.listen)).url:
             yield Finding(area="addresses", what=f"[http] {error.what}", message=f"{error.why}; {error.advice}")
 
 

@@ -205,8 +205,8 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
         HttpListen | None,
         Derived("off"),
         Meta(
-            description="Where to answer browsers and programs: an address such as `127.0.0.1:4080`, or `unix:` and the "
-            "path of a socket. It loads the plugins `dashboard` and `metrics`."
+            description="Where to answer browsers and programs: an address such as `127.0.0.1:4080`, or `unix:` and "
+            "the path of a socket. It loads the plugins `dashboard` and `metrics`."
         ),
     ] = None
     token_file: Annotated[

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -41,14 +41,17 @@ class Place:
         host, port = listen_address(Address(listen))
         return cls(host=host, port=port)
 
+    @property
+    def url(self) -> str:
+        """What people call it."""
+        return f"{UNIX}{self.path}" if self.path is not None else f"http://{join_host_port(self.host, self.port)}/"
+
     async def open(self, factory: Factory) -> "Opened":
         """Listen there from now on. Raises StartError."""
         loop = asyncio.get_running_loop()
         if self.path is not None:
             endpoint = Endpoint(self.path, _PURPOSE)
-            return Opened(
-                await loop.create_unix_server(factory, sock=endpoint.listener), endpoint, f"{UNIX}{self.path}"
-            )
+            return Opened(await loop.create_unix_server(factory, sock=endpoint.listener), endpoint, self.url)
         try:
             server = await loop.create_server(factory, self.host, self.port)
         except OSError as error:
@@ -56,7 +59,7 @@ class Place:
         for each in server.sockets:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         port = server.sockets[0].getsockname()[1]
-        return Opened(server, None, f"http://{join_host_port(self.host, port)}/")
+        return Opened(server, None, replace(self, port=port).url)
 
 
 class Opened:
