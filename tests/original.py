@@ -1,4 +1,6 @@
-"""A stand-in for a node of the original LES, to run beside ours: `python original.py --bind-port 4000 ...`.
+"""A stand-in for a node of the original LES, to run beside ours: `python -P original.py --bind-port 4000 ...`.
+
+`-P`, because a folder beside it is called `http`.
 
 Independent on purpose: it imports nothing of les-hooks, and behaves as the original was seen to behave, warts included.
 

@@ -114,7 +114,7 @@ def test_the_endpoints_answer_as_the_originals_do(start: Start) -> None:
 def test_it_runs_as_a_program_with_the_flags_of_the_original() -> None:
     address = f"127.0.0.1:{free_port()}"
     command = [
-        *(sys.executable, "-W", "error", str(Path(__file__).with_name("original.py"))),
+        *(sys.executable, "-P", "-W", "error", str(Path(__file__).with_name("original.py"))),
         *("--bind-interface", "127.0.0.1", "--bind-port", address.rpartition(":")[2]),
         *("--advertise-addr", address, "--seeds", address, "--loop-rate", "0.1"),
     ]

@@ -57,7 +57,7 @@ class _Originals:
         seeds = ",".join(f"127.0.0.1:{port}" for port in ports)
         self._processes = [
             subprocess.Popen(
-                [sys.executable, str(_ORIGINAL), *_flags(port), "--seeds", seeds],
+                [sys.executable, "-P", str(_ORIGINAL), *_flags(port), "--seeds", seeds],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )

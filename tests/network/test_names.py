@@ -41,7 +41,7 @@ def test_a_seed_whose_name_gets_another_address_is_found_there(tmp_path: Path, l
 def test_ours_and_an_original_on_another_host_are_one_cluster(two: Cluster) -> None:
     ours, host = two.daemons[0], two.daemons[1].host
     command = [
-        *(*host.inside, sys.executable, original.__file__),
+        *(*host.inside, sys.executable, "-P", original.__file__),
         *("--bind-interface", host.ip, "--advertise-addr", host.address, "--loop-rate", "0.2"),
         *("--seeds", f"{ours.address},{host.address}"),
     ]

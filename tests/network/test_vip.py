@@ -171,7 +171,8 @@ def test_what_somebody_adds_where_nobody_leads_is_removed(setup: Setup) -> None:
         lives = ("valid_lft", "60", "preferred_lft", "60")
         ip("-n", follower.host.namespace, "addr", "add", f"{ADDRESS_4}/32", "dev", "eth0", *lives)
         until(lambda: watch.holders(ADDRESS_4) == {leader.host.number}, "the follower has removed it", 2.0)
-    assert _vip(follower.recent(), "removed")[-1]["address"] == ADDRESS_4
+    removed = until(lambda: _vip(follower.recent(), "removed"), "the follower says so")
+    assert removed[-1]["address"] == ADDRESS_4
 
 
 def _claim(host: Host) -> None:
