@@ -21,7 +21,12 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Server": "les-hooks",
 }
-PATHS = ("/leader", "/healthz", "/api/v1/status", "/api/v1/events", "/term", "/login")
+PLUGINS_PATHS = ("/term", "/metrics", "/dashboard.js")
+PATHS = (
+    *("/healthz", "/readyz", "/leader", "/follower", "/login", "/logout"),
+    *("/api/v1", "/api/v1/status", "/api/v1/history", "/api/v1/events"),
+    *PLUGINS_PATHS,
+)
 SMUGGLED = b"GET /term HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -81,7 +86,7 @@ def requests(path: bytes) -> Iterator[tuple[str, bytes]]:
 @pytest.mark.parametrize("path", PATHS)
 async def test_nothing_odd_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setitem(connection.LIMITS, "keepalive_timeout", 0.3)  # what looks like half a request is waited for
-    async with lone(tmp_path, Pages("/term")) as at:
+    async with lone(tmp_path, Pages(*PLUGINS_PATHS)) as at:
         for name, data in requests(path.encode()):
             answer = await at.raw(data)
             assert answer == b"" or answer[9:12] in (b"404", b"400", b"405"), name
