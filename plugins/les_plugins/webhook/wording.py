@@ -62,6 +62,8 @@ def _what(event: Event) -> str:
             return f"{event.name} does not lead{more} (term {event.term})"
         case EventKind.REASSERTED:
             return f"{event.name} still leads (term {event.term})"
+        case EventKind.LEADER_CHANGED if event.leader == event.node:
+            return _leader(event)
         case EventKind.LEADER_CHANGED:
             return f"{event.name} sees that {_leader(event)}"
         case EventKind.MEMBER_JOINED:
@@ -75,4 +77,7 @@ def _what(event: Event) -> str:
 
 
 def _leader(event: Event) -> str:
-    return "nobody leads" if event.leader is None else f"{event.leader} leads (term {event.term})"
+    if event.leader is None:
+        return "nobody leads"
+    # By its name where that is known: other members are told of by their addresses.
+    return f"{event.name if event.leader == event.node else event.leader} leads (term {event.term})"

@@ -70,6 +70,13 @@ def test_what_happened_is_said_in_one_sentence() -> None:
     assert in_words(an_event(EventKind.LEADER_CHANGED, leader=None, reason=Reason.NO_LEADER)) == (
         "web: a sees that nobody leads."
     )
+    assert in_words(an_event(EventKind.LEADER_CHANGED)) == (
+        "web: a leads (term 3), because the leader before could not be reached any more."
+    )
+    assert in_words(an_event(EventKind.LEADER_CHANGED, leader="b:4000", reason=Reason.FIRST)) == (
+        "web: a sees that b:4000 leads (term 3), because nobody led before."
+    )
+    assert in_words(an_event(EventKind.STARTED, reason=Reason.STARTUP)) == "web: a has started, and a leads (term 3)."
     assert in_words(an_event(EventKind.DEMOTED, reason=Reason.STARTUP)) == (
         "web: a does not lead (term 3), because the node has just started."
     )
