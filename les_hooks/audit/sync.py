@@ -39,15 +39,18 @@ class Syncer:
         self._files: dict[int, int] = {}
         self._waiters: list[Future[None]] = []
         self._thread: threading.Thread | None = None
+        # Since when what is under way, and what waits for its turn, has been asked for.
         self._begun: float | None = None
+        self._asked: float | None = None
         self._error = ""
         self._closed = False
 
     @property
     def trouble(self) -> str:
         """What is wrong with the disk, empty where nothing is known to be."""
-        begun = self._begun
-        if begun is not None and self._clock() - begun > LATE_SECONDS:
+        # From the request on, as who waits for it does: the thread may be slow to begin, too.
+        asked = self._asked if (begun := self._begun) is None else begun
+        if asked is not None and self._clock() - asked >= LATE_SECONDS:
             return f"the disk takes longer than {LATE_SECONDS * 1000:g} ms to sync it"
         return self._error
 
@@ -57,7 +60,10 @@ class Syncer:
         with self._news:
             if file not in self._files and not self._closed:
                 # One of our own: the file may be rotated away, and the descriptor closed, before its turn.
-                self._files[file] = os.dup(fd)
+                copy = os.dup(fd)
+                if not self._files:
+                    self._asked = self._clock()
+                self._files[file] = copy
             if self._thread is None:
                 # No pool: the process must not wait at its end for a disk that hangs.
                 self._thread = threading.Thread(target=self._work, name="les-audit-sync", daemon=True)
@@ -89,7 +95,7 @@ class Syncer:
                     self._news.wait()
                 files, self._files = self._files, {}
                 waiters, self._waiters = self._waiters, []
-                self._begun = self._clock()
+                self._begun, self._asked = self._asked, None
             error = ""
             for fd in files.values():
                 error = self._sync_one(fd) or error

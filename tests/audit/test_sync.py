@@ -163,3 +163,24 @@ async def test_no_descriptor_and_no_thread_stays(tmp_path: Path, disk: Disk) -> 
     audit.close()
     await reached(lambda: not any(thread.name == "les-audit-sync" for thread in threading.enumerate()))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_thread_that_begins_late_counts_as_a_late_disk(tmp_path: Path, disk: Disk) -> None:
+    """Who waited in vain is to find out why, and the next one is not to wait as long again."""
+    now, test = [0.0], threading.current_thread()
+    # It is later already when the thread looks for the first time.
+    syncer = Syncer(
+        sync=disk.sync, clock=lambda: now[0] if threading.current_thread() is test else now[0] + LATE_SECONDS / 2
+    )
+    disk.up.clear()
+    path = tmp_path / "audit.jsonl"
+    path.touch()
+    with path.open("ab") as file:
+        syncer.request(file.fileno())
+    assert await asyncio.to_thread(disk.begun.acquire, timeout=10)
+    assert syncer.trouble == ""
+    now[0] = LATE_SECONDS
+    assert syncer.trouble
+    disk.up.set()
+    await reached(lambda: syncer.trouble == "")
+    syncer.close()
