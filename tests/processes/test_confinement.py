@@ -286,13 +286,8 @@ async def test_the_guard_ends_it_when_authority_has_passed(script: Script) -> No
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
     guard.authority(Mandate(act_until=now + 0.3, release_by=now + 1.0))
     try:
-        finished, _ = await run(
-            script("trap '' TERM; while :; do sleep 1000; done"),
-            nobody(),
-            guard,
-            ends_with_authority=True,
-            timeout=30.0,
-        )
+        body = "trap '' TERM; while :; do sleep 1000; done"
+        finished, _ = await run(script(body), nobody(), guard, ends_with_authority=True, timeout=30.0)
     finally:
         await guard.close()
     assert (finished.ending, finished.signal) == (Ending.FAILURE, signal.SIGKILL)
@@ -345,7 +340,7 @@ def test_a_trial_says_that_it_works() -> None:
 
 
 def test_limits_that_nothing_can_run_in_are_said_at_the_start() -> None:
-    with pytest.raises(StartError, match="look at hooks.limits"):
+    with pytest.raises(StartError, match=r"look at hooks\.limits"):
         try_out(nobody(memory=2**20), KEY)
 
 
