@@ -151,6 +151,10 @@ class Entry(Protocol):
     def calls_per_hour(self) -> int:
         """How many calls its provider may be asked in an hour."""
 
+    @property
+    def programs(self) -> tuple[Path, ...]:
+        """The programs that it has run."""
+
     def problems(self, environ: Mapping[str, str]) -> list[str]:
         """What is wrong with it on this host, without asking anybody."""
 
