@@ -24,7 +24,7 @@ HEADERS = {
 PLUGINS_PATHS = ("/term", "/metrics", "/dashboard.js")
 PATHS = (
     *("/healthz", "/readyz", "/leader", "/follower", "/login", "/logout"),
-    *("/api/v1", "/api/v1/status", "/api/v1/history", "/api/v1/events"),
+    *("/api/v1", "/api/v1/status", "/api/v1/history", "/api/v1/events", "/api/v1/openapi.json"),
     *PLUGINS_PATHS,
 )
 SMUGGLED = b"GET /term HTTP/1.1\r\nHost: localhost\r\n\r\n"
