@@ -71,6 +71,13 @@ async def test_what_needs_a_token_is_told(tmp_path: Path) -> None:
             assert ("429" in one["responses"]) == (needed or (path, method) == (gate.LOGIN, "POST"))
 
 
+async def test_nothing_that_is_served_changes_the_cluster_or_the_node(tmp_path: Path) -> None:
+    """A browser's session is all that there is to begin and to end."""
+    async with lone(tmp_path, bundled=True, token_file=str(token_file(tmp_path))) as at:
+        told = operations(await description(at))
+        assert {one for one in told if one[1] != "GET"} == {(gate.LOGIN, "POST"), ("/logout", "POST")}
+
+
 async def test_without_a_token_there_is_neither_a_login_nor_a_need_for_one(tmp_path: Path) -> None:
     async with lone(tmp_path) as at:
         found = await description(at)
