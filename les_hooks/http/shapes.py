@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from les_hooks.audit.leaderships import Leadership
+from les_hooks.control.security import Mode
 from les_hooks.election.reporting import VoterReport
 from les_hooks.election.roles import Role
 from les_hooks.events import Event
@@ -126,6 +127,15 @@ class Configuration(msgspec.Struct):
     loaded: float
 
 
+class Security(msgspec.Struct):
+    """What keeps strangers out: a word, words for people, and which secrets; whether `/state` is for everybody."""
+
+    mode: Mode
+    summary: str
+    fingerprints: list[str]
+    public: bool
+
+
 class Listening(msgspec.Struct):
     """Where the listener is, and whether it asks for a token."""
 
@@ -189,6 +199,6 @@ class Status(msgspec.Struct):
     guard: int | None
     state_dir: str
     config: Configuration
-    security: Any
+    security: Security
     http: Listening | None
     backend: Backend
