@@ -11,7 +11,7 @@ _PR_SET_DUMPABLE: Final = 4
 
 
 def keep_memory_private() -> None:
-    """Allow no core dump of this process, nor that others of its user look into it; to be called before secrets are read.
+    """Allow no core dump of this process, nor that others of its user look into it; call it before secrets are read.
 
     Two means, as either has a hole. The limit says nothing to a program that takes core dumps over a pipe, as those of
     distributions do; but it is inherited, and so holds for the guard and for scripts, too, which are forked from this
