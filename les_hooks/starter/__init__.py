@@ -14,6 +14,7 @@ from les_hooks.starter.hardening import HARDENING, Directive
 from les_hooks.starter.scripts import hooks_folder
 from les_hooks.starter.settings import settings_file
 from les_hooks.starter.unit import (
+    CREDENTIAL,
     RUNTIME,
     credentials_of,
     group_lines,
@@ -25,6 +26,7 @@ from les_hooks.starter.unit import (
 )
 
 __all__ = [
+    "CREDENTIAL",
     "HARDENING",
     "RUNTIME",
     "Directive",

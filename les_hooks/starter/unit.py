@@ -12,13 +12,27 @@ from les_hooks.config import Config
 from les_hooks.processes.rights import PROC_SYS, is_capability, is_family
 from les_hooks.starter.hardening import HARDENING
 
-__all__ = ["RUNTIME", "credentials_of", "group_lines", "hidden_by", "load_line", "needs_of", "unit_file", "unit_lines"]
+__all__ = [
+    "CREDENTIAL",
+    "RUNTIME",
+    "credentials_of",
+    "group_lines",
+    "hidden_by",
+    "load_line",
+    "needs_of",
+    "unit_file",
+    "unit_lines",
+]
 
 RUNTIME: Final = Path("/run/les")
 """The folder that a unit has for a control socket of a group: its state directory lets nobody in."""
 
 # What ProtectHome= and PrivateTmp= hide.
 _HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  (named, not used)
+
+
+CREDENTIAL: Final = "les-secret"
+"""The credential of the cluster's secret, as `les_hooks.config` looks for it."""
 
 
 def hidden_by(path: Path) -> str:
@@ -34,7 +48,7 @@ def needs_of(config: object) -> Sequence[str]:
 def credentials_of(config: Config) -> Mapping[str, Path]:
     """The files that only their owner can read, by the name under which systemd is to hand them over."""
     security = config.security
-    files = {"les-secret": security.secret_file, "les-key": security.tls.key_file if security.tls is not None else None}
+    files = {CREDENTIAL: security.secret_file, "les-key": security.tls.key_file if security.tls is not None else None}
     return {name: path for name, path in files.items() if path is not None}
 
 
