@@ -6,6 +6,7 @@ Anybody above the backends may import it; plugins reach the runner through `ctx.
     output       what a program prints: lines within bounds
     child        one started program and its group: the system calls
     rights       what a process may do, and what a plugin says it needs
+    memory       no core dumps, and no looking into this process
     confinement  all programs as another user, without rights and within limits
     users        who that user is
     reach        whether that user could start a program
