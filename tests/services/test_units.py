@@ -175,3 +175,34 @@ def test_addresses_move_under_the_tight_unit_that_lets_them(manager: Manager, in
     manager.systemctl("stop", "les")
     assert "10.9.8.7/" not in addresses()
     assert "10.9.8.1/24" in addresses()
+
+
+def test_under_the_relaxed_unit_scripts_run_as_a_user_without_any_right(manager: Manager, install: Install) -> None:
+    manager.run("install", "-d", "-m", "1777", "/srv/out")
+    for event in ("elected", "demoted", "while-leader"):
+        body = f'echo "$LES_REASON $(id -u) $(grep CapBnd /proc/self/status)" >> /srv/out/{event}'
+        last = "trap '' TERM; while :; do sleep 0.1; done" if event == "while-leader" else ""
+        manager.write(HOOKS / f"{event}.d" / "note", f"#!/bin/sh\n{body}\n{last}\n", mode=0o755)
+    install(root_scripts=True, more='[hooks]\nuser = "nobody"\n')
+    manager.systemctl("start", "les")
+    out = manager.path("/srv/out")
+    until(lambda: (out / "while-leader").exists(), "the work has begun")
+    # The daemon alone: its guard ends what that user runs, and has it cleaned up as that user.
+    manager.systemctl("kill", "--kill-whom=main", "--signal=KILL", "les")
+    until(lambda: "crashed" in (out / "demoted").read_text(), "the cleanup has run")
+    until(lambda: manager.systemctl("is-active", "les", check=False) == "active", "it is started again")
+    lines = [line for path in out.iterdir() for line in path.read_text().splitlines()]
+    assert {line.split(" ", 1)[1].replace("\t", " ") for line in lines} == {f"65534 CapBnd: {'0' * 16}"}
+    assert {line.split()[0] for line in (out / "demoted").read_text().splitlines()} == {"startup", "crashed"}
+    told = json.loads(manager.run(LES, "check", "--json", "-c", CONFIG, check=False).stdout)
+    assert not [finding for finding in told["findings"] if finding["problem"]]
+
+
+def test_under_the_tight_unit_no_other_user_can_be_had_and_the_start_says_so(
+    manager: Manager, install: Install
+) -> None:
+    install(root_scripts=False, more='[hooks]\nuser = "nobody"\n')
+    manager.systemctl("start", "les", check=False)
+    assert manager.systemctl("show", "-p", "ExecMainStatus", "les") == "ExecMainStatus=77"
+    said = manager.path(LOG).read_text()
+    assert "this process lacks CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_KILL; run the daemon as root" in said
