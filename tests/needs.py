@@ -4,11 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-__all__ = ["les_as_nobody", "need_netns", "need_program", "need_root", "need_tunnels"]
+__all__ = ["les_as_nobody", "need_netns", "need_program", "need_root", "need_systemd", "need_tunnels"]
 
 
 def _lacking(reason: str) -> NoReturn:
@@ -59,3 +60,14 @@ def need_tunnels() -> None:
         os.close(os.open("/dev/net/tun", os.O_RDWR))
     except OSError as error:
         pytest.skip(f"needs /dev/net/tun: {error.strerror}")
+
+
+def need_systemd() -> str:
+    """The test starts a systemd in namespaces of its own; returns the program."""
+    need_netns()
+    program = next((path for path in ("/usr/lib/systemd/systemd", "/lib/systemd/systemd") if os.path.exists(path)), "")
+    if not program:
+        _lacking("needs systemd")
+    if " - cgroup2 " not in Path("/proc/self/mountinfo").read_text(encoding="ascii"):
+        _lacking("needs cgroups of version 2")
+    return program

@@ -17,6 +17,7 @@ from les_hooks.daemon.cleanup import Cleaned, clean_up
 from les_hooks.guard.process import RELEASE_VARIABLE
 from les_hooks.log import make_log
 from les_hooks.plugins import Registry
+from les_hooks.processes.memory import keep_memory_private
 
 __all__ = ["cleanup"]
 
@@ -43,6 +44,7 @@ def cleanup(target: Target, /, wait_seconds: float, force: bool, as_json: bool, 
 
     With quorum = "majority" it then gives back the votes that the daemon had, so that another node leads at once.
     """
+    keep_memory_private()  # run by systemd it inherits nothing from a daemon
     registry = Registry()
     config = read_config(target, given, registry)
     log = make_log(config.log.format, config.log.level)

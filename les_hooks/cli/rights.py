@@ -6,6 +6,9 @@ from typing import Final
 
 from les_hooks.cli.inspection import Finding
 from les_hooks.config import Config
+from les_hooks.daemon.confined import KEY, confinement_of
+from les_hooks.errors import StartError
+from les_hooks.processes import NEEDS, try_out
 from les_hooks.processes.rights import PROC_SYS, is_capability, is_family, lacking
 from les_hooks.starter import needs_of, unit_lines
 
@@ -24,6 +27,7 @@ def rights_findings(config: Config, unit: Path = UNIT) -> Iterator[Finding]:
     ours = config.source is not None and any(
         key.startswith("Exec") and str(config.source.absolute()) in value for key, value in lines
     )
+    yield from _confinement(config, unit, lines if ours else None)
     for name in config.wanted:
         needs = needs_of(config.plugins[name].config)
         missing = _withheld(needs, lines) if ours else lacking(needs)
@@ -37,6 +41,20 @@ def rights_findings(config: Config, unit: Path = UNIT) -> Iterator[Finding]:
         else:
             message = f"this process lacks {', '.join(missing)}; in the unit of a daemon that is not root: {advice}"
         yield Finding(area="plugins", what=name, message=message)
+
+
+def _confinement(config: Config, unit: Path, lines: Sequence[tuple[str, str]] | None) -> Iterator[Finding]:
+    """What `[hooks] user` needs and does not get: from the unit whose `lines` these are, or as a process like this."""
+    try:
+        confinement = confinement_of(config)
+        if confinement is not None and lines is None:
+            try_out(confinement, KEY)
+    except StartError as error:
+        yield Finding(area="plugins", what=error.what, message=f"{error.why}; {error.advice}")
+        return
+    if confinement is not None and lines is not None and (missing := _withheld(NEEDS, lines)):
+        message = f"{unit} keeps {', '.join(missing)} from it; `les init --root-scripts` writes one that does not"
+        yield Finding(area="plugins", what=f"{KEY} {confinement.user}", message=message)
 
 
 def _lines(unit: Path) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ from les_hooks.errors import ControlError, StartError
 from les_hooks.http import check_port
 from les_hooks.log import make_log
 from les_hooks.plugins import Registry
+from les_hooks.processes.memory import keep_memory_private
 from les_hooks.text import error_words
 
 __all__ = ["run"]
@@ -40,6 +41,7 @@ def run(target: Target, /, **given: Any) -> None:
     A second one ends it at once. Flags win over the file, and are enough without one. SIGHUP reads the file again. The
     log goes to standard error.
     """
+    keep_memory_private()
     service = ServiceManager()
 
     def read() -> Config:

@@ -54,14 +54,18 @@ def derive(values: Values, checker: Checker, environ: Mapping[str, str]) -> dict
 
 
 def _credentials(values: Values, environ: Mapping[str, str]) -> dict[str, str]:
-    """Put what systemd hands over in the place of files, which a daemon that is not root cannot read."""
+    """Put what systemd hands over in the place of files, which a daemon that is not root cannot read.
+
+    It names the folder to `ExecReload=` and `ExecStopPost=` as well, and keeps what is in it from them.
+    """
     folder, origin = Path(environ.get(_CREDENTIALS, "")), f"${_CREDENTIALS}"
     if not folder.is_absolute():
         return {}
     origins, tls = {}, values["security.tls"]
-    if (folder / _SECRET).exists():
+    # Of os.path: what must not be looked at is not there.
+    if os.path.exists(folder / _SECRET):
         values["security.secret_file"], origins["security.secret_file"] = folder / _SECRET, origin
-    if tls is not None and (folder / _KEY).exists():
+    if tls is not None and os.path.exists(folder / _KEY):
         values["security.tls"] = msgspec.structs.replace(tls, key_file=folder / _KEY)
         origins["security.tls.key_file"] = origin
     return origins

@@ -25,6 +25,7 @@ _MOST_CHARACTERS: Final = 512
 _MOST_LINES: Final = 2
 _NEW_BYTES: Final = 32
 _MARK: Final = "les_"
+_NEW_CHARACTERS: Final = len(_MARK) + (_NEW_BYTES * 8 + 5) // 6  # of base64, without its padding
 _CONFIG_EXIT: Final = 78
 _HEAD: Final = "# The secret of a cluster of les-hooks. Whoever has it can take part, and lead.\n"
 _ADVICE: Final = "`les secret new {path}` writes one"
@@ -72,6 +73,9 @@ def parse_secrets(data: bytes) -> Secrets:
             raise ValueError(
                 f"a secret in it has {len(line)} characters, and must have {_LEAST_CHARACTERS} to {_MOST_CHARACTERS}"
             )
+        if line.startswith(_MARK.encode()) and len(line) != _NEW_CHARACTERS:
+            # A file that somebody is just writing must not pass for another secret.
+            raise ValueError(f"a secret in it is not whole: it has {len(line)} characters of {_NEW_CHARACTERS}")
         if not all(0x21 <= byte <= 0x7E for byte in line):
             raise ValueError("a secret in it is more than one word of plain characters")
     if len(set(found)) < len(found):

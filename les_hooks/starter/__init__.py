@@ -2,24 +2,39 @@
 
     settings   les.toml, from the descriptions of its keys
     scripts    hooks.d, from the sample scripts that came with the package
-    unit       les.service, tight or relaxed, from one table
+    hardening  what the units forbid, in one table
+    unit       les.service, tight or relaxed, from that
     files      writing them all, or none
 
 Imported by `cli` only.
 """
 
 from les_hooks.starter.files import NewFile, existing, write_all
+from les_hooks.starter.hardening import HARDENING, Directive
 from les_hooks.starter.scripts import hooks_folder
 from les_hooks.starter.settings import settings_file
-from les_hooks.starter.unit import HARDENING, Directive, hidden_by, needs_of, unit_file, unit_lines
+from les_hooks.starter.unit import (
+    RUNTIME,
+    credentials_of,
+    group_lines,
+    hidden_by,
+    load_line,
+    needs_of,
+    unit_file,
+    unit_lines,
+)
 
 __all__ = [
     "HARDENING",
+    "RUNTIME",
     "Directive",
     "NewFile",
+    "credentials_of",
     "existing",
+    "group_lines",
     "hidden_by",
     "hooks_folder",
+    "load_line",
     "needs_of",
     "settings_file",
     "unit_file",

@@ -1,7 +1,7 @@
 """A commented `les.toml`, made of the descriptions of its keys, so that it never lacks one. For this package."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -50,9 +50,11 @@ def settings_file(
 
 
 def _table(
-    table: str, keys: Iterable[KeyHelp], values: Mapping[str, object], remarks: Mapping[str, str]
+    table: str, keys: Sequence[KeyHelp], values: Mapping[str, object], remarks: Mapping[str, str]
 ) -> Iterator[str]:
-    yield f"[{table}]"
+    # A table whose keys have no default must have all of them, or not be there.
+    absent = all(key.default == "none" and key.key not in values for key in keys)
+    yield f"#[{table}]" if absent else f"[{table}]"
     for key in keys:
         name = key.key.rpartition(".")[2]
         yield from _comment(_described(key))

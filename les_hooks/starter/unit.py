@@ -1,106 +1,21 @@
-"""The systemd unit, tight or relaxed, from one table of what is forbidden. For this package.
+"""The systemd unit, tight or relaxed, from the table of what is forbidden. For this package.
 
 `docs/systemd.md` explains it; a test compares.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from les_hooks.config import Config
 from les_hooks.processes.rights import PROC_SYS, is_capability, is_family
+from les_hooks.starter.hardening import HARDENING
 
-__all__ = ["HARDENING", "Directive", "hidden_by", "needs_of", "unit_file", "unit_lines"]
+__all__ = ["RUNTIME", "credentials_of", "group_lines", "hidden_by", "load_line", "needs_of", "unit_file", "unit_lines"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Directive:
-    """A line of the unit. `relaxed` is its value for scripts that manage the host, `why` the reason for that.
-
-    None: the same in both.
-    """
-
-    name: str
-    tight: str
-    relaxed: str | None = None
-    why: str = ""
-
-
-_NAMESPACE: Final = "it comes with a mount namespace, in which what a script mounts is seen by nobody else"
-
-HARDENING: Final = (
-    # Who it is, and what it may keep.
-    Directive(name="DynamicUser", tight="yes", relaxed="no", why="systemctl, ip and mount want root"),
-    Directive(name="StateDirectory", tight="les"),
-    Directive(name="StateDirectoryMode", tight="0700"),
-    Directive(name="UMask", tight="0077", relaxed="0022", why="other programs read the files that scripts make"),
-    # Privileges.
-    Directive(
-        name="NoNewPrivileges", tight="yes", relaxed="no", why="sendmail, sudo and the like are setuid or setgid"
-    ),
-    Directive(
-        name="CapabilityBoundingSet",
-        tight="",
-        relaxed="~CAP_AUDIT_CONTROL CAP_AUDIT_READ CAP_BLOCK_SUSPEND CAP_BPF CAP_LINUX_IMMUTABLE CAP_MAC_ADMIN "
-        "CAP_MAC_OVERRIDE CAP_PERFMON CAP_SYS_BOOT CAP_SYS_MODULE CAP_SYS_PACCT CAP_SYS_RAWIO CAP_SYS_TIME "
-        "CAP_SYS_PTRACE CAP_SYSLOG CAP_WAKE_ALARM",
-        why="scripts add addresses and routes, mount, change owners, signal others; these here they do without",
-    ),
-    Directive(name="AmbientCapabilities", tight=""),
-    Directive(name="RestrictSUIDSGID", tight="yes"),
-    Directive(name="LockPersonality", tight="yes"),
-    Directive(name="RestrictRealtime", tight="yes"),
-    Directive(name="RestrictNamespaces", tight="yes"),
-    Directive(
-        name="MemoryDenyWriteExecute", tight="yes", relaxed="no", why="Node.js, Java and others compile as they run"
-    ),
-    # Files and devices.
-    Directive(name="ProtectSystem", tight="strict", relaxed="no", why="scripts change files under /etc and elsewhere"),
-    Directive(name="ProtectHome", tight="yes", relaxed="no", why=_NAMESPACE),
-    Directive(name="PrivateMounts", tight="yes", relaxed="no", why=_NAMESPACE),
-    Directive(name="PrivateTmp", tight="yes", relaxed="no", why=_NAMESPACE),
-    Directive(
-        name="PrivateDevices", tight="yes", relaxed="no", why="scripts mount disks, and write to watchdogs and consoles"
-    ),
-    Directive(name="DevicePolicy", tight="closed", relaxed="auto", why="scripts mount disks"),
-    Directive(name="PrivateUsers", tight="yes", relaxed="no", why="root must be the host's root"),
-    Directive(name="ProtectProc", tight="invisible", relaxed="default", why="scripts look for other processes"),
-    Directive(name="ProcSubset", tight="pid", relaxed="all", why="ip, mount and sysctl read /proc/net and /proc/sys"),
-    Directive(name="RemoveIPC", tight="yes", relaxed="no", why="root's shared memory is not this unit's to remove"),
-    # The kernel.
-    Directive(
-        name="ProtectClock", tight="yes", relaxed="no", why="it closes all devices too; CAP_SYS_TIME is gone anyway"
-    ),
-    Directive(name="ProtectHostname", tight="yes"),
-    Directive(
-        name="ProtectKernelTunables", tight="yes", relaxed="no", why="scripts use sysctl, for ARP and forwarding"
-    ),
-    Directive(name="ProtectKernelModules", tight="yes", relaxed="no", why=f"{_NAMESPACE}; CAP_SYS_MODULE is gone"),
-    Directive(name="ProtectKernelLogs", tight="yes", relaxed="no", why=f"{_NAMESPACE}; CAP_SYSLOG is gone"),
-    Directive(name="ProtectControlGroups", tight="yes", relaxed="no", why=_NAMESPACE),
-    # The network, and system calls.
-    Directive(
-        name="RestrictAddressFamilies",
-        tight="AF_INET AF_INET6 AF_UNIX",
-        relaxed="AF_INET AF_INET6 AF_UNIX AF_NETLINK AF_PACKET",
-        why="ip speaks netlink, arping raw packets",
-    ),
-    Directive(name="SystemCallArchitectures", tight="native"),
-    Directive(
-        name="SystemCallFilter",
-        tight="@system-service",
-        relaxed="~@clock @cpu-emulation @debug @module @obsolete @raw-io",
-        why="mount, chown and others are what managing a host takes; these here it does without",
-    ),
-    Directive(
-        name="SystemCallFilter",
-        tight="~@privileged @resources",
-        relaxed="~@reboot @swap",
-        why="nice, ulimit and the like; rebooting is left to `systemctl reboot`, which asks systemd",
-    ),
-    Directive(name="SystemCallErrorNumber", tight="EPERM"),
-)
+RUNTIME: Final = Path("/run/les")
+"""The folder that a unit has for a control socket of a group: its state directory lets nobody in."""
 
 # What ProtectHome= and PrivateTmp= hide.
 _HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  (named, not used)
@@ -114,6 +29,24 @@ def hidden_by(path: Path) -> str:
 def needs_of(config: object) -> Sequence[str]:
     """What a plugin with this configuration says that it needs, in the words of `docs/plugins.md`."""
     return tuple(str(need) for need in getattr(config, "needs", ()))
+
+
+def credentials_of(config: Config) -> Mapping[str, Path]:
+    """The files that only their owner can read, by the name under which systemd is to hand them over."""
+    security = config.security
+    files = {"les-secret": security.secret_file, "les-key": security.tls.key_file if security.tls is not None else None}
+    return {name: path for name, path in files.items() if path is not None}
+
+
+def load_line(name: str, path: Path) -> str:
+    """The line that hands a file over."""
+    return f"LoadCredential={name}:{str(path).replace('%', '%%')}"
+
+
+def group_lines(group: str, *, root_scripts: bool = False) -> list[str]:
+    """The lines that let the daemon give its control socket to the group, at a place that others can enter."""
+    own = [] if root_scripts else [f"SupplementaryGroups={group}", "SystemCallFilter=@chown"]
+    return [f"RuntimeDirectory={RUNTIME.name}", *own]
 
 
 def unit_lines(needs: Sequence[str]) -> list[str]:
@@ -137,11 +70,18 @@ def _grants(needs: Sequence[str]) -> Mapping[str, str]:
 
 
 def unit_file(
-    program: Path, config: Path, *, root_scripts: bool, needs: Mapping[str, Sequence[str]] = MappingProxyType({})
+    program: Path,
+    config: Path,
+    *,
+    root_scripts: bool,
+    needs: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    credentials: Mapping[str, Path] = MappingProxyType({}),
+    group: str = "",
 ) -> str:
     """Return the text of `les.service`; both paths are absolute, `root_scripts` gives the relaxed one.
 
-    `needs` are those of plugins, by name; the relaxed one grants them as it is.
+    `needs` are those of plugins, by name, and `credentials` the files that systemd hands over, by theirs; the relaxed
+    one has them as it is. `group` is that of the control socket.
     """
     les = _word(program)
     file = _word(config)
@@ -149,11 +89,13 @@ def unit_file(
         kind=_RELAXED_HEAD if root_scripts else _TIGHT_HEAD,
         les=les,
         file=file,
-        hardening="\n".join(_relaxed() if root_scripts else _tight(needs)),
+        hardening="\n".join(
+            [*(_relaxed() if root_scripts else _tight(needs, credentials)), *_shared(group, root_scripts)]
+        ),
     )
 
 
-def _tight(needs: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _tight(needs: Mapping[str, Sequence[str]], credentials: Mapping[str, Path]) -> Iterator[str]:
     grants = _grants([need for own in needs.values() for need in own])
     yield "# What the daemon and its scripts may not do. The unit of `les init --root-scripts` lets them do more."
     if grants:
@@ -163,6 +105,17 @@ def _tight(needs: Mapping[str, Sequence[str]]) -> Iterator[str]:
         # The values of these two are replaced; to all others words are added.
         kept = "" if extra and directive.name in ("PrivateUsers", "ProcSubset") else directive.tight
         yield f"{directive.name}={' '.join(filter(None, (kept, extra)))}"
+    if credentials:
+        yield ""
+        yield "# Only root can read these; systemd hands them over."
+        yield from (load_line(name, path) for name, path in credentials.items())
+
+
+def _shared(group: str, root_scripts: bool) -> Iterator[str]:
+    if group:
+        yield ""
+        yield "# The control socket is in a folder that others can enter, and the daemon gives it to its group."
+        yield from group_lines(group, root_scripts=root_scripts)
 
 
 def _relaxed() -> Iterator[str]:

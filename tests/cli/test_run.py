@@ -497,3 +497,25 @@ def test_a_socket_whose_folder_is_missing_is_told_before_anything_runs(tmp_path:
     assert f"its folder {tmp_path}/gone does not exist" in refused.stderr
     assert f"its folder {tmp_path}/gone does not exist" in checked.stdout
     assert not seen.exists()
+
+
+# -- core dumps --------------------------------------------------------------------------------------------------------
+
+
+def test_neither_the_daemon_nor_its_guard_scripts_and_cleanup_leave_a_core_dump(alone: Daemon) -> None:
+    seen = alone.folder / "seen"
+    alone.inside = (
+        "prlimit",
+        "--core=" + Path("/proc/self/limits").read_text().partition("core file size")[2].split()[1],
+    )
+    alone.script("demoted", "10-limits", f'echo "$LES_REASON $(ulimit -Sc) $(ulimit -Hc)" >> {seen}')
+    status = alone.start().wait_settled()
+    assert [_core_limits(pid) for pid in (status["node"]["pid"], status["guard"])] == [["0", "0"], ["0", "0"]]
+    alone.signal(signal.SIGKILL)
+    until(lambda: "crashed" in seen.read_text(), "the guard has cleaned up")
+    assert seen.read_text().splitlines() == ["startup 0 0", "crashed 0 0"]
+
+
+def _core_limits(pid: int) -> list[str]:
+    line = next(line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max core"))
+    return line.split()[4:6]

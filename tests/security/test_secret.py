@@ -41,8 +41,9 @@ def test_a_file_holds_one_secret_or_two_and_comments(file: Path) -> None:
         (f"{OLD}\n{NEW}\n{'c' * 40}\n", "holds 3 secrets; it takes one line, or two while the secret is changed"),
         ("short", "a secret in it has 5 characters, and must have 32 to 512"),
         ("x" * 513, "a secret in it has 513 characters"),
-        (f"{OLD} {NEW}", "more than one word"),
-        (f"{OLD}\N{LATIN SMALL LETTER E WITH ACUTE}", "more than one word of plain characters"),
+        (f"{OLD}\n{NEW[:-5]}", "a secret in it is not whole: it has 42 characters of 47"),
+        (f"{'x' * 40} {'y' * 40}", "more than one word"),
+        ("x" * 40 + "\N{LATIN SMALL LETTER E WITH ACUTE}", "more than one word of plain characters"),
         (f"{OLD}\n{OLD}\n", "holds the same secret twice"),
     ],
 )

@@ -179,7 +179,8 @@ def test_the_defaults_that_it_shows_hold_without_them(tmp_path: Path) -> None:
     path = tmp_path / "les.toml"
     before = show(load_with_plugins(path))
     text = path.read_text(encoding="utf-8")
-    path.write_text(re.sub(r"(?m)^#([a-z_]+ = |\[)", r"\1", text), encoding="utf-8")
+    # Not the table whose keys have no default.
+    path.write_text(re.sub(r"(?m)^#([a-z_]+ = |\[plugins)", r"\1", text), encoding="utf-8")
     set_there = tomli.loads(path.read_text(encoding="utf-8"))
     assert set_there["timing"]["failure"] == "1500ms"
     after = show(load_with_plugins(path))
