@@ -6,6 +6,9 @@ On the level of `wire` and `config`, and imports only values; whatever is above 
     secret        the file of the shared secret
     proof         proving it on a link: keys, the first messages, the tag of each frame
     credentials   what a node proves and accepts now, read again when a file changes
+    tls           certificates: from files to what the listener and the dialer take
+    certificate   whom a certificate names, and until when
+    ca            making them, for those who have no authority; for the command line alone
 """
 
 from les_hooks.security.credentials import Credentials
