@@ -8,10 +8,13 @@ import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["WARN_SECONDS", "Decoded", "expiry", "expiry_warning", "hosts", "names"]
+__all__ = ["WARN_SECONDS", "Decoded", "Subject", "expiry", "expiry_warning", "hosts", "names"]
 
 Decoded = Mapping[str, Any]
 """What `ssl.SSLObject.getpeercert` returns; empty where the other end showed none."""
+
+Subject = tuple[tuple[tuple[str, str], ...], ...]
+"""A name of X.500, as `ssl` decodes it."""
 
 WARN_SECONDS: Final = 30 * 86400.0
 """How long before its end a certificate is warned of: time for a holiday, and for two nodes a week apart."""

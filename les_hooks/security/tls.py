@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from les_hooks.errors import StartError
-from les_hooks.security.certificate import Decoded, expiry, hosts, names
+from les_hooks.security.certificate import Decoded, Subject, expiry, hosts, names
 
-__all__ = ["Tls", "TlsFiles", "load_tls"]
+__all__ = ["Tls", "TlsFiles", "handshake_words", "load_tls"]
 
 _CONFIG_EXIT: Final = 78
 # A bundle of all authorities that browsers know has 230 KiB.
@@ -28,6 +28,9 @@ _NOT_YET_VALID: Final = 9
 _EXPIRED: Final = 10
 _WRONG_PURPOSE: Final = 26
 _UNKNOWN_ISSUER: Final = (2, 18, 19, 20, 21)
+
+# What OpenSSL makes of other bytes than those of TLS.
+_NO_TLS: Final = ("HTTP_REQUEST", "WRONG_VERSION_NUMBER", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +51,14 @@ class TlsFiles:
 class Tls:
     """What the files held when they were read, and what was found to be of use.
 
-    `hosts` is whom the certificate of this node names, `expires` its end in Unix seconds. Neither context looks at
-    names: who answers is known by the address in its hello, which `certificate.names` compares. A dialed address will
-    not do, as the name of a seed has been looked up by then.
+    `hosts` is whom the certificate of this node names, `expires` its end in Unix seconds, and `authorities` are the
+    subjects that `ca` trusts. Neither context looks at names: who answers is known by the address in its hello, which
+    `certificate.names` compares. A dialed address will not do, as the name of a seed has been looked up by then.
     """
 
     listener: ssl.SSLContext
     dialer: ssl.SSLContext
+    authorities: frozenset[Subject]
     hosts: tuple[str, ...]
     expires: float
 
@@ -74,7 +78,27 @@ def load_tls(files: TlsFiles, host: str) -> Tls:
         why = f"names {named}, and not {host}, which others know this node by"
         advice = f"have it made for {host} (`les ca issue NAME {host}`), or change [node] advertise"
         raise _wrong("cert_file", files.cert, why, advice)
-    return Tls(listener=listener, dialer=dialer, hosts=hosts(certificate), expires=expiry(certificate))
+    return Tls(
+        listener=listener,
+        dialer=dialer,
+        authorities=frozenset(authority["subject"] for authority in listener.get_ca_certs()),
+        hosts=hosts(certificate),
+        expires=expiry(certificate),
+    )
+
+
+def handshake_words(error: Exception) -> str:
+    """What to log of a handshake with another node that has failed; it is told of that node."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _UNKNOWN_ISSUER:
+            return "shows a certificate of an authority that is not in ca_file"
+        return f"shows a certificate that is refused: {error.verify_message}"
+    reason = error.reason or "" if isinstance(error, ssl.SSLError) else ""
+    if reason in _NO_TLS:
+        return "speaks no TLS, which [security.tls] asks for: set it on both ends"
+    if "PROTOCOL" in reason or "VERSION" in reason:
+        return "speaks no TLS 1.3"
+    return f"failed in the handshake: {_reason(error) or 'broke off'}"
 
 
 def _wrong(key: str, path: Path, why: str, advice: str) -> StartError:

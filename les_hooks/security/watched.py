@@ -1,6 +1,7 @@
-"""Files that are read again when they have changed. Imported by whoever keeps certificates or a secret."""
+"""Files that are read again when they have changed. For this package only."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -18,12 +19,11 @@ _Seen = tuple[int, int, int, int, int]
 
 
 class Watched(Generic[_Read]):
-    """What `read` makes of the files, as they are now: each `current` looks whether one of them has changed.
+    """What `read` makes of the files: `value`, which `refresh` keeps up with them.
 
     A state of which nothing can be made leaves what was read before in force: files are replaced one after the other,
-    and half a renewal must not cost a node its place. `problem` says what is wrong meanwhile. `told` hears of each
-    reading but the first: None where all is well, and of what is wrong once for as long as it stays the same.
-    `clock` gives seconds.
+    and half a renewal must not cost a node its place. `trouble` says what is wrong meanwhile, and `told` hears of it,
+    once for as long as it is the same. `clock` gives seconds.
     """
 
     def __init__(
@@ -31,46 +31,43 @@ class Watched(Generic[_Read]):
         paths: Sequence[Path],
         read: Callable[[], _Read],
         *,
-        clock: Callable[[], float],
-        told: Callable[[StartError | None], None],
+        told: Callable[[StartError], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Raises StartError where the files cannot be used now."""
         self._paths = tuple(paths)
         self._read = read
-        self._clock = clock
         self._told = told
-        # Looked at before it is read: what changes meanwhile is read once more.
+        self._clock = clock
+        # Looked at before they are read: what changes meanwhile is read once more.
         self._seen = self._look()
-        self._value = read()
+        self.value = read()
+        self.trouble = ""
         self._again = clock()
-        self.problem = ""
 
-    def current(self) -> _Read:
-        """What the files hold, or held when they could last be used."""
+    def refresh(self) -> bool:
+        """Look at the files, a system call each; returns whether they were read anew, and are `value` now."""
         seen = self._look()
-        if seen != self._seen or (self.problem and self._clock() >= self._again):
-            self._seen = seen
-            self._renew()
-        return self._value
-
-    def _renew(self) -> None:
+        if seen == self._seen and not (self.trouble and self._clock() >= self._again):
+            return False
+        self._seen = seen
         try:
-            self._value = self._read()
+            self.value = self._read()
         except StartError as error:
             self._again = self._clock() + _AGAIN_SECONDS
-            if str(error) != self.problem:
-                self.problem = str(error)
+            if str(error) != self.trouble:
+                self.trouble = str(error)
                 self._told(error)
-        else:
-            self.problem = ""
-            self._told(None)
+            return False
+        self.trouble = ""
+        return True
 
     def _look(self) -> tuple[_Seen | None, ...]:
         return tuple(map(_seen, self._paths))
 
 
 def _seen(path: Path) -> _Seen | None:
-    """What changes when the file does; one system call."""
+    """What changes when the file does."""
     try:
         status = os.stat(path)
     except OSError:
