@@ -1,6 +1,6 @@
 """What a certificate says, as `ssl` decodes one whose chain holds: whom it names, and until when.
 
-Imports nothing of ours. Imported by `tls`, the peers backend, and whoever shows an expiry.
+Imported through the package.
 """
 
 import ipaddress
@@ -8,7 +8,10 @@ import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["WARN_SECONDS", "Decoded", "Subject", "expiry", "expiry_warning", "hosts", "names"]
+from les_hooks.members import parse_address
+from les_hooks.text import printable
+
+__all__ = ["WARN_SECONDS", "Decoded", "Subject", "expiry", "expiry_warning", "hosts", "mismatch", "names"]
 
 Decoded = Mapping[str, Any]
 """What `ssl.SSLObject.getpeercert` returns; empty where the other end showed none."""
@@ -21,6 +24,7 @@ WARN_SECONDS: Final = 30 * 86400.0
 
 _DAY_SECONDS: Final = 86400.0
 _KINDS: Final = ("DNS", "IP Address")
+_MOST_SHOWN: Final = 3
 
 
 def hosts(certificate: Decoded) -> tuple[str, ...]:
@@ -39,6 +43,19 @@ def names(certificate: Decoded, host: str) -> bool:
     `*.example.org` could else be any of them.
     """
     return _spelt(host) in hosts(certificate)
+
+
+def mismatch(certificate: Decoded, address: str) -> str:
+    """Say that who goes by this address has a certificate for others; empty where it names the address's host.
+
+    Raises ValueError for what is no address.
+    """
+    if names(certificate, parse_address(address)[0]):
+        return ""
+    named = hosts(certificate)
+    shown = printable(", ".join(named[:_MOST_SHOWN])) or "no address"
+    more = f" and {len(named) - _MOST_SHOWN} more" if len(named) > _MOST_SHOWN else ""
+    return f"goes by {address}, and its certificate names {shown}{more}"
 
 
 def expiry(certificate: Decoded) -> float:

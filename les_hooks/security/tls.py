@@ -7,18 +7,17 @@ import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from les_hooks.errors import StartError
 from les_hooks.security.certificate import Decoded, Subject, expiry, hosts, names
+from les_hooks.security.private import load_private
 
 __all__ = ["Tls", "TlsFiles", "handshake_words", "load_tls"]
 
 _CONFIG_EXIT: Final = 78
 # A bundle of all authorities that browsers know has 230 KiB.
 _MOST_BYTES: Final = 1024 * 1024
-# A group that may read the key was given it on purpose, as systemd gives credentials.
-_OTHERS: Final = stat.S_IWGRP | stat.S_IRWXO
 # X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for.
 _ANY_TIME: Final = 0x200000
 _ISSUE: Final = "`les ca issue` makes one"
@@ -52,12 +51,14 @@ class Tls:
     """What the files held when they were read, and what was found to be of use.
 
     `hosts` is whom the certificate of this node names, `expires` its end in Unix seconds, and `authorities` are the
-    subjects that `ca` trusts. Neither context looks at names: who answers is known by the address in its hello, which
-    `certificate.names` compares. A dialed address will not do, as the name of a seed has been looked up by then.
+    subjects that `ca` trusts. `listener` and `dialer` do not look at names: who answers is known by the address in its
+    hello, which `certificate.names` compares. A dialed address will not do, as the name of a seed has been looked up by
+    then. `asker` dials who says no hello, and wants the dialed host named.
     """
 
     listener: ssl.SSLContext
     dialer: ssl.SSLContext
+    asker: ssl.SSLContext
     authorities: frozenset[Subject]
     hosts: tuple[str, ...]
     expires: float
@@ -70,7 +71,7 @@ def load_tls(files: TlsFiles, host: str) -> Tls:
     """
     for path, key in zip(files.all, ("ca_file", "cert_file", "key_file"), strict=True):
         _look_at(path, key)
-    _must_be_private(files.key)
+    load_private(files.key, f"[security.tls] key_file {files.key}", "have a new one made: `les ca issue NAME --force`")
     listener, dialer = _contexts(files)
     certificate = _accepted(listener, dialer, files)
     if not names(certificate, host):
@@ -78,10 +79,13 @@ def load_tls(files: TlsFiles, host: str) -> Tls:
         why = f"names {named}, and not {host}, which others know this node by"
         advice = f"have it made for {host} (`les ca issue NAME {host}`), or change [node] advertise"
         raise _wrong("cert_file", files.cert, why, advice)
+    asker = _contexts(files)[1]
+    asker.check_hostname = True
     return Tls(
         listener=listener,
         dialer=dialer,
-        authorities=frozenset(authority["subject"] for authority in listener.get_ca_certs()),
+        asker=asker,
+        authorities=frozenset(cast(Subject, authority["subject"]) for authority in listener.get_ca_certs()),
         hosts=hosts(certificate),
         expires=expiry(certificate),
     )
@@ -119,13 +123,6 @@ def _look_at(path: Path, key: str) -> None:
         advice = "let the daemon's user read it, and enter each folder on its path"
         raise _wrong(key, path, f"cannot be read ({error.strerror})", advice) from error
     raise _wrong(key, path, f"is no file, or has more than {_MOST_BYTES} bytes", "name a PEM file")
-
-
-def _must_be_private(path: Path) -> None:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & _OTHERS:
-        why = f"others could read or change it (mode {mode:04o}), and be this node"
-        raise _wrong("key_file", path, why, f"`chmod 600 {path}` if nobody has seen it, else take a new one ({_ISSUE})")
 
 
 class _EncryptedError(Exception):

@@ -65,10 +65,10 @@ def test_a_file_that_cannot_be_used_leaves_the_secret_in_force_and_is_told_once(
         assert not credentials.refresh()
     assert credentials.proven == Secret(OLD)
     assert [log["event"] for log in logs] == ["secret-unusable"]
-    assert str(file) in credentials.trouble
+    assert str(file) in credentials.warnings[0]
     write(file, NEW)
     assert credentials.refresh()
-    assert credentials.trouble == ""
+    assert credentials.warnings == ()
 
 
 def test_a_node_does_not_start_with_a_file_that_cannot_be_used(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_key_that_others_could_have(files: TlsFiles, mode: int) -> None:
     files.key.chmod(mode)
     error = refused(files)
     assert f"mode {mode:04o}" in error.why
-    assert f"chmod 600 {files.key}" in error.advice
+    assert f"chmod o-rwx,g-w {files.key}" in error.advice
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o440, 0o640])

@@ -44,7 +44,7 @@ from les_hooks.errors import StartError
 from les_hooks.events import Reason
 from les_hooks.failures import report_failure
 from les_hooks.members import NO_MANDATE, Address, Boot, Mandate, View
-from les_hooks.security import Credentials
+from les_hooks.security import Credentials, Tls
 
 __all__ = ["PeersBackend"]
 
@@ -242,6 +242,11 @@ class PeersBackend:
         """The subprotocols that a link must have."""
         return self._greeter.protocols
 
+    @property
+    def tls(self) -> Tls | None:
+        """What this node listens with."""
+        return self._greeter.tls
+
     def introduce(self, address: Address) -> None:
         """Somebody says that a node answers at this address."""
         self._tell(Introduced(address=address))
@@ -317,8 +322,8 @@ class PeersBackend:
                 self._tell(Pledged(term=term, boot=boot))
 
     def _beat(self) -> None:
-        if self._credentials.refresh() and (secrets := self._credentials.secrets) is not None:
-            self._links.end_unless(secrets.accepted)
+        if self._credentials.refresh():
+            self._links.review(self._credentials)
         self._on_beat()
 
     def _links_changed(self) -> None:

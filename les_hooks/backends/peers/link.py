@@ -36,8 +36,8 @@ _Write = Callable[[bytes], Awaitable[None]]
 class Link:
     """A connection whose hello has come; `dialed` is the address that this node dialed for it, if it did.
 
-    `proved` is the secret that it rests on. `since` is when it came up, on the clock `now` (boottime seconds); `reason`
-    why it ends, once somebody knows.
+    `proved` is the secret that it rests on, `issuer` the authority of the other end's certificate. `since` is when it
+    came up, on the clock `now` (boottime seconds); `reason` why it ends, once somebody knows.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Link:
         hello = greeting.hello
         self.hello = hello
         self.proved = greeting.proved
+        self.issuer = greeting.issuer
         self.address = Address(hello.address)
         self.dialed = dialed
         self.since = now()

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp.web import WebSocketResponse
@@ -21,7 +21,7 @@ from les_hooks.election.messages import (
 )
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
-from les_hooks.security import Secret
+from les_hooks.security import Credentials
 
 __all__ = ["Links"]
 
@@ -158,11 +158,12 @@ class Links:
             link.cut()
             self._changed()
 
-    def end_unless(self, accepted: Collection[Secret]) -> None:
-        """End the links that rest on a secret which is accepted no more; whoever dialed them makes them anew."""
+    def review(self, credentials: Credentials) -> None:
+        """End the links that rest on what is accepted no more; whoever dialed them makes them anew, if it can."""
         for link in self.all():
-            if link.proved is not None and link.proved not in accepted:
-                link.reason = "its secret is accepted no more"
+            objection = credentials.objection(link.proved, link.issuer)
+            if objection:
+                link.reason = objection
                 link.cut()
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from les_hooks.election.frames import State
 from les_hooks.election.messages import OriginalAnswered
 from les_hooks.errors import StartError
 from les_hooks.members import Address, join_host_port, parse_address
-from les_hooks.security import OVERHEAD_BYTES, PROTOCOL
+from les_hooks.security import OVERHEAD_BYTES, PROTOCOL, Tls, mismatch
 from les_hooks.serving import Sparing, TurnedAway, cannot_listen, forward_to
 from les_hooks.wire_original import encode_diag, encode_state
 
@@ -42,6 +42,10 @@ class Answers(Protocol):
     @property
     def protocols(self) -> tuple[str, ...]:
         """The subprotocols that a link must have."""
+
+    @property
+    def tls(self) -> Tls | None:
+        """What this node listens with."""
 
     def introduce(self, address: Address) -> None:
         """Somebody says that a node answers at this address."""
@@ -76,9 +80,14 @@ class Server:
 
     async def bind(self) -> None:
         """Take the port; raises StartError where it cannot be had."""
+        tls = self._answers.tls
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                self._connected, self._settings.host, self._settings.port, start_serving=False
+                self._connected,
+                self._settings.host,
+                self._settings.port,
+                ssl=None if tls is None else tls.listener,
+                start_serving=False,
             )
         except OSError as error:
             raise self._unavailable(error) from error
@@ -116,12 +125,12 @@ class Server:
             response = web.Response(status=405, text="only GET is answered here\n")
         elif path == LINK_PATH:
             return await self._link(request)
-        elif path != "/ping" and not self._settings.public and not path.startswith("/state/"):
+        elif path != "/ping" and not self._is_open(request) and not path.startswith("/state/"):
             response = web.Response(status=403, text="not for everybody: see [security] public\n")
         elif path in self._routes:
             response = self._routes[path]()
         elif path.startswith("/state/"):
-            response = self._introduced(path.removeprefix("/state/"))
+            response = self._introduced(request, path.removeprefix("/state/"))
         else:
             response = web.Response(status=404, text="nothing here\n")
         # One request for each connection, so that `keepalive_timeout` bounds the one wait that there is.
@@ -135,20 +144,31 @@ class Server:
         body = encode_diag(self._answers.state(), self._answers.heard())
         return web.Response(body=body, content_type="application/json")
 
-    def _introduced(self, text: str) -> web.Response:
+    def _introduced(self, request: web.BaseRequest, text: str) -> web.Response:
         if self._answers.protocols:
             return web.Response(status=403, text="this cluster has a secret, and only its members introduce others\n")
+        certificate = _certificate(request)
+        if self._answers.tls is not None and not certificate:
+            return _uncertified()
         try:
             address = join_host_port(*parse_address(text))
         except ValueError as error:
             return web.Response(status=400, text=f"the address {error}\n")
+        if self._answers.tls is not None and (wrong := mismatch(certificate, address)):
+            return web.Response(status=403, text=f"whoever asks {wrong}\n")
         self._answers.introduce(address)
         return self._state()
+
+    def _is_open(self, request: web.BaseRequest) -> bool:
+        """Whether who asks may know how the cluster is: everybody, or who has a certificate of its authority."""
+        return self._settings.public or bool(_certificate(request))
 
     async def _link(self, request: web.BaseRequest) -> web.StreamResponse:
         # A browser names the page that sent it; nodes are no browsers, and pages have no business here.
         if "Origin" in request.headers:
             return web.Response(status=403, text="not for browsers\n")
+        if self._answers.tls is not None and not _certificate(request):
+            return _uncertified()
         protocols = self._answers.protocols
         if offered := request.headers.get("Sec-WebSocket-Protocol") or protocols:
             if not protocols:
@@ -171,3 +191,12 @@ class Server:
             return web.Response(status=400, text="gone\n")
         await self._answers.link(ws, request.remote or "unknown")
         return ws
+
+
+def _certificate(request: web.BaseRequest) -> Mapping[str, Any]:
+    """That of whoever asks, whose chain holds; empty where it has none."""
+    return request.get_extra_info("peercert") or {}
+
+
+def _uncertified() -> web.Response:
+    return web.Response(status=401, text="this cluster has TLS, and wants a certificate of its authority\n")
