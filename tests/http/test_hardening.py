@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -220,7 +221,7 @@ async def test_who_takes_a_long_answer_too_slowly_is_cut_off(tmp_path: Path, mon
 async def test_connections_past_the_limit_are_turned_away_and_the_log_stays_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "_MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(listener, "_LOCAL_LIMITS", replace(listener._LOCAL_LIMITS, connections=5))
     async with lone(tmp_path) as at:
         host, _, port = at.listen.rpartition(":")
         streams = [await asyncio.open_connection(host, int(port)) for _ in range(5)]
@@ -237,8 +238,8 @@ async def test_connections_past_the_limit_are_turned_away_and_the_log_stays_shor
 
 
 async def test_who_says_nothing_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A load balancer must get to ask who leads: of those who have not said what they want, the first has to go."""
-    monkeypatch.setattr(listener, "_MOST_CONNECTIONS", 5)
+    """A load balancer must get to ask who leads: of those who hold a connection the first has to go."""
+    monkeypatch.setattr(listener, "_LOCAL_LIMITS", replace(listener._LOCAL_LIMITS, at_once=5))
     async with lone(tmp_path) as at:
         host, _, port = at.listen.rpartition(":")
         held = []

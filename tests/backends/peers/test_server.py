@@ -5,6 +5,7 @@ import contextlib
 import errno
 import json
 import socket
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -107,7 +108,7 @@ async def test_a_body_that_never_comes_keeps_no_connection_open() -> None:
 
 
 async def test_connections_past_the_limit_are_turned_away_and_links_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(server, "_LIMITS", replace(server._LIMITS, connections=2))
     node = make_node(noting=True)
     async with running(node), peer_of(node) as peer:
         await peer.say(hello("127.0.0.9:4000"))
