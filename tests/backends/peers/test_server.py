@@ -124,6 +124,26 @@ async def test_connections_past_the_limit_are_turned_away_and_links_go_on(monkey
         assert len(node.machine.told) == 2
 
 
+async def test_a_link_stays_whoever_comes_and_who_only_holds_connections_keeps_no_member_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "_LIMITS", replace(server._LIMITS, at_once=3))
+    node = make_node(noting=True)
+    async with running(node), peer_of(node) as peer, contextlib.AsyncExitStack() as stack:
+        await peer.say(hello("127.0.0.9:4000"))
+        await peer.hear()
+        host, _, port = node.address.rpartition(":")
+        held = [await asyncio.open_connection(host, int(port)) for _ in range(10)]
+        other = await stack.enter_async_context(peer_of(node))
+        await other.say(hello("127.0.0.8:4000"))
+        await other.hear()
+        for reader, writer in held:
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.transport.abort()
+        assert sorted(link["address"] for link in node.links) == ["127.0.0.8:4000", "127.0.0.9:4000"]
+
+
 async def test_before_it_joins_a_node_refuses_connections_as_if_it_were_not_there() -> None:
     node = make_node(noting=True)
     await node.backend.start()
