@@ -15,6 +15,7 @@ from les_hooks.config.tables import (
     ControlConfig,
     HooksConfig,
     HttpConfig,
+    LimitsConfig,
     LogConfig,
     LogFormat,
     LogLevel,
@@ -22,8 +23,9 @@ from les_hooks.config.tables import (
     Quorum,
     SecurityConfig,
     TimingConfig,
+    TlsConfig,
 )
-from les_hooks.config.written import Advertise, Duration, Interval, Listen, Name, Seed, Written
+from les_hooks.config.written import Advertise, Duration, Interval, Listen, Name, Seed, Size, Written
 
 __all__ = [
     "DEFAULT_FILES",
@@ -39,6 +41,7 @@ __all__ = [
     "HttpConfig",
     "Interval",
     "KeyHelp",
+    "LimitsConfig",
     "Listen",
     "LogConfig",
     "LogFormat",
@@ -51,7 +54,9 @@ __all__ = [
     "SecurityConfig",
     "Seed",
     "Setting",
+    "Size",
     "TimingConfig",
+    "TlsConfig",
     "Written",
     "advice",
     "changes",

@@ -22,7 +22,7 @@ def advice(config: Config) -> tuple[Problem, ...]:
     """Tell what an operator may regret, each with its place; empty where there is nothing to say."""
     majority = config.cluster.quorum is Quorum.MAJORITY
     found = (*_votes(config), *_limits(config)) if majority else tuple(_solitude(config))
-    found = (*found, *_unseen(config))
+    found = (*found, *_unseen(config), *_unused(config))
     return tuple(Problem(where=config.origins.get(key, "default"), key=key, message=message) for key, message in found)
 
 
@@ -76,6 +76,22 @@ def _unseen(config: Config) -> Iterator[tuple[str, str]]:
             "http.listen",
             f"a witness has no {pages} there, as it loads no plugins; the API and the health pages it has",
         )
+
+
+def _unused(config: Config) -> Iterator[tuple[str, str]]:
+    """What has no effect beside the rest."""
+    security = config.security
+    if security.insecure and (security.secret_file is not None or security.tls is not None):
+        yield "security.insecure", "has no effect beside a secret or TLS, which stay in force; take the line out"
+    if security.tls is None and security.secret_file is None and not security.public:
+        yield (
+            "security.public",
+            "hides /state and /diag and no more: who introduces itself as nodes of the original do is still "
+            "answered, at /state/<address>; set a secret or TLS",
+        )
+    for key in config.origins:
+        if key.startswith("hooks.limits.") and config.hooks.user is None:
+            yield key, "limits only what runs as another user: set hooks.user"
 
 
 def _limits(config: Config) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,9 @@ Values = dict[str, Any]
 
 _STATE_DIRECTORY = "STATE_DIRECTORY"
 
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
+_SECRET, _KEY = "les-secret", "les-key"
+
 
 def derive(values: Values, checker: Checker, environ: Mapping[str, str]) -> dict[str, str]:
     """Add every missing value; returns the origins of those that have one."""
@@ -45,6 +48,22 @@ def derive(values: Values, checker: Checker, environ: Mapping[str, str]) -> dict
     state_dir: Path | None = values["node.state_dir"]
     for key, name in (("control.socket", "control.sock"), ("log.audit", "audit.jsonl")):
         values.setdefault(key, state_dir and state_dir / name)
+    origins |= _credentials(values, environ)
+    values.setdefault("security.public", values["security.secret_file"] is None and values["security.tls"] is None)
+    return origins
+
+
+def _credentials(values: Values, environ: Mapping[str, str]) -> dict[str, str]:
+    """Put what systemd hands over in the place of files, which a daemon that is not root cannot read."""
+    folder, origin = Path(environ.get(_CREDENTIALS, "")), f"${_CREDENTIALS}"
+    if not folder.is_absolute():
+        return {}
+    origins, tls = {}, values["security.tls"]
+    if (folder / _SECRET).exists():
+        values["security.secret_file"], origins["security.secret_file"] = folder / _SECRET, origin
+    if tls is not None and (folder / _KEY).exists():
+        values["security.tls"] = msgspec.structs.replace(tls, key_file=folder / _KEY)
+        origins["security.tls.key_file"] = origin
     return origins
 
 

@@ -60,7 +60,7 @@ def load_config(
         plugins=MappingProxyType(plugins),
         source=source.path,
         base=source.base,
-        origins=MappingProxyType(derived | source.origins()),
+        origins=MappingProxyType(source.origins() | derived),
     )
 
 

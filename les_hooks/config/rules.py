@@ -23,7 +23,7 @@ _ALL_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only compared with
 
 def check_rules(values: Values, checker: Checker) -> None:
     """Note every rule that the values break."""
-    _protected(values["node.bind"], values["security.insecure"], checker)
+    _protected(values, checker)
     _reachable(values["node.advertise"], values["cluster.seeds"], values["cluster.voters"], checker)
     _each_once(_VOTERS, values["cluster.voters"], checker)
     if values["cluster.seeds"] != values["cluster.voters"]:  # otherwise it has been said
@@ -37,13 +37,21 @@ def check_rules(values: Values, checker: Checker) -> None:
     _named(values["http.hosts"], checker)
 
 
-def _protected(bind: Address | None, insecure: bool | None, checker: Checker) -> None:
-    if bind is None or insecure is None or insecure or is_loopback(listen_address(bind)[0]):
+def _protected(values: Values, checker: Checker) -> None:
+    bind = values["node.bind"]
+    if bind is None or is_loopback(listen_address(bind)[0]):
+        return
+    # A secret or certificates that were refused are meant to be in force: their own problem is enough.
+    given = checker.source.table.get("security", {})
+    meant = isinstance(given, dict) and ("secret_file" in given or "tls" in given)
+    if meant or values["security.insecure"] is not False or values["security.secret_file"] is not None:
         return
     checker.refuse(
         ("node", "bind"),
         f"{toml_string(bind)} can be reached from other hosts, and whoever reaches it can take part and become the "
-        "leader; where only hosts that you trust can, add the line 'insecure = true' under [security]",
+        "leader. Run `les secret new /etc/les/secret`, copy the file to every node and add the line "
+        "'secret_file = \"/etc/les/secret\"' under [security]; or make certificates with `les ca init` and "
+        "`les ca issue`, for [security.tls]; or, where only hosts that you trust reach it, add 'insecure = true' there",
     )
 
 

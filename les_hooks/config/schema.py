@@ -40,16 +40,32 @@ def key_help() -> Iterator[KeyHelp]:
     """Describe every key of `les.toml`, in the order of its tables."""
     tables: dict[str, type[msgspec.Struct]] = {**SECTIONS, _PLUGIN: PluginKeys}
     for table, kind in tables.items():
-        for field in msgspec.structs.fields(kind):
-            key = f"{table}.{field.encode_name}"
-            derived = _derived(field)
-            yield KeyHelp(
-                key=key,
-                default=derived or f"`{toml_value(written(field.type, field.default))}`",
-                derived=bool(derived),
-                live=is_live(key),
-                description=_description(field),
-            )
+        yield from _help(table, kind)
+
+
+def _help(table: str, kind: type[msgspec.Struct]) -> Iterator[KeyHelp]:
+    for field in msgspec.structs.fields(kind):
+        key = f"{table}.{field.encode_name}"
+        inner = _table_in(field.type)
+        if inner is not None:
+            yield from _help(key, inner)
+            continue
+        derived = _derived(field) or ("none" if field.required else "")
+        yield KeyHelp(
+            key=key,
+            default=derived or f"`{toml_value(written(field.type, field.default))}`",
+            derived=bool(derived),
+            live=is_live(key),
+            description=_description(field),
+        )
+
+
+def _table_in(hint: Any) -> type[msgspec.Struct] | None:
+    """The struct of a field that is a table within the table; None for all others."""
+    base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if get_origin(base) in (Union, UnionType):
+        base = next(argument for argument in get_args(base) if argument is not NoneType)
+    return base if isinstance(base, type) and issubclass(base, msgspec.Struct) else None
 
 
 def schema(plugins: Mapping[str, type[msgspec.Struct] | None] = MappingProxyType({})) -> dict[str, object]:
@@ -83,11 +99,14 @@ def _with_defaults(common: Mapping[str, Any], kind: type[msgspec.Struct] | None)
 
 
 def _table(kind: type[msgspec.Struct]) -> dict[str, object]:
+    fields = msgspec.structs.fields(kind)
+    needed = [field.encode_name for field in fields if field.required and not _derived(field)]
     return {
         "type": "object",
         "description": (kind.__doc__ or "").strip(),
-        "properties": {field.encode_name: _property(field) for field in msgspec.structs.fields(kind)},
+        "properties": {field.encode_name: _property(field) for field in fields},
         "additionalProperties": False,
+        **({"required": needed} if needed else {}),
     }
 
 
@@ -101,6 +120,9 @@ def _property(field: FieldInfo) -> dict[str, object]:
 def _value(hint: Any) -> dict[str, object]:
     """Describe one value: strings that are parsed by their pattern, all else as msgspec does."""
     note: Written | None = find_written(hint)
+    inner = _table_in(hint)
+    if inner is not None:
+        return _table(inner)
     base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     if note:
         return {"type": "string", "pattern": note.pattern, "examples": [note.example]}

@@ -15,7 +15,7 @@ from les_hooks.config.toml_text import KeyPath, dotted, toml_value
 
 __all__ = ["LIVE", "Setting", "changes", "is_live", "restart_keys", "show", "written"]
 
-LIVE = ("cluster.seeds", "hooks.*", "log.level", "plugins.*")
+LIVE = ("cluster.seeds", "hooks.dir", "hooks.timeout", "log.level", "plugins.*")
 """Patterns of the keys that may change while a node runs; all others take effect at its next start."""
 
 

@@ -1,5 +1,7 @@
 """The tables of `les.toml`, all but `[plugins]`: every key with its type, default and description.
 
+A table within a table, such as `[security.tls]`, is a field that holds a struct.
+
 Their descriptions are those of the schema and of `docs/configuration.md`; a test compares. The package re-exports them.
 """
 
@@ -14,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from les_hooks.config.addresses import listen_address
-from les_hooks.config.written import Advertise, Derived, Duration, HttpListen, Interval, Listen, Name, Seed, Wait
+from les_hooks.config.written import Advertise, Derived, Duration, HttpListen, Interval, Listen, Name, Seed, Size, Wait
 from les_hooks.members import Address, Part
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "ControlConfig",
     "HooksConfig",
     "HttpConfig",
+    "LimitsConfig",
     "LogConfig",
     "LogFormat",
     "LogLevel",
@@ -30,6 +33,7 @@ __all__ = [
     "Quorum",
     "SecurityConfig",
     "TimingConfig",
+    "TlsConfig",
 ]
 
 # As many as a frame can name members.
@@ -170,6 +174,24 @@ class TimingConfig(msgspec.Struct, frozen=True, kw_only=True):
     loop_rate: Annotated[Interval, Meta(description="How often nodes of the original LES are asked.")] = 5.0
 
 
+class TlsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`[security.tls]`: certificates for the links between nodes."""
+
+    ca_file: Annotated[
+        Path, Meta(description="The certificates of the authority that the nodes' certificates come from; PEM.")
+    ]
+    cert_file: Annotated[
+        Path, Meta(description="The certificate of this node, which names the host of its `advertise`; PEM.")
+    ]
+    key_file: Annotated[
+        Path,
+        Meta(
+            description="The private key of `cert_file`; PEM. The credential `les-key`, where systemd gives one, takes "
+            "its place."
+        ),
+    ]
+
+
 class SecurityConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`[security]`: who may take part."""
 
@@ -177,6 +199,34 @@ class SecurityConfig(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Listen on an address that other hosts reach, although anybody who reaches it can take part."),
     ] = False
+    secret_file: Annotated[
+        Path | None,
+        Derived("none"),
+        Meta(
+            description="The file of the secret that all nodes of the cluster share; `les secret new` writes one. The "
+            "credential `les-secret`, where systemd gives one, takes its place."
+        ),
+    ] = None
+    tls: Annotated[TlsConfig | None, Derived("none"), Meta(description="Certificates for the links between nodes.")] = (
+        None
+    )
+    public: Annotated[
+        bool,
+        Derived("`true` without a secret or TLS, else `false`"),
+        Meta(description="Answer `/state` and `/diag` to everybody; `/ping` always is."),
+    ]
+
+
+class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`[hooks.limits]`: what each program that runs as `hooks.user` may take."""
+
+    memory: Annotated[
+        Size, Meta(description="Address space of each process. Some runtimes, such as Java's, reserve several GiB.")
+    ] = 4 * 2**30
+    processes: Annotated[int, Meta(ge=1, le=2**20, description="Processes and threads of `hooks.user` altogether.")] = (
+        512
+    )
+    files: Annotated[int, Meta(ge=16, le=2**20, description="Open files of each process.")] = 1024
 
 
 class HooksConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,6 +236,15 @@ class HooksConfig(msgspec.Struct, frozen=True, kw_only=True):
     timeout: Annotated[
         Interval, Meta(description="The time limit of each hook call; a plugin's table can set its own.")
     ] = 30.0
+    user: Annotated[
+        Name | None,
+        Derived("the daemon's own"),
+        Meta(
+            description="The user that scripts run as, by name or number, with no capabilities and within "
+            "`[hooks.limits]`. The daemon must be root, or have CAP_SETUID and a few more.",
+        ),
+    ] = None
+    limits: Annotated[LimitsConfig, Meta(description="What scripts that run as `user` may take.")] = LimitsConfig()
 
 
 class ControlConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,6 +255,13 @@ class ControlConfig(msgspec.Struct, frozen=True, kw_only=True):
         Derived("`control.sock` in `node.state_dir`"),
         Meta(description="The Unix socket of the `les` commands; its whole path has at most 107 bytes."),
     ]
+    group: Annotated[
+        Name | None,
+        Derived("none"),
+        Meta(
+            description="A group whose members may use the commands that change nothing, such as `les status`.",
+        ),
+    ] = None
 
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):

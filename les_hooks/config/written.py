@@ -28,6 +28,7 @@ from les_hooks.config.durations import (
     parse_interval,
     parse_wait,
 )
+from les_hooks.config.sizes import SIZE_PATTERN, format_size, parse_size
 from les_hooks.members import Address
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Listen",
     "Name",
     "Seed",
+    "Size",
     "Wait",
     "Written",
     "parse_path",
@@ -110,6 +112,11 @@ Seed = Annotated[
     Address, Written(what="an address", example="10.0.0.1:4000", pattern=ADDRESS_PATTERN, parse=parse_seed)
 ]
 """The address of another node."""
+
+Size = Annotated[
+    int, Written(what="a size", example="512MiB", pattern=SIZE_PATTERN, parse=parse_size, write=format_size)
+]
+"""Bytes."""
 
 
 def parse_path(text: str, base: Path) -> Path:

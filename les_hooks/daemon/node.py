@@ -19,6 +19,7 @@ from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.checkpoints import Checkpoints
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
+from les_hooks.daemon.credentials import credentials_of
 from les_hooks.daemon.fitness import RELOAD_PATIENCE_SECONDS, Fitness
 from les_hooks.daemon.folder import GUARD_LOCK
 from les_hooks.daemon.giving_back import GivingBack
@@ -213,11 +214,13 @@ class Node:
         config, close = self.config, self._close
         for one in advice(config):
             self.log.warning("config-doubtful", where=one.where, key=one.key, advice=one.message)
+        self.credentials = credentials_of(config, self.log)
         self.store, self.boot, self.audit = await open_memory(config, self.log, close)
         self.backend = make_backend(
             config,
             self.store,
             self.boot,
+            self.credentials,
             log=self.log,
             on_view=self._on_view,
             on_authority=self._on_authority,

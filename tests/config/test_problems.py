@@ -50,7 +50,7 @@ order = true
     ("text", "problem"),
     [
         ('[hooks]\n\n\n\n\n\ntimout = "3s"', "7:1: hooks.timout: unknown key; did you mean 'timeout'?"),
-        ("[control]\nxyz = 1", "2:1: control.xyz: unknown key; known here: socket"),
+        ("[control]\nxyz = 1", "2:1: control.xyz: unknown key; known here: socket, group"),
         ("seeds = []", "1:1: seeds: unknown key; it belongs in [cluster]"),
         (
             "x = 1",
@@ -107,7 +107,6 @@ def test_each_problem_has_its_place_its_key_and_its_advice(problems: Problems, t
     "key",
     [
         "cluster.backend",
-        "security.secret_file",
     ],
 )
 def test_keys_of_later_parts_are_unknown(problems: Problems, key: str) -> None:
@@ -116,15 +115,66 @@ def test_keys_of_later_parts_are_unknown(problems: Problems, key: str) -> None:
     assert problem.startswith(f"les.toml:2:1: {key}: unknown key; ")
 
 
-def test_a_port_that_others_reach_wants_a_line_that_says_so(problems: Problems, load: Load) -> None:
+def test_a_port_that_others_reach_wants_a_secret_certificates_or_a_line_that_says_so(
+    problems: Problems, load: Load
+) -> None:
     text = '[node]\nbind = "10.0.0.1:4000"\n'
     assert problems(text) == [
         'les.toml:2:1: node.bind: "10.0.0.1:4000" can be reached from other hosts, and whoever reaches it can take '
-        "part and become the leader; where only hosts that you trust can, add the line 'insecure = true' under "
-        "[security]"
+        "part and become the leader. Run `les secret new /etc/les/secret`, copy the file to every node and add the "
+        "line 'secret_file = \"/etc/les/secret\"' under [security]; or make certificates with `les ca init` and "
+        "`les ca issue`, for [security.tls]; or, where only hosts that you trust reach it, add 'insecure = true' there"
     ]
-    assert load(text + "[security]\ninsecure = true").node.advertise == "10.0.0.1:4000"
-    assert SecurityConfig().insecure is False
+    for line in ("insecure = true", 'secret_file = "secret"', 'tls = {ca_file = "a", cert_file = "b", key_file = "c"}'):
+        assert load(f"{text}[security]\n{line}").node.advertise == "10.0.0.1:4000"
+    assert SecurityConfig(public=True).insecure is False
+
+
+def test_certificates_are_three_files(problems: Problems) -> None:
+    text = '[node]\nbind = "10.0.0.1:4000"\n[security.tls]\nca_file = "ca.crt"\nkei_file = 1\n'
+    assert problems(text) == [
+        "les.toml:3:11: security.tls.cert_file: is missing, and has no default",
+        "les.toml:3:11: security.tls.key_file: is missing, and has no default",
+        "les.toml:5:1: security.tls.kei_file: unknown key; did you mean 'key_file'?",
+    ]
+
+
+def test_a_secret_or_certificates_close_what_strangers_may_ask(load: Load) -> None:
+    tls = '[security.tls]\nca_file = "a"\ncert_file = "b"\nkey_file = "c"\n'
+    assert load("").security.public
+    assert not load('[security]\nsecret_file = "secret"').security.public
+    assert not load(tls).security.public
+    assert load(f'[security]\npublic = true\nsecret_file = "secret"\n{tls}').security.public
+
+
+def test_a_credential_of_systemd_takes_the_place_of_its_file(load: Load, tmp_path: Path) -> None:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    (folder / "les-secret").touch()
+    (folder / "les-key").touch()
+    environ = {"HOME": "/home/u", "CREDENTIALS_DIRECTORY": str(folder)}
+    text = '[security]\nsecret_file = "secret"\n[security.tls]\nca_file = "a"\ncert_file = "b"\nkey_file = "c"\n'
+    config = load(text, environ=environ)
+    assert config.security.secret_file == folder / "les-secret"
+    assert config.origins["security.secret_file"] == "$CREDENTIALS_DIRECTORY"
+    assert config.security.tls is not None
+    assert config.security.tls.key_file == folder / "les-key"
+    assert config.security.tls.cert_file == tmp_path / "b"
+    assert load("", environ=environ).security.secret_file == folder / "les-secret"
+    assert load("", environ=environ).security.tls is None
+
+
+def test_limits_are_sizes_and_numbers(load: Load, problems: Problems) -> None:
+    limits = load('[hooks]\nuser = "nobody"\nlimits = {memory = "512MiB", files = 64}').hooks.limits
+    assert (limits.memory, limits.processes, limits.files) == (2**29, 512, 64)
+    assert problems('[hooks.limits]\nmemory = "512"\nprocesses = 0\n') == [
+        'les.toml:2:1: hooks.limits.memory: "512" is no size; write a whole number and its unit (KiB, MiB or GiB), '
+        'such as "512MiB"',
+        "les.toml:3:1: hooks.limits.processes: expected int >= 1",
+    ]
+    assert problems('[hooks.limits]\nmemory = "1KiB"\n') == [
+        'les.toml:2:1: hooks.limits.memory: "1KiB" is not between "16MiB" and "1048576GiB"'
+    ]
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1:4000", "[::1]:4000", "localhost:4000"])
