@@ -3,6 +3,7 @@
 Files are read again when they have changed; what cannot be used leaves in force what was before, and is told.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,7 @@ class Credentials:
         """Raises StartError where the files cannot be used."""
         self._log: FilteringBoundLogger = structlog.get_logger() if log is None else log
         self._now = now
-        self._reminded = float("-inf")
+        self._reminded, self._expired = float("-inf"), False
         self._secret: Watched[Secrets] | None = None
         self._tls: Watched[Tls] | None = None
         if secret_file is not None:
@@ -93,12 +94,15 @@ class Credentials:
         return ""
 
     def _remind(self) -> None:
-        ending = self._ending()
-        if ending and self._now() - self._reminded >= _REMIND_SECONDS:
-            self._reminded = self._now()
-            self._log.warning("certificate-expires", reason=ending)
-        elif not ending:
+        """Log the end of the certificate once a day, and when it has come."""
+        now, ending = self._now(), self._ending()
+        expired = self.tls is not None and self.tls.expires <= now
+        if not ending:
             self._reminded = float("-inf")
+        elif expired != self._expired or now - self._reminded >= _REMIND_SECONDS:
+            self._reminded = now
+            self._log.log(logging.ERROR if expired else logging.WARNING, "certificate-expires", reason=ending)
+        self._expired = expired
 
     def _ending(self) -> str:
         return "" if self.tls is None else expiry_warning(self.tls.expires, self._now())

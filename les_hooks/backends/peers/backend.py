@@ -151,7 +151,7 @@ class PeersBackend:
         )
         if self._fitness is not None:
             self._tell(self._fitness)
-        await self._server.listen()
+        self._server.listen()
         self._tasks.spawn(self._seeds.run())
 
     async def _claim_address(self) -> None:
@@ -251,9 +251,9 @@ class PeersBackend:
         """Somebody says that a node answers at this address."""
         self._tell(Introduced(address=address))
 
-    async def link(self, ws: WebSocketResponse[Any], remote: str) -> None:
-        """Serve the link that another node made from the host `remote`."""
-        await self._links.accept(ws, remote, self._settings.timing.failure)
+    async def link(self, ws: WebSocketResponse[Any], remote: str, proven: Callable[[], None]) -> None:
+        """Serve the link that another node made from the host `remote`; `proven` is called once it is a member's."""
+        await self._links.accept(ws, remote, self._settings.timing.failure, proven)
 
     # -- between the machine and the rest ------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from les_hooks.backends.peers.roundtrips import RoundTrips
 from les_hooks.election.frames import Frame, Hello
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
+from les_hooks.serving import Rate
 
 __all__ = ["CLOSE_SECONDS", "Link", "Socket", "check_peer", "close_socket"]
 
@@ -26,6 +27,10 @@ CLOSE_SECONDS = 0.5
 # Frames that wait for a member that does not read. Two beats a second and a few tells never fill it in time of peace.
 _MOST_QUEUED = 128
 _MOST_QUEUED_BYTES = 4 * wire.FRAME_LIMIT
+
+# What one member may have this node read, pings and their answers too. It sends a handful a second at rest, and a few
+# for each member that comes or goes: some hundreds at the very most while a cluster of eighty forms.
+_FRAMES = Rate(burst=1000, per_second=500)
 
 # A close frame holds 125 bytes, two of them the code.
 _CLOSE_REASON_LENGTH = 120
@@ -63,6 +68,7 @@ class Link:
         self._queue: asyncio.Queue[tuple[_Write, bytes]] = asyncio.Queue(_MOST_QUEUED)
         self._queued_bytes = 0
         self._trips = RoundTrips(now)
+        self._frames = _FRAMES.bucket(now)
 
     @property
     def rtt(self) -> float | None:
@@ -87,6 +93,10 @@ class Link:
         try:
             while True:
                 message = await self._ws.receive()
+                if not self._frames.take():
+                    # The library reads no more than a few hundred frames ahead, and so the other end has to wait.
+                    await asyncio.sleep(self._frames.wait_seconds())
+                    self._frames.take()
                 frame = decoded(message, self.address, self._seal)
                 if frame is not None:
                     on_frame(frame)

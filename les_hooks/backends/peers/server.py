@@ -1,8 +1,7 @@
 """The one port of a node: the four endpoints of the original, and the links of our own nodes. For this package only."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -13,16 +12,24 @@ from les_hooks.backends.peers.link import CLOSE_SECONDS
 from les_hooks.backends.peers.settings import LINK_PATH, Settings
 from les_hooks.election.frames import State
 from les_hooks.election.messages import OriginalAnswered
-from les_hooks.errors import StartError
 from les_hooks.members import Address, join_host_port, parse_address
 from les_hooks.security import OVERHEAD_BYTES, PROTOCOL, Tls, mismatch
-from les_hooks.serving import Sparing, TurnedAway, cannot_listen, forward_to
+from les_hooks.serving import Door, Limits, Rate, forward_to
 from les_hooks.wire_original import encode_diag, encode_state
 
 __all__ = ["Answers", "Server"]
 
-# Links and requests together. A connection without a complete request is closed after `failure`.
-_MOST_CONNECTIONS = 1024
+# Links and requests together. Each second a source may cost this node what 32 handshakes and answers take, and all of
+# them together eight times that. It is enough for as many members behind one address, each of which tries once a second
+# to get a link, all of them twice at the same moment, and for a hundred originals, which ask once in five seconds. A
+# member has proven itself within a few round trips; who has not after `failure` is hung up on.
+_LIMITS = Limits(
+    connections=1024,
+    strangers=256,
+    at_once=32,
+    source=Rate(burst=64, per_second=32),
+    everybody=Rate(burst=512, per_second=256),
+)
 
 # Room for `/state/<address>` with every letter escaped, and for the headers of a client that is not ours.
 _MOST_LINE = 2048
@@ -50,8 +57,8 @@ class Answers(Protocol):
     def introduce(self, address: Address) -> None:
         """Somebody says that a node answers at this address."""
 
-    async def link(self, ws: web.WebSocketResponse[Any], remote: str) -> None:
-        """Serve the link that another node made from the host `remote`."""
+    async def link(self, ws: web.WebSocketResponse[Any], remote: str, proven: Callable[[], None]) -> None:
+        """Serve the link that another node made from the host `remote`; call `proven` once it is a member's."""
 
 
 class Server:
@@ -60,8 +67,6 @@ class Server:
     def __init__(self, settings: Settings, answers: Answers, log: FilteringBoundLogger) -> None:
         self._settings = settings
         self._answers = answers
-        self._complaints = Sparing(log)
-        self._server: asyncio.Server | None = None
         self._http = web.Server(
             self._answer,
             access_log=None,
@@ -72,6 +77,13 @@ class Server:
             max_field_size=_MOST_FIELD,
             max_headers=_MOST_HEADERS,
         )
+        self._door = Door(
+            self._http,
+            _LIMITS,
+            log=log,
+            context=lambda: None if answers.tls is None else answers.tls.listener,
+            handshake_seconds=settings.timing.failure,
+        )
         self._routes: Mapping[str, Callable[[], web.Response]] = {
             "/ping": lambda: web.Response(text="OK"),
             "/state": self._state,
@@ -80,44 +92,21 @@ class Server:
 
     async def bind(self) -> None:
         """Take the port; raises StartError where it cannot be had."""
-        tls = self._answers.tls
-        try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self._connected,
-                self._settings.host,
-                self._settings.port,
-                ssl=None if tls is None else tls.listener,
-                start_serving=False,
-            )
-        except OSError as error:
-            raise self._unavailable(error) from error
+        await self._door.bind("[node] bind", self._settings.host, self._settings.port)
 
-    async def listen(self) -> None:
+    def listen(self) -> None:
         """Answer from now on; raises StartError where another process was faster."""
-        assert self._server is not None, "bind comes first"
-        try:
-            await self._server.start_serving()
-        except OSError as error:
-            raise self._unavailable(error) from error
+        self._door.listen()
 
     def stop_listening(self) -> None:
         """Refuse new connections from now on: to the others that is the proof that this node is gone."""
-        if self._server is not None:
-            self._server.close()
+        self._door.stop()
 
     async def close(self) -> None:
         """End all connections, and give the port back."""
         self.stop_listening()
         await self._http.shutdown(CLOSE_SECONDS)
-
-    def _unavailable(self, error: OSError) -> StartError:
-        return cannot_listen("[node] bind", self._settings.host, self._settings.port, error)
-
-    def _connected(self) -> asyncio.BaseProtocol:
-        if len(self._http.connections) >= _MOST_CONNECTIONS:
-            self._complaints.write(logging.WARNING, "connection-refused", limit=_MOST_CONNECTIONS)
-            return TurnedAway()
-        return self._http()
+        await self._door.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path.removesuffix("/")
@@ -189,7 +178,7 @@ class Server:
         except ConnectionError:
             # It hung up before this node, which may have slept, came to answer. So nobody gets this either.
             return web.Response(status=400, text="gone\n")
-        await self._answers.link(ws, request.remote or "unknown")
+        await self._answers.link(ws, request.remote or "unknown", partial(self._door.prove, request.protocol))
         return ws
 
 

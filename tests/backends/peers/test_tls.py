@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from les_hooks.election.messages import Introduced, LinkUp, OriginalAnswered, Un
 from les_hooks.members import Boot
 from les_hooks.security import Credentials, TlsFiles
 from tests.backends.peers.fakes import Node, free_port, hello, make_node, running, until
-from tests.security.files import DAY, YEAR, TestAuthority
+from tests.security.files import YEAR, TestAuthority
 
+BROKE_OFF = "broke off without an answer, as a node does"
 ONE, TWO, THREE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 
 
@@ -124,7 +125,7 @@ async def test_a_secret_and_tls_are_both_asked_for_where_both_are_set(authority:
     secret = authority.folder / "secret"
     secret.touch(0o600)
     secret.write_text("les_" + "a" * 43)
-    nodes = []
+    nodes: list[Node] = []
     for host in (ONE, TWO):
         files = authority.issue(host, host)
         credentials = Credentials(secret if both or host == ONE else None, tls_files=files, host=host)
@@ -184,7 +185,7 @@ async def test_who_trusts_us_and_is_not_trusted_is_refused(authority: TestAuthor
     stranger = node_at(TWO, other.trusting(other.issue("two", TWO), authority), one.address)
     _, handshakes, dials = await refused(one, stranger)
     assert set(handshakes) == {"shows a certificate of an authority that is not in ca_file"}
-    assert dials == ["broke off without an answer, as a node does that refuses this one's certificate: its log says why"]
+    assert dials == [f"{BROKE_OFF} that refuses this one's certificate: its log says why"]
 
 
 async def test_an_expired_certificate_is_refused_and_both_say_so(authority: TestAuthority, tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ async def test_an_expired_certificate_is_refused_and_both_say_so(authority: Test
         context.load_cert_chain(expired.cert, expired.key)
     _, handshakes, dials = await refused(one, two)
     assert set(handshakes) == {"shows a certificate that is refused: certificate has expired"}
-    assert dials[0].startswith("broke off without an answer, as a node does that refuses this one's certificate")
+    assert dials == [f"{BROKE_OFF} that refuses this one's certificate: its log says why"]
     three = node_at(THREE, long_ago.issue("three", THREE), two.address)
     _, _, dials = await refused(two, three)
     assert dials == ["shows a certificate that is refused: certificate has expired"]
@@ -209,7 +210,7 @@ async def test_a_node_without_tls_is_told_what_it_may_be_and_the_other_way_round
     one = node_at(ONE, authority.issue("one", ONE))
     _, handshakes, dials = await refused(one, make_node(one.address))
     assert set(handshakes) == {"speaks no TLS, which [security.tls] asks for: set it on both ends"}
-    assert dials == ["broke off without an answer, as a node does with TLS to one without"]
+    assert dials == [f"{BROKE_OFF} with TLS to one without"]
     plain = make_node()
     _, _, dials = await refused(plain, node_at(ONE, authority.issue("two", ONE), plain.address))
     assert dials == ["speaks no TLS, which [security.tls] asks for: set it on both ends"]
@@ -235,9 +236,9 @@ async def get(node: Node, path: str, files: TlsFiles, mine: TlsFiles | None = No
     context = ssl.create_default_context(cafile=str(files.ca))
     if mine is not None:
         context.load_cert_chain(mine.cert, mine.key)
-    async with aiohttp.ClientSession() as session:
-        async with session.get(f"https://{node.address}{path}", ssl=context) as response:
-            return response.status, await response.text()
+    url = f"https://{node.address}{path}"
+    async with aiohttp.ClientSession() as session, session.get(url, ssl=context) as response:
+        return response.status, await response.text()
 
 
 async def test_a_stranger_is_answered_that_this_node_is_there_and_no_more(authority: TestAuthority) -> None:
@@ -265,16 +266,6 @@ async def test_who_has_a_certificate_may_look_and_introduces_nobody_but_itself(a
         assert [told.address for told in node.machine.all(Introduced)] == [f"{TWO}:9"]
 
 
-async def with_link(
-    node: Node, files: TlsFiles, mine: TlsFiles, say: Callable[[aiohttp.ClientWebSocketResponse[Any]], Awaitable[Any]]
-) -> Any:
-    context = ssl.create_default_context(cafile=str(files.ca))
-    context.load_cert_chain(mine.cert, mine.key)
-    async with aiohttp.ClientSession() as session, asyncio.timeout(5):
-        async with session.ws_connect(f"https://{node.address}/les/link", ssl=context) as ws:
-            return await say(ws)
-
-
 async def test_nothing_is_believed_that_the_certificate_does_not_name(authority: TestAuthority) -> None:
     files, mine = authority.issue("one", ONE), authority.issue("two", TWO)
     node = node_at(ONE, files, noting=True)
@@ -283,15 +274,14 @@ async def test_nothing_is_believed_that_the_certificate_does_not_name(authority:
         wire.encode(Farewell(protocol=1, cluster="web", address=f"{THREE}:9", boot=Boot(1, "x"))),
     )
 
-    async def lie(ws: aiohttp.ClientWebSocketResponse[Any]) -> str:
-        await ws.send_bytes(frame)
-        return str((await ws.receive()).extra)
-
-    async with running(node):
-        for frame in lies:
-            assert await with_link(node, files, mine, lie) == (
-                f"goes by {THREE}:9, and its certificate names {TWO}"
-            )
+    context = ssl.create_default_context(cafile=str(files.ca))
+    context.load_cert_chain(mine.cert, mine.key)
+    url = f"https://{node.address}/les/link"
+    async with running(node), aiohttp.ClientSession() as session:
+        for lie in lies:
+            async with session.ws_connect(url, ssl=context) as ws, asyncio.timeout(5):
+                await ws.send_bytes(lie)
+                assert (await ws.receive()).extra == f"goes by {THREE}:9, and its certificate names {TWO}"
         assert node.machine.all(LinkUp) == []
         assert node.machine.all(Undone) == []
 
@@ -361,28 +351,3 @@ async def test_an_original_is_polled_over_tls_where_its_certificate_names_it(
                 assert isinstance(heard.get(seed), OriginalAnswered) == polled  # type: ignore[call-overload]  # a seed
     assert (set(asked) == {b"/les/link"}) != polled
     assert any("original-found" in log["event"] for log in logs)
-
-
-# -- the end of a certificate ------------------------------------------------------------------------------------------
-
-
-def test_the_end_is_warned_of_once_a_day(authority: TestAuthority) -> None:
-    now = time.time()
-    files = authority.issue("a", ONE, now=now)
-    clock = [now]
-    credentials = Credentials(tls_files=files, host=ONE, now=lambda: clock[0])
-    with capture_logs() as logs:
-        credentials.refresh()
-        assert (logs, credentials.warnings) == ([], ())
-        for day in (795.5, 795.6, 796.4, 796.6, 824.9, 825.5):
-            clock[0] = now + day * DAY
-            credentials.refresh()
-    told = reasons(logs, "certificate-expires")
-    assert [words[:51] for words in told] == [
-        "the certificate of this node expires in 29 days; pu",
-        "the certificate of this node expires in 28 days; pu",
-        "the certificate of this node expires in less than a",
-    ] or len(told) == 4
-    assert "HAS EXPIRED" in credentials.warnings[0]
-
-
