@@ -48,7 +48,10 @@ class _Look:
 
 
 def measure(seconds: float, calm: float, *, secret: bool) -> list[Row]:
-    """After so many seconds of calm, in which each link is measured: before and during the flood, the ratio of both, and what became of the flood and of the cluster."""
+    """Before and during the flood, the ratio of both, and what became of the flood and of the cluster.
+
+    Each link is measured once in five seconds, so that the `calm` before it all should be longer.
+    """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="les-flood-")))
         lan = stack.enter_context(Lan(3, clients=1))
