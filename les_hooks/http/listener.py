@@ -9,7 +9,7 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.http.answers import refusal, secure
-from les_hooks.http.connection import LIMITS, Connection
+from les_hooks.http.connection import CONNECTION_SECONDS, LIMITS, Connection
 from les_hooks.http.gate import Gate
 from les_hooks.http.place import Opened, Place
 from les_hooks.http.routes import Page, Table
@@ -31,6 +31,8 @@ _LIMITS: Final = Limits(
 )
 # Where all come from this host, perhaps through a proxy, one address says nothing.
 _LOCAL_LIMITS: Final = replace(_LIMITS, at_once=_LIMITS.strangers, source=_LIMITS.everybody)
+# More than a connection lasts by itself, unless it is a stream, or one that takes nothing of its answer.
+_STRANGER_SECONDS: Final = 2 * CONNECTION_SECONDS
 _MOST_BODY_BYTES: Final = 16 * 1024
 
 
@@ -44,7 +46,8 @@ class Listener:
         self._log = log
         self._library_log = forward_to(log)
         self._failures = Sparing(log)
-        self._door = Door(self._connected, _LOCAL_LIMITS if place.is_local else _LIMITS, log=log, kind="http-")
+        limits = _LOCAL_LIMITS if place.is_local else _LIMITS
+        self._door = Door(self._connected, limits, stranger_seconds=_STRANGER_SECONDS, log=log, kind="http-")
         app = web.Application(client_max_size=_MOST_BODY_BYTES)
         app.router.add_route("*", r"/{path:[\s\S]*}", self._answer, expect_handler=_expected)
         app.on_response_prepare.append(_secured)

@@ -4,7 +4,7 @@
     logs      what strangers may have written into the log
     advice    what to do about a port that cannot be had
     sources   who is let in: limits for each source address, and for all of them
-    door      the listening sockets, and every connection from its first moment to its last
+    door      the listening sockets, and what comes in through them; `binding` and `guest` are parts of it
 
 Imported by `backends` and `http`.
 """

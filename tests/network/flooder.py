@@ -53,7 +53,7 @@ class Flood:
                     self._epoll.modify(each, select.EPOLLIN)
                     continue
                 answer = each.recv(4096)
-                self.count["answered" if answer.startswith(b"HTTP/1.1 200") else "ended"] += 1
+                self.count["answered" if answer.startswith(b"HTTP/1.1 ") else "ended"] += 1
             except OSError as error:
                 self.count[type(error).__name__] += 1
             self._epoll.unregister(each)

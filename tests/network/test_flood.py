@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from les_hooks.security import Secrets, new_secret, write_secrets
 from tests.needs import need_netns
 from tests.network.cluster import Cluster
 from tests.network.floods import flooding
@@ -14,12 +15,16 @@ from tests.network.lan import Lan
 _SECONDS = 4.0
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+@pytest.fixture(params=["open", "secret"])
+def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
     """Four hosts with the default timing, whose daemons are not started yet, and a client."""
     need_netns()
-    with Lan(4, clients=1) as lan, contextlib.closing(Cluster(tmp_path, lan, timing="", silent=True)) as made:
-        yield made
+    write_secrets(tmp_path / "secret", Secrets(accepted=(new_secret(),)))
+    security = "insecure = true" if request.param == "open" else f'secret_file = "{tmp_path / "secret"}"'
+    with Lan(4, clients=1) as lan:
+        made = Cluster(tmp_path, lan, timing="", security=security, silent=True)
+        with contextlib.closing(made):
+            yield made
 
 
 @pytest.mark.timeout(90)

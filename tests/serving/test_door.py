@@ -49,6 +49,7 @@ class House:
     def __init__(self, host: str, limits: Limits, **options: Any) -> None:
         self.present: list[Echo] = []
         self.host, self.port = host, free_port(host)
+        options.setdefault("stranger_seconds", 30.0)
         self.door = Door(lambda: Echo(self.present), limits, log=structlog.get_logger(), **options)
 
     async def visit(self, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -77,7 +78,7 @@ async def house(limits: Limits = LIMITS, host: str = "127.0.0.1", **options: Any
 async def says(visit: tuple[asyncio.StreamReader, asyncio.StreamWriter], word: bytes = b"hello") -> bytes:
     """The answer to a word; nothing where the connection has ended."""
     reader, writer = visit
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
         writer.write(word)
         async with asyncio.timeout(3):
             return await reader.readexactly(len(word))
@@ -192,6 +193,19 @@ async def test_who_has_proven_itself_stays_whoever_comes() -> None:
         assert await says(member) == b"hello"
         await until(lambda: len(at.present) == 6)
         leave(member, *crowd)
+
+
+async def test_a_stranger_goes_after_its_time_whatever_it_does_and_who_has_proven_itself_stays() -> None:
+    async with house(stranger_seconds=0.3) as at:
+        member = await at.visit()
+        assert await says(member) == b"hello"
+        at.door.prove(at.present[0])
+        busy = await at.visit()
+        async with asyncio.timeout(3):
+            while await says(busy, b"x") == b"x":
+                await asyncio.sleep(0.02)
+        assert await says(member) == b"hello"
+        leave(member, busy)
 
 
 async def test_no_more_than_so_many_in_all(logs: list[Any]) -> None:

@@ -77,12 +77,15 @@ class Server:
             max_field_size=_MOST_FIELD,
             max_headers=_MOST_HEADERS,
         )
+        patience = settings.timing.failure
         self._door = Door(
             self._http,
             _LIMITS,
+            # For the handshake, the head of the request, a hello, and an answer that is read slowly.
+            stranger_seconds=4 * patience,
             log=log,
             context=lambda: None if answers.tls is None else answers.tls.listener,
-            handshake_seconds=settings.timing.failure,
+            handshake_seconds=patience,
         )
         self._routes: Mapping[str, Callable[[], web.Response]] = {
             "/ping": lambda: web.Response(text="OK"),
