@@ -12,7 +12,7 @@ from typing import Any
 
 from les_hooks.config import NO_HOOKS, Config, Quorum
 from les_hooks.control.client import call
-from les_hooks.control.endpoint import check_place
+from les_hooks.control.endpoint import check_place, control_of
 from les_hooks.daemon.credentials import credentials_of
 from les_hooks.daemon.electorate import check_change, electorate_of
 from les_hooks.daemon.hooks import Hooks
@@ -106,7 +106,8 @@ def host_findings(config: Config) -> Iterator[Finding]:
         reason = _why_not_writable(folder)
         if reason:
             yield Finding(area="files", what=f"{what} {folder}", message=reason)
-    control = partial(check_place, config.control.socket, state_dir=config.node.state_dir)
+    purpose = control_of(config.control.group)
+    control = partial(check_place, config.control.socket, state_dir=config.node.state_dir, purpose=purpose)
     looks: tuple[tuple[Path | None, Callable[[], object]], ...] = (
         (None, control),
         (config.http.token_file, partial(check_files, config)),

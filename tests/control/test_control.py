@@ -33,12 +33,15 @@ class Daemon:
         self.path = path
         self.log = io.StringIO()
         self.callers: list[Caller] = []
+        self.refused: list[tuple[str, Caller]] = []
         self.feed = Feed(capacity=4)
         self.ended = asyncio.Event()
         self.blocked = asyncio.Event()
         self.server = ControlServer(
             {"echo": self.echo, "fail": self.fail, "crash": self.crash, "large": self.large, "wait": self.wait},
             {"watch": self.watch, "count": self.count, "flood": self.flood},
+            questions={"echo", "watch"},
+            on_refused=lambda action, caller: self.refused.append((action, caller)),
             log=make_log(LogFormat.JSON, LogLevel.DEBUG, self.log),
             request_seconds=request_seconds,
             stall_seconds=0.5,
