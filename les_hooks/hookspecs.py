@@ -130,8 +130,16 @@ class Context(Protocol):
     def audit(self, action: str, outcome: str, **fields: object) -> None:
         """Leave a record: `action` is written as `plugin.<name>.<action>`, `outcome` is one of `audit.Outcome`."""
 
+    def barred(self, program: Path) -> str:
+        """Say what keeps the user that `run` runs programs as from starting this one, and what mends it.
+
+        Empty where that is nothing, as far as owners and modes tell; for `validate`.
+        """
+
     async def run(self, command: "Command") -> "Finished":
         """Run a program in a process group of its own that never outlives the deadline, this call or the daemon.
+
+        It runs as `[hooks] user` says, with that user's HOME in place of one in `env`.
 
         What `on_elected`, `on_reasserted` and `while_leader` run ends with this node's authority too, and is not
         started without: it is `superseded` then, and `error` says why.

@@ -83,6 +83,10 @@ class FakeContext:
         """Remember the record."""
         self.audited.append({"action": action, "outcome": outcome, **fields})
 
+    def barred(self, program: Path) -> str:
+        """As the runner's user is."""
+        return self.runner.barred(program)
+
     async def run(self, command: Command) -> Finished:
         """Run it for real."""
         if self.refused:

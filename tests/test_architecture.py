@@ -15,7 +15,7 @@ PLUGINS = ROOT / "plugins" / "les_plugins"
 LAYERS = (
     ("", "errors", "events", "members", "text", "backoff", "failures"),  # "": the face of the package, for its version
     ("election",),
-    ("wire", "wire_original", "config", "hookspecs", "serving"),
+    ("wire", "wire_original", "config", "hookspecs", "security", "serving"),
     ("backends",),
     ("guard", "processes", "plugins", "dispatch"),
     ("log", "audit"),

@@ -1,4 +1,4 @@
-"""The README's two lines, and that CI runs the one of them that it should, word for word."""
+"""The README's two lines, and that CI runs the one of them that it should, word for word, over what is pinned."""
 
 import os
 import re
@@ -36,8 +36,12 @@ class Ci:
         self.folder = folder
         (folder / ".ci").mkdir()
         shutil.copy(ROOT / ".ci" / "run", folder / ".ci" / "run")
-        for name in ("bin/apt-get", ".venv/bin/ruff", ".venv/bin/mypy"):
+        for name in ("bin/apt-get", ".venv/bin/ruff", ".venv/bin/mypy", "new/bin/pip"):
             self.fake(name, 'echo "$(basename "$0") $*" >> called')
+        self.fake(".venv/bin/pip", 'echo "pip $* index=${PIP_NO_INDEX:+none} from=$PIP_FIND_LINKS" >> called')
+        self.fake(".venv/bin/python", 'echo "python $* strict=$LES_TEST_STRICT" >> called')
+        # It makes environments, each with a pip of its own unless there is one.
+        self.fake("bin/python3", 'echo "python3 $*" >> called; [ "$1" = -c ] || [ -e "$3" ] || cp -r new "$3"')
 
     def fake(self, name: str, body: str) -> None:
         program = self.folder / name
@@ -66,28 +70,38 @@ def ci(tmp_path: Path) -> Ci:
 
 def test_ci_runs_exactly_the_readmes_line_and_allows_no_skipping(ci: Ci) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    ci.fake("bin/python3", 'echo "python3 $*" >> called')
-    ci.fake(".venv/bin/pip", 'echo "pip $*" >> called')
-    ci.fake(".venv/bin/python", 'echo "python $* strict=$LES_TEST_STRICT" >> called')
     result = ci.run(readme)
     assert result.returncode == 0, result.stderr
     assert f"== {line_after('test-line')}" in result.stdout.splitlines()
     steps = [call for call in ci.called().splitlines() if not call.startswith("apt-get")]
-    assert steps[-6:] == [
+    pinned = steps[1].removeprefix("python3 -m venv ").removesuffix("/venv")
+    assert steps[1:] == [
+        f"python3 -m venv {pinned}/venv",
+        f"pip download -q --require-hashes --only-binary :all: -d {pinned}/wheels -r .ci/requirements.txt",
         "python3 -m venv .venv",
-        "pip install -q -e .[dev]",
+        f"pip install -q -e .[dev] index=none from={pinned}/wheels",
         "python -m pytest -q -n 2 strict=1",
         "ruff check .",
         "ruff format --check .",
         "mypy ",
+        "python .ci/audit.py strict=1",
     ]
+    assert not Path(pinned).exists()
 
 
-@pytest.mark.parametrize("step", ["bin/python3", ".venv/bin/ruff", ".venv/bin/mypy"])
+STEPS = ("bin/python3", "new/bin/pip", ".venv/bin/pip", ".venv/bin/python", ".venv/bin/ruff", ".venv/bin/mypy")
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_a_step_that_fails_fails_ci(ci: Ci, step: str) -> None:
-    ci.fake("bin/python3", "exit 0")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     ci.fake(step, '[ "$1" = -c ]')  # the look for ensurepip goes well
-    assert ci.run("<!-- test-line -->\n```sh\npython3 -m pytest\n```\n").returncode != 0
+    assert ci.run(readme).returncode != 0
+
+
+def test_advisories_that_are_found_fail_ci(ci: Ci) -> None:
+    ci.fake(".venv/bin/python", '[ "$1" != .ci/audit.py ]')
+    assert ci.run((ROOT / "README.md").read_text(encoding="utf-8")).returncode == 1
 
 
 @pytest.mark.parametrize("readme", ["", "<!-- test-line -->\n```sh\nfalse\ntrue\n```\n"])

@@ -28,6 +28,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "demo": "les_hooks.cli.demo:demo",
         "init": "les_hooks.cli.init:init",
         "check": "les_hooks.cli.check:check",
+        "secret": "les_hooks.cli.secret:secret",
         "status": "les_hooks.cli.status:status",
         "members": "les_hooks.cli.status:members",
         "leader": "les_hooks.cli.ask:leader",

@@ -18,11 +18,13 @@ from les_hooks.errors import ConfigError, PluginError
 from les_hooks.members import Part
 from les_hooks.plugins import Registry
 from les_hooks.starter import (
+    RUNTIME,
     NewFile,
     existing,
     hidden_by,
     hooks_folder,
     needs_of,
+    root_files,
     settings_file,
     unit_file,
     write_all,
@@ -59,6 +61,12 @@ _INSECURE: Final = (
     "--vip", metavar="ADDRESS/LENGTH", multiple=True, help="An address that moves with the leader.  [repeatable]"
 )
 @click.option("--interface", metavar="NAME", help="The interface of these addresses, such as eth0.")
+@click.option(
+    "--secret-file", metavar="FILE", help="The secret that the nodes of the cluster share; `les secret new` writes one."
+)
+@click.option(
+    "--control-group", metavar="GROUP", help="A group whose members may ask, as with `les status`, and change nothing."
+)
 @click.option("--root-scripts", is_flag=True, help="A relaxed unit, for scripts that manage the host as root.")
 @click.option("--force", is_flag=True, help="Replace the files that are there already.")
 @json_option
@@ -85,9 +93,19 @@ def init(
     plugins = _plugins(vip, interface, role, folder)
     tables = {name: plugin.own for name, plugin in plugins.items()}
     needs = {name: needs_of(plugin.config) for name, plugin in plugins.items()}
+    unit = unit_file(
+        les,
+        toml,
+        root_scripts=root_scripts,
+        needs=needs,
+        credentials=root_files(
+            secret_file=None if given["secret_file"] is None else Path(given["secret_file"]).absolute()
+        ),
+        group=given["control_group"] or "",
+    )
     files = [
         NewFile(path=toml, text=settings_file(values, _remarks(values, root_scripts), tables)),
-        NewFile(path=folder / "les.service", text=unit_file(les, toml, root_scripts=root_scripts, needs=needs)),
+        NewFile(path=folder / "les.service", text=unit),
         *(() if witness else hooks_folder(folder / "hooks.d")),
     ]
     in_the_way = [] if force else existing(files)
@@ -141,8 +159,14 @@ def _values(given: Mapping[str, str | None], role: Part, folder: Path) -> dict[s
         flags["cluster.quorum"] = Quorum.MAJORITY.value, "--voters"
     if role is not Part.MEMBER:
         flags["cluster.role"] = role.value, f"--{role}"
-    if given["bind"] is not None and _others_reach(given["bind"]):
+    if given["secret_file"] is not None:
+        flags["security.secret_file"] = str(Path(given["secret_file"]).absolute()), "--secret-file"
+    elif given["bind"] is not None and _others_reach(given["bind"]):
         flags["security.insecure"] = True, "--bind"
+    if given["control_group"] is not None:
+        flags["control.group"] = given["control_group"], "--control-group"
+        # The state directory lets nobody else in.
+        flags["control.socket"] = str(RUNTIME / "control.sock"), "--control-group"
     if folder.resolve() != _SYSTEM_FOLDER:
         flags["node.state_dir"] = str(folder / _STATE_DIR), "FOLDER"
     with tempfile.NamedTemporaryFile(suffix=".toml") as empty:

@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 
 from les_hooks.config import NO_HOOKS, Config, Quorum
 from les_hooks.control.client import call
-from les_hooks.control.endpoint import check_place, control_of
+from les_hooks.control.endpoint import check_place
+from les_hooks.daemon.credentials import credentials_of
 from les_hooks.daemon.electorate import check_change, electorate_of
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.state import STATE_FILE, VOTERS_FILE
@@ -23,11 +24,12 @@ from les_hooks.http import check_files, check_port
 from les_hooks.http.place import Place
 from les_hooks.members import Part, parse_address
 from les_hooks.plugins import PluginState
+from les_hooks.security import only_in_the_unit
+from les_hooks.starter import RUNTIME
 
 __all__ = ["Finding", "address_findings", "host_findings", "plugin_findings", "vote_findings"]
 
 _ASK_SECONDS = 2.0
-_CREDENTIALS = Path("/run/credentials")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +107,17 @@ def host_findings(config: Config) -> Iterator[Finding]:
         reason = _why_not_writable(folder)
         if reason:
             yield Finding(area="files", what=f"{what} {folder}", message=reason)
-    purpose = control_of(config.control.group)
-    control = partial(check_place, config.control.socket, state_dir=config.node.state_dir, purpose=purpose)
-    for look in (control, partial(check_files, config)):
+    control = partial(check_place, config.control.socket, state_dir=config.node.state_dir)
+    looks: tuple[tuple[Path | None, Callable[[], object]], ...] = (
+        (config.control.socket, control),
+        (config.http.token_file, partial(check_files, config)),
+        (config.security.secret_file, partial(credentials_of, config)),
+    )
+    for file, look in looks:
         try:
             look()
         except StartError as error:
-            token_file = config.http.token_file
-            if token_file is not None and str(token_file) in error.what and _only_in_the_unit(token_file):
+            if file is not None and str(file) in error.what and _comes_with_the_unit(file):
                 message = "was not looked at: systemd makes it when it starts the unit"
                 yield Finding(area="files", what=error.what, message=message, problem=False)
             else:
@@ -123,9 +128,9 @@ def host_findings(config: Config) -> Iterator[Finding]:
     yield from _other_daemon(config)
 
 
-def _only_in_the_unit(path: Path) -> bool:
-    """Whether it is a credential of a unit that does not run now."""
-    return path.is_relative_to(_CREDENTIALS) and not path.parent.exists()
+def _comes_with_the_unit(file: Path) -> bool:
+    """Whether systemd makes its folder when it starts the unit, which does not run now."""
+    return only_in_the_unit(file) or (file.is_relative_to(RUNTIME) and not file.parent.exists())
 
 
 def _state_directory(folder: Path) -> Iterator[Finding]:

@@ -77,7 +77,7 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
         ("up", f"{seconds(node['uptime'])}, pid {node['pid']}, version {node['version']}"),
         ("guard", _guard(answer)),
         ("waiting", ", ".join(f"{count} on the {lane} lane" for lane, count in waiting.items() if count)),
-        ("security", answer["security"]),
+        ("security", answer["security"]["summary"]),
         ("page", _page(answer.get("http"))),
         ("configuration", f"{source}, read {ago(answer['config']['loaded'])}"),
         ("state", answer["state_dir"]),

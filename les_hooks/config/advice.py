@@ -86,8 +86,8 @@ def _unused(config: Config) -> Iterator[tuple[str, str]]:
     if security.tls is None and security.secret_file is None and not security.public:
         yield (
             "security.public",
-            "hides /state and /diag from everybody, the nodes of the original included, as nobody can prove to be a "
-            "member; set a secret or TLS, or leave it out",
+            "hides /state and /diag and no more: who introduces itself as nodes of the original do is still "
+            "answered, at /state/<address>; set a secret or TLS",
         )
     for key in config.origins:
         if key.startswith("hooks.limits.") and config.hooks.user is None:

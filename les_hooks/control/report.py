@@ -11,8 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from les_hooks import __version__
-from les_hooks.config import Config
-from les_hooks.config.addresses import is_loopback
+from les_hooks.control.security import security
 from les_hooks.control.succession import Place, line
 from les_hooks.control.warnings import node_warnings, warnings, why_unaccepted
 from les_hooks.daemon import Node
@@ -66,7 +65,7 @@ async def status(node: Node) -> Mapping[str, Any]:
             "source": None if config.source is None else str(config.source.absolute()),
             "loaded": node.configured_at,
         },
-        "security": _security(config),
+        "security": security(config, node.credentials),
         "http": None if node.pages is None else {"url": node.pages.url, "token": node.pages.token},
         "backend": engine,
     }
@@ -176,7 +175,3 @@ def _plain(result: CallResult | None) -> tuple[object, str]:
 def _own(node: Node) -> Member | None:
     own = node.config.node.advertise
     return next((m for m in node.view.members if m.address == own), None) if node.view is not None else None
-
-
-def _security(config: Config) -> str:
-    return "open: loopback only" if is_loopback(config.node.listen[0]) else "open: insecure = true"

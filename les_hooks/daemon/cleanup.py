@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks.audit import Action, Outcome
 from les_hooks.config import Config
+from les_hooks.daemon.confined import unless_unavailable
 from les_hooks.daemon.folder import GUARD_LOCK, HeldError
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.records import make_audit, make_narrator, open_store
@@ -90,6 +91,8 @@ async def _clean_up(
             record=demotion.record,
             guard=guard,
             authority=NoAuthority(release_by),
+            # What needs no program is undone all the same.
+            confinement=unless_unavailable(config),
             on_released=lambda event, _failed: released.append(event),
         )
         hooks.apply(config)

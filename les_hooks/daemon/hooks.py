@@ -16,7 +16,7 @@ from les_hooks.events import Event
 from les_hooks.failures import report_failure
 from les_hooks.guard import Guard
 from les_hooks.plugins import PluginState, Registry
-from les_hooks.processes import Runner
+from les_hooks.processes import Confinement, Runner, Unavailable
 
 __all__ = ["Hooks"]
 
@@ -36,7 +36,8 @@ def _report(error: BaseException) -> None:
 class Hooks:
     """`plugins` with their contexts, and the `dispatcher` that calls them; `apply` a configuration before `start`.
 
-    Without a `guard` nobody ends what runs when this process dies, and without an `authority` it never leads.
+    Without a `guard` nobody ends what runs when this process dies, and without an `authority` it never leads. Programs
+    run as `confinement` says, without one as this process.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Hooks:
         record: Recorder,
         guard: Guard | None = None,
         authority: Authority | None = None,
+        confinement: Confinement | Unavailable | None = None,
         dry_run: bool = False,
         on_released: Callable[[Event, Sequence[str]], None] = _ignore,
         on_critical: Callable[[str], None] = _ignore,
@@ -58,7 +60,7 @@ class Hooks:
         """Why this node must not lead: which plugins that its configuration calls critical could not be loaded."""
         self._log = log
         leading = authority or NoAuthority()
-        self._runner = Runner(guard, boottime, leading.release_left)
+        self._runner = Runner(guard, boottime, leading.release_left, confinement)
         self.plugins = Plugins(
             registry=registry,
             log=log,

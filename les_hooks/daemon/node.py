@@ -19,6 +19,8 @@ from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.checkpoints import Checkpoints
 from les_hooks.daemon.chronicle import Chronicle
 from les_hooks.daemon.clock import boottime
+from les_hooks.daemon.confined import tried_confinement
+from les_hooks.daemon.credentials import credentials_of
 from les_hooks.daemon.fitness import RELOAD_PATIENCE_SECONDS, Fitness
 from les_hooks.daemon.folder import GUARD_LOCK
 from les_hooks.daemon.giving_back import GivingBack
@@ -213,11 +215,14 @@ class Node:
         config, close = self.config, self._close
         for one in advice(config):
             self.log.warning("config-doubtful", where=one.where, key=one.key, advice=one.message)
+        self.credentials = credentials_of(config, self.log)
+        self._confinement = tried_confinement(config)
         self.store, self.boot, self.audit = await open_memory(config, self.log, close)
         self.backend = make_backend(
             config,
             self.store,
             self.boot,
+            self.credentials,
             log=self.log,
             on_view=self._on_view,
             on_authority=self._on_authority,
@@ -269,6 +274,7 @@ class Node:
             record=self._demotion.record,
             guard=self.guard,
             authority=self.authority,
+            confinement=self._confinement,
             on_released=self._on_released,
             on_critical=lambda _plugin: self.step_down(Reason.CRITICAL),
             on_broken=self._on_broken,

@@ -18,6 +18,7 @@ from les_hooks.daemon.records import make_audit, open_store
 from les_hooks.daemon.state import VOTERS_FILE, StateStore
 from les_hooks.election.identity import Identity, Timing
 from les_hooks.members import Address, Boot
+from les_hooks.security import Credentials
 
 __all__ = [
     "cleanup_command",
@@ -49,6 +50,7 @@ def make_backend(
     config: Config,
     store: StateStore,
     boot: Boot,
+    credentials: Credentials,
     *,
     log: FilteringBoundLogger,
     on_view: OnView,
@@ -82,11 +84,13 @@ def make_backend(
             alone_after=config.cluster.alone_after,
         ),
         electorate=electorate_of(config),
+        public=config.security.public,
     )
     return PeersBackend(
         settings,
         memory=store.memory,
         clock=instant,
+        credentials=credentials,
         on_view=on_view,
         on_authority=on_authority,
         on_beat=on_beat,

@@ -4,7 +4,9 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks.backends.peers.farewell import say_farewell
 from les_hooks.config import Config, Quorum
+from les_hooks.daemon.credentials import credentials_of
 from les_hooks.election.frames import Farewell
+from les_hooks.errors import StartError
 from les_hooks.members import Address, Boot
 from les_hooks.wire import PROTOCOL
 
@@ -18,8 +20,14 @@ async def release_grants(config: Config, dead: Boot, log: FilteringBoundLogger) 
     """Tell the voters that nothing of the dead process is left; who does not hear it waits for its lease to end."""
     if config.cluster.quorum is not Quorum.MAJORITY:
         return
+    try:
+        credentials = credentials_of(config, log)
+    except StartError as error:
+        # Nobody would believe it; what they granted runs out by itself.
+        log.warning("farewell-unsaid", reason=error.why, advice=error.advice)
+        return
     me = Address(config.node.advertise)
     farewell = Farewell(protocol=PROTOCOL, cluster=config.cluster.name, address=me, boot=dead)
     others = frozenset(config.cluster.voters) - {me}
-    taken = await say_farewell(others, farewell, limit=_FAREWELL_SECONDS, log=log)
+    taken = await say_farewell(others, farewell, credentials, limit=_FAREWELL_SECONDS, log=log)
     log.info("grants-released", boot=dead.counter, voters=sorted(taken))

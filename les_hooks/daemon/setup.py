@@ -150,5 +150,6 @@ class Plugins:
             leading=self.authority,
             record=self.record,
             runner=self.runner.run,
+            reach=self.runner.barred,
             gather=self.offers,
         )

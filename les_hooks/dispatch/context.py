@@ -66,6 +66,7 @@ class PluginContext:
     leading: Authority
     record: Recorder
     runner: Callable[[Command], Awaitable[Finished]]
+    reach: Callable[[Path], str]
     gather: Callable[[str], Mapping[str, object]]
 
     @property
@@ -102,6 +103,10 @@ class PluginContext:
     def audit(self, action: str, outcome: str, **fields: object) -> None:
         """Leave a record of the plugin's own."""
         self.record(f"plugin.{self.name}.{action}", outcome, **fields)
+
+    def barred(self, program: Path) -> str:
+        """Why the user that `run` runs programs as could not start this one; empty where it could."""
+        return self.reach(program)
 
     async def run(self, command: Command) -> Finished:
         """Run a program, bound as the present call is; what a leader does is begun only where this node still leads."""

@@ -6,6 +6,7 @@
     listener    from a request to the page that answers it
     routes      which pages there can be; answers: what is said where there is none
     api         what the engine answers itself; events: what happens, as it happens
+    openapi     the description of the pages; operations, shapes: what each takes and answers, and what is in it
     report      what a node tells of itself
     serve       all of it for one node
 

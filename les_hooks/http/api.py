@@ -4,6 +4,7 @@ For this package only.
 """
 
 import math
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -12,9 +13,17 @@ from les_hooks.daemon import Node
 from les_hooks.hookspecs import NodeReport
 from les_hooks.http.answers import refusal
 from les_hooks.http.events import EventStream
+from les_hooks.http.openapi import DESCRIPTION
 from les_hooks.http.routes import Page
 
 __all__ = ["api_routes"]
+
+_INDEX: Final = {
+    "status": "/api/v1/status",
+    "history": "/api/v1/history",
+    "events": "/api/v1/events",
+    "openapi": DESCRIPTION,
+}
 
 
 def api_routes(node: Node, report: NodeReport, stream: EventStream) -> tuple[Page, ...]:
@@ -43,7 +52,7 @@ def _health_routes(node: Node) -> tuple[Page, ...]:
 
 def _data_routes(report: NodeReport, stream: EventStream) -> tuple[Page, ...]:
     async def index(_request: web.Request) -> web.StreamResponse:
-        return _json({"status": "/api/v1/status", "history": "/api/v1/history", "events": "/api/v1/events"})
+        return _json(_INDEX)
 
     async def status(_request: web.Request) -> web.StreamResponse:
         return _json(await report.status())

@@ -166,13 +166,13 @@ class EventStream:
 
 
 def _after(request: web.Request) -> int | None:
+    asked = request.query.get("after")
+    if asked is not None and not _is_number(asked):
+        raise ValueError("after is the number of an event, its `seq`")
     # The browser's word comes first: on reconnection it asks for the same page with what it heard since.
     known = request.headers.get("Last-Event-ID") or None
     if known is not None:
         return int(known) if _is_number(known) else 0
-    asked = request.query.get("after")
-    if asked is not None and not _is_number(asked):
-        raise ValueError("after is the number of an event, its `seq`")
     return None if asked is None else int(asked)
 
 

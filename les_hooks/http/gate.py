@@ -55,6 +55,11 @@ class Gate:
         """Whether a token is asked for."""
         return self._tokens is not None
 
+    @property
+    def cookie(self) -> str | None:
+        """The name of a session's cookie; None where no token is asked for."""
+        return self._cookie if self.locked else None
+
     def refuse(self, request: web.Request, route: Page | None) -> web.Response | None:
         """Why this request is not answered, None where it is. `route` is what it asks for, if there is such a thing."""
         if route is not None and route.any_host:

@@ -12,6 +12,7 @@ from les_hooks.http.events import EventStream
 from les_hooks.http.gate import Gate
 from les_hooks.http.listener import Listener
 from les_hooks.http.login import login_routes
+from les_hooks.http.openapi import description_route
 from les_hooks.http.place import Place
 from les_hooks.http.report import Report
 from les_hooks.http.routes import Page, Table, usable
@@ -38,7 +39,11 @@ async def serve_http(node: Node) -> AsyncIterator[None]:
     gate = _gate(node)
     listener = Listener(Place.of(listen), gate, node.log)
     stream = EventStream(report.events, node.log)
-    own = (*api_routes(node, report, stream), *login_routes(gate, lambda path: "GET" in listener.table.get(path, {})))
+    own = (
+        *api_routes(node, report, stream),
+        description_route(lambda: listener.table, gate.cookie),
+        *login_routes(gate, lambda path: "GET" in listener.table.get(path, {})),
+    )
 
     def renew() -> None:
         listener.table, refused = _table(node, report, own)

@@ -3,13 +3,13 @@
 import hashlib
 import hmac
 import os
-import stat
 from pathlib import Path
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.errors import StartError
+from les_hooks.security import load_private
 
 __all__ = ["SESSION_SECONDS", "TokenFile", "read_token"]
 
@@ -19,8 +19,6 @@ SESSION_SECONDS: Final = 12 * 3600
 # What protects a token is its length: at this one, guessing is hopeless however fast somebody may try.
 _LEAST_CHARACTERS: Final = 32
 _MOST_BYTES: Final = 1024
-# A group that may read it was given it on purpose.
-_OTHERS: Final = stat.S_IWGRP | stat.S_IRWXO
 _CONFIG_EXIT: Final = 78
 _LONGEST_END: Final = 12
 
@@ -89,26 +87,10 @@ def read_token(path: Path) -> bytes:
     """Read the token of the file. Raises StartError where there is none that is secret and long enough."""
     what = f"[http] token_file {path}"
     advice = f"write a token into it: `(umask 077; openssl rand -hex 32 > {path})`"
-    try:
-        with open(path, "rb", opener=_open) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise StartError(what, "is no file", advice, _CONFIG_EXIT)
-            token = file.read(_MOST_BYTES + 1).strip()
-    except OSError as error:
-        raise StartError(what, f"cannot be read ({error.strerror})", advice, _CONFIG_EXIT) from error
-    if status.st_mode & _OTHERS:
-        mode = f"{stat.S_IMODE(status.st_mode):04o}"
-        why = f"others could read or change it (mode {mode}), so that it is no secret any more"
-        raise StartError(what, why, f"{advice}, or `chmod o-rwx,g-w {path}` if nobody has seen it", _CONFIG_EXIT)
+    token = load_private(path, what, advice, _MOST_BYTES).strip()
     if not _LEAST_CHARACTERS <= len(token) <= _MOST_BYTES:
         why = f"the token in it has {len(token)} characters, and must have {_LEAST_CHARACTERS} to {_MOST_BYTES}"
         raise StartError(what, why, advice, _CONFIG_EXIT)
     if not all(0x21 <= byte <= 0x7E for byte in token):
         raise StartError(what, "holds more than one word of plain characters", advice, _CONFIG_EXIT)
     return token
-
-
-def _open(path: str, flags: int) -> int:
-    # A pipe in the place of the file would be waited for, and with it all of the daemon.
-    return os.open(path, flags | os.O_NONBLOCK)

@@ -8,10 +8,11 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
-from typing import IO
+from typing import IO, Literal
 
 from les_hooks.guard.process import living
 from les_hooks.processes.command import Command
+from les_hooks.processes.confinement import Confinement
 from les_hooks.processes.output import Stream
 
 __all__ = ["Child", "why_unstarted"]
@@ -29,13 +30,23 @@ class Child:
     process has ended, so the loop waits for it as for any file. No `preexec_fn` either: it forbids vfork.
     """
 
-    def __init__(self, command: Command, env: Mapping[str, str], clock: Callable[[], float]) -> None:
-        """Start the program in this environment.
+    def __init__(
+        self,
+        command: Command,
+        env: Mapping[str, str],
+        clock: Callable[[], float],
+        confinement: Confinement | None = None,
+    ) -> None:
+        """Start the program in this environment, as the daemon or as the confinement says.
 
         Raises OSError or ValueError where that is impossible; `why_unstarted` words it.
         """
         self._loop = asyncio.get_running_loop()
-        self._process = _start(command, env)
+        self._confinement = confinement
+        self._last_words = ""
+        self.begun = True
+        """Whether it became the program; to be asked once it has exited. Only a launcher ends before that."""
+        self._process = _start(command, env, confinement)
         try:
             self._pidfd = os.pidfd_open(self.group)
         except OSError:
@@ -47,7 +58,7 @@ class Child:
         self._left: list[int] = []
         self._feed = None if self._process.stdin is None else Feed(self._process.stdin, command.stdin)
         self._streams = [
-            Stream(pipe, functools.partial(command.on_line, name), clock)
+            Stream(pipe, functools.partial(self._on_line, command.on_line, name), clock)
             for name, pipe in (("stdout", self._process.stdout), ("stderr", self._process.stderr))
             if pipe is not None and command.on_line is not None
         ]
@@ -90,8 +101,21 @@ class Child:
             self.exited.add_done_callback(lambda _: self._take_leave())
         return sum(stream.close() for stream in self._streams)
 
+    def why_not_begun(self, command: Command) -> str:
+        """Say why the launcher did not become the program, and what mends it; to be asked once it is closed."""
+        assert self._confinement is not None
+        return why_unstarted(command, self._confinement.why_unstarted(command, self._last_words))
+
+    def _on_line(self, hand_on: Callable[[str, str], None], stream: str, line: str) -> None:
+        if self._confinement is not None and stream == "stderr":
+            self._last_words = line
+        hand_on(stream, line)
+
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
+        if self._confinement is not None:
+            # Before it is reaped: a zombie keeps the name of what it executed last, which no exit code tells.
+            self.begun = not self._confinement.is_launcher(_name(self.group))
         self.exited.set_result(None)
 
     def _take_leave(self) -> None:
@@ -153,17 +177,49 @@ def why_unstarted(command: Command, error: OSError | ValueError) -> str:
             return f"{program}: {error}"
 
 
-def _start(command: Command, env: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    output = subprocess.DEVNULL if command.on_line is None else subprocess.PIPE
-    return subprocess.Popen(  # noqa: S603  (an argument list, never a shell; whose program it is, is the caller's care)
-        command.argv,
-        bufsize=0,
-        stdin=subprocess.PIPE if command.stdin else subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        close_fds=True,
-        cwd=command.cwd,
-        env=env,
-        start_new_session=True,
-        umask=0o022,
-    )
+def _start(command: Command, env: Mapping[str, str], confinement: Confinement | None) -> "subprocess.Popen[bytes]":
+    if confinement is not None:
+        confinement.check(command)
+    with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+        stdin, to_read = _pipe("wb", ours, theirs) if command.stdin else (None, subprocess.DEVNULL)
+        listened = command.on_line is not None
+        stdout, out = _pipe("rb", ours, theirs) if listened else (None, subprocess.DEVNULL)
+        stderr, err = _pipe("rb", ours, theirs) if listened else (None, subprocess.DEVNULL)
+        process = subprocess.Popen(  # noqa: S603  (a list, never a shell; whose program it is, is the caller's care)
+            command.argv if confinement is None else (*confinement.launcher, *command.argv),
+            bufsize=0,
+            stdin=to_read,
+            stdout=out,
+            stderr=err,
+            close_fds=True,
+            cwd=command.cwd,
+            env=env,
+            start_new_session=True,
+            umask=0o022,
+        )
+        process.stdin, process.stdout, process.stderr = stdin, stdout, stderr
+        ours.pop_all()
+    return process
+
+
+def _pipe(mode: Literal["rb", "wb"], ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tuple[IO[bytes], int]:
+    """A pipe, of which this process reads or writes one end, and the program's end.
+
+    Not the PIPE of subprocess, which only who made it can open: `echo >/dev/stderr` opens it anew, also as another
+    user. There is no other way to it than through the descriptors of a process, so its mode lets nobody else in.
+    """
+    reading, writing = os.pipe()
+    own, other = (reading, writing) if mode == "rb" else (writing, reading)
+    theirs.callback(os.close, other)
+    pipe = ours.enter_context(os.fdopen(own, mode, buffering=0))
+    os.fchmod(own, 0o666)
+    return pipe, other
+
+
+def _name(pid: int) -> str:
+    """What the process executed last, empty where that cannot be seen."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\n")
+    except OSError:
+        return ""

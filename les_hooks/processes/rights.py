@@ -19,6 +19,9 @@ PROC_SYS: Final = "/proc/sys"
 _CAPABILITIES: Final[Mapping[str, int]] = {
     "CAP_CHOWN": 0,
     "CAP_KILL": 5,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+    "CAP_SETPCAP": 8,
     "CAP_NET_BIND_SERVICE": 10,
     "CAP_NET_BROADCAST": 11,
     "CAP_NET_ADMIN": 12,

@@ -6,11 +6,13 @@ import secrets
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from les_hooks.guard import Guard, Tie
 from les_hooks.guard.process import RUN_VARIABLE, living
 from les_hooks.processes.child import Child, why_unstarted
 from les_hooks.processes.command import Command, Ending, Finished
+from les_hooks.processes.confinement import Confinement, Unavailable
 
 __all__ = ["Runner", "time_to_run"]
 
@@ -54,6 +56,7 @@ class Runner:
 
     `guard` ends the groups when this process dies; None where nobody must (the command line, tests). `release_left`
     tells in how many seconds others may lead, infinite where that is not to be expected, 0.0 once they may.
+    `confinement` says as whom programs run, None: as this process.
     """
 
     def __init__(
@@ -61,10 +64,13 @@ class Runner:
         guard: Guard | None,
         clock: Callable[[], float] = boottime,
         release_left: Callable[[], float] = lambda: math.inf,
+        confinement: Confinement | Unavailable | None = None,
     ) -> None:
         self._guard = guard
         self._clock = clock
         self._release_left = release_left
+        self._confinement = None if isinstance(confinement, Unavailable) else confinement
+        self._why_none = confinement.why if isinstance(confinement, Unavailable) else ""
         self._left: set[int] = set()
 
     @property
@@ -73,6 +79,10 @@ class Runner:
         self._left = {group for group in self._left if living(group, [])}
         return tuple(sorted(self._left))
 
+    def barred(self, program: Path) -> str:
+        """Say what keeps the user that programs run as from starting this one, and what mends it; else empty."""
+        return "" if self._confinement is None else self._confinement.barred(program)
+
     async def run(self, command: Command) -> Finished:
         """Run the program to the end of its group.
 
@@ -80,13 +90,16 @@ class Runner:
         a service that is to stay uses `systemd-run` or `setsid`. When its time is up, the whole group is ended the same
         way. A cancelled call ends the group too and is raised only when it is gone: `command.on_end` learns how.
         """
+        if self._why_none:
+            why = f"{command.argv[0]}: {self._why_none}"
+            return self._tell(command, Finished(ending=Ending.UNSTARTED, seconds=0.0, error=why))
         started = self._clock()
         run, tie = secrets.token_hex(8), self._tie(command)
         # Told before: a daemon that is killed in the moment between start and `add` leaves nothing unguarded.
         if self._guard is not None:
             self._guard.intend(run, tie)
         try:
-            child = Child(command, _environment(command, run), self._clock)
+            child = Child(command, self._environment(command, run), self._clock, self._confinement)
         except (OSError, ValueError) as error:
             if self._guard is not None:
                 self._guard.unstarted(run)
@@ -108,14 +121,15 @@ class Runner:
             self._left.add(child.group)
         code = child.reap() if child.exited.done() else None
         cut = child.close()
+        begun = child.begun or forced is not None or not gone
         finished = self._tell(
             command,
             Finished(
-                ending=forced or (Ending.FAILURE if code else Ending.SUCCESS),
+                ending=forced or (Ending.UNSTARTED if not begun else Ending.FAILURE if code else Ending.SUCCESS),
                 seconds=self._clock() - started,
-                exit_code=code if code is not None and code >= 0 else None,
+                exit_code=code if code is not None and code >= 0 and begun else None,
                 signal=-code if code is not None and code < 0 else None,
-                error="" if gone else f"process group {child.group} is still there after KILL",
+                error=self._trouble(child, command, begun=begun, gone=gone),
                 cut=cut,
             ),
         )
@@ -139,18 +153,24 @@ class Runner:
             self._guard.ending(child.group, self._clock() + grace)
         return await watch.end(grace)
 
+    def _trouble(self, child: Child, command: Command, *, begun: bool, gone: bool) -> str:
+        if not begun:
+            return child.why_not_begun(command)
+        return "" if gone else f"process group {child.group} is still there after KILL"
+
+    def _environment(self, command: Command, run: str) -> dict[str, str]:
+        # First, because the guard reads no more than a part of a large environment; and set again, because a command
+        # may hand on an environment with another run in it.
+        environment = {RUN_VARIABLE: run, **command.env}
+        environment[RUN_VARIABLE] = run
+        if self._confinement is not None and "HOME" in environment:
+            environment["HOME"] = self._confinement.user.home
+        return environment
+
     def _tell(self, command: Command, finished: Finished) -> Finished:
         if command.on_end is not None:
             command.on_end(finished)
         return finished
-
-
-def _environment(command: Command, run: str) -> dict[str, str]:
-    # First, because the guard reads no more than a part of a large environment; and set again, because a command may
-    # hand on an environment with another run in it.
-    environment = {RUN_VARIABLE: run, **command.env}
-    environment[RUN_VARIABLE] = run
-    return environment
 
 
 class _Watch:

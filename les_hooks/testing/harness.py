@@ -112,6 +112,7 @@ class Harness:
             leading=self._authority,
             record=self._note_record,
             runner=self._run_program,
+            reach=lambda _program: "",
             gather=lambda kind: self.offered.get(kind, {}),
         )
         dispatcher = self._dispatcher = Dispatcher(

@@ -17,6 +17,7 @@ from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.election.identity import Identity, Memory
 from les_hooks.election.messages import Instant
 from les_hooks.members import Address, Boot, View
+from les_hooks.security import Credentials
 
 _FIRST_PORT = 4000
 _SPREAD_SECONDS = 1.0
@@ -54,6 +55,7 @@ async def _live(ip: str, port: int, seeds: tuple[str, ...], dice: random.Random,
         Settings(identity=identity, cluster="births", host=ip, port=port, seeds=seeds),
         memory=Memory(),
         clock=lambda: Instant(_now(), time.time()),
+        credentials=Credentials(),
         on_view=note,
         on_authority=lambda _: None,
         disk=_NoDisk(),

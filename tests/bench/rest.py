@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.bench.cluster import Cluster, free_ports
 from tests.bench.table import Row
 
-__all__ = ["measure"]
+__all__ = ["cpu_seconds", "measure"]
 
 # A cluster of this size is measured beside one of the original's stand-ins.
 _BESIDE_ORIGINALS = 3
@@ -34,10 +34,10 @@ def measure(nodes: int, seconds: float, calm: float) -> list[Row]:
         time.sleep(calm)
         sent = (_loopback_bytes() - sent_before) / calm / nodes
         originals = _Originals(nodes, calm) if nodes == _BESIDE_ORIGINALS else None
-        cpu_before, began = [_cpu_seconds(pid) for pid in daemons], time.monotonic()
+        cpu_before, began = [cpu_seconds(pid) for pid in daemons], time.monotonic()
         time.sleep(seconds)
         passed = time.monotonic() - began
-        cpu = [100 * (_cpu_seconds(pid) - used) / passed for pid, used in zip(daemons, cpu_before, strict=True)]
+        cpu = [100 * (cpu_seconds(pid) - used) / passed for pid, used in zip(daemons, cpu_before, strict=True)]
         rows = [
             Row("CPU of a node", "% of a core", cpu),
             Row("memory of a node (RSS)", "MiB", [_rss_mib(pid) for pid in daemons]),
@@ -64,11 +64,11 @@ class _Originals:
             for port in ports
         ]
         time.sleep(calm)
-        self._before = [_cpu_seconds(process.pid) for process in self._processes]
+        self._before = [cpu_seconds(process.pid) for process in self._processes]
 
     def end(self, passed: float) -> list[float]:
         """CPU percent of each since the start."""
-        used = [_cpu_seconds(process.pid) for process in self._processes]
+        used = [cpu_seconds(process.pid) for process in self._processes]
         for process in self._processes:
             process.kill()
             process.wait()
@@ -80,7 +80,7 @@ def _flags(port: int) -> list[str]:
     return [*place, "--loop-rate", "5"]
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Of all threads; the scheduler's own count is finer than the ticks of /proc/<pid>/stat."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from tests.bench.cluster import Cluster
 from tests.bench.table import Row
 
-__all__ = ["measure"]
+__all__ = ["SCRIPTS", "Strike", "begin", "kill", "measure", "repeat", "terminate"]
 
-_SCRIPTS = {
+SCRIPTS = {
     "elected": 'echo "$LES_NAME elected $LES_TERM" >"$BELL"',
     "demoted": 'echo "$LES_NAME demoted $LES_REASON" >"$BELL"',
     "member-joined": 'echo "$LES_NAME joined $LES_MEMBER" >"$BELL"',
@@ -19,20 +19,15 @@ _SCRIPTS = {
 }
 
 # One strike: the cluster, the leader and its worker's pid, to the two times in seconds and the successor.
-_Strike = Callable[[Cluster, str, int], tuple[float, float, str]]
+Strike = Callable[[Cluster, str, int], tuple[float, float, str]]
 
 
 def measure(runs: int) -> list[Row]:
     """The times in milliseconds over `runs` take-overs each."""
-    with Cluster(3, scripts=_SCRIPTS) as cluster:
-        for name in cluster.nodes:
-            cluster.start(name)
-        leader = cluster.bell.wait(r"\S+ elected \d+").node
-        for name in cluster.nodes:
-            _wait_until_whole(cluster, name, since=0.0)
-        killed, (leader, since) = _repeat(cluster, (leader, 0.0), runs, _kill)
-        ended, (leader, since) = _repeat(cluster, (leader, since), runs, _terminate)
-        stopped, _ = _repeat(cluster, (leader, since), runs, _stop)
+    with Cluster(3, scripts=SCRIPTS) as cluster:
+        killed, (leader, since) = repeat(cluster, begin(cluster), runs, kill)
+        ended, (leader, since) = repeat(cluster, (leader, since), runs, terminate)
+        stopped, _ = repeat(cluster, (leader, since), runs, _stop)
     return [
         Row("SIGKILL: to the successor's elected script", "ms", [first for first, _ in killed]),
         Row("SIGKILL: to the end of the dead one's while-leader work", "ms", [second for _, second in killed]),
@@ -43,8 +38,18 @@ def measure(runs: int) -> list[Row]:
     ]
 
 
-def _repeat(
-    cluster: Cluster, leading: tuple[str, float], runs: int, strike: _Strike
+def begin(cluster: Cluster) -> tuple[str, float]:
+    """Start all nodes, and wait until they are one cluster; returns who leads, and since when."""
+    for name in cluster.nodes:
+        cluster.start(name)
+    leader = cluster.bell.wait(r"\S+ elected \d+").node
+    for name in cluster.nodes:
+        _wait_until_whole(cluster, name, since=0.0)
+    return leader, 0.0
+
+
+def repeat(
+    cluster: Cluster, leading: tuple[str, float], runs: int, strike: Strike
 ) -> tuple[list[tuple[float, float]], tuple[str, float]]:
     """Strike the leader again and again; `leading` is who leads, and since when."""
     found = []
@@ -69,7 +74,8 @@ def _wait_until_whole(cluster: Cluster, name: str, *, since: float) -> None:
         cluster.bell.wait(rf"{one} joined 127\.0\.0\.1:{addresses[other]}", since=since)
 
 
-def _kill(cluster: Cluster, leader: str, worker: int) -> tuple[float, float, str]:
+def kill(cluster: Cluster, leader: str, worker: int) -> tuple[float, float, str]:
+    """SIGKILL: the times to the successor's script, and to the end of the dead one's work."""
     pidfd = os.pidfd_open(worker)
     begun = cluster.signal(leader, signal.SIGKILL)
     ended = _wait_for_end(pidfd)
@@ -78,7 +84,8 @@ def _kill(cluster: Cluster, leader: str, worker: int) -> tuple[float, float, str
     return next_one.at - begun, ended - begun, next_one.node
 
 
-def _terminate(cluster: Cluster, leader: str, worker: int) -> tuple[float, float, str]:
+def terminate(cluster: Cluster, leader: str, worker: int) -> tuple[float, float, str]:
+    """SIGTERM: the times to the successor's script, and to it from the end of the demoted one."""
     begun = cluster.signal(leader, signal.SIGTERM)
     demoted = cluster.bell.wait(rf"{leader} demoted leaving", since=begun)
     next_one = cluster.bell.wait(r"\S+ elected \d+", since=begun)

@@ -48,7 +48,7 @@ def _answer(**changed: object) -> dict[str, Any]:
         "guard": 813,
         "state_dir": "/var/lib/les",
         "config": {"source": "/etc/les/les.toml", "loaded": 0.0},
-        "security": "open: insecure = true",
+        "security": {"mode": "insecure", "summary": "open: insecure = true", "fingerprints": [], "public": True},
         "backend": {"address": "10.0.0.1:4000", "links": [], "dialed": []},
     }
     return {**given, **changed}

@@ -1,5 +1,6 @@
 """What an operator is warned of, whatever the engine tells or leaves out."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from les_hooks.daemon import Node
 from les_hooks.daemon.pages import Pages
 from les_hooks.daemon.setup import Demotion
 from les_hooks.members import Part
+from les_hooks.security import Credentials
 from tests.control.people import a_member
 
 VOTER = {"address": "10.0.0.1:4000", "name": "a", "heard": True, "agrees": True, "granted": False}
@@ -59,6 +61,7 @@ def _a_node(**changed: Any) -> Node:
         "demotion": Demotion(lambda *_words, **_fields: None),
         "upkeep": SimpleNamespace(damage=""),
         "pages": None,
+        "credentials": Credentials(),
     }
     return cast("Node", SimpleNamespace(**{**given, **changed}))
 
@@ -122,3 +125,14 @@ def test_who_has_a_vote_or_is_to_have_none_is_not(part: Part, voter: str) -> Non
 def test_a_leader_by_other_votes_is_told_from_one_that_is_just_new(engine: dict[str, object], why: str) -> None:
     assert why_unaccepted(a_member("b", role="leader"), engine).startswith(why)
     assert bool(why_unaccepted(a_member("b", role="leader"), engine)) == bool(why)
+
+
+def test_a_file_of_the_secret_that_cannot_be_used_any_more_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("x" * 40)
+    file.chmod(0o600)
+    credentials = Credentials(file)
+    file.unlink()
+    credentials.refresh()
+    (warning,) = node_warnings(_a_node(credentials=credentials))
+    assert warning.startswith("the secret from before is in force, for the file has changed: [security] secret_file")

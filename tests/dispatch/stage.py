@@ -148,6 +148,7 @@ async def staged(
             dry_run=False,
             leading=authority,
             record=lambda action, outcome, /, **fields: None,
+            reach=lambda _program: "",
             runner=Runner(None, time.monotonic).run,
             gather=lambda kind: {},
         )

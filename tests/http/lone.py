@@ -99,8 +99,11 @@ def token_file(folder: Path, token: str = TOKEN, mode: int = 0o600) -> Path:
     return path
 
 
-def config_of(folder: Path, registry: Registry | None = None, **http: object) -> Config:
-    """The configuration of a node that is its own seed; `http` are the keys of that table."""
+def config_of(folder: Path, registry: Registry | None = None, *, bundled: bool = False, **http: object) -> Config:
+    """The configuration of a node that is its own seed; `http` are the keys of that table.
+
+    Without the page and the metrics, unless they come `bundled`: these are plugins, with tests of their own.
+    """
     port = free_port()
     flags: dict[str, tuple[Any, str]] = {
         "node.bind": (f"127.0.0.1:{port}", "test"),
@@ -110,16 +113,17 @@ def config_of(folder: Path, registry: Registry | None = None, **http: object) ->
         **{f"http.{key}": (value, "test") for key, value in http.items()},
     }
     config = load_config(None, flags=flags, registry=registry)
-    # Neither the page nor the metrics: these are plugins, with tests of their own.
+    if bundled:
+        return config
     return msgspec.structs.replace(config, plugins=MappingProxyType({"scripts": config.plugins["scripts"]}))
 
 
 @contextlib.asynccontextmanager
-async def lone(folder: Path, *plugins: object, **http: object) -> AsyncIterator[Lone]:
+async def lone(folder: Path, *plugins: object, bundled: bool = False, **http: object) -> AsyncIterator[Lone]:
     """A node that leads, with its listener at a free port, and these plugins, called p0, p1 ..."""
     listen = str(http.pop("listen", f"127.0.0.1:{free_port()}"))
     registry = registry_of(plugins[0], "p0")[0] if plugins else Registry()
-    config = config_of(folder, registry, listen=listen, **http)
+    config = config_of(folder, registry, bundled=bundled, listen=listen, **http)
     if plugins:
         table: dict[str, Any] = dict.fromkeys(("p0", "scripts"), config.plugins["scripts"])
         config = msgspec.structs.replace(config, plugins=table)

@@ -1,6 +1,7 @@
 """The login in a real browser: the strict policy lets through what it needs, and nobody has to have scripts."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import async_playwright, expect
@@ -16,7 +17,7 @@ async def test_a_person_opens_the_page_and_leaves_it(tmp_path: Path, name: str) 
     """Over plain HTTP a browser tells less of where a request comes from than it does on loopback."""
     chromium = need_program("chromium")
     options = ["--no-sandbox", "--host-resolver-rules=MAP les.example.org 127.0.0.1"]
-    key = {"token_file": str(token_file(tmp_path)), "hosts": ["les.example.org"]}
+    key: dict[str, Any] = {"token_file": str(token_file(tmp_path)), "hosts": ["les.example.org"]}
     async with (
         lone(tmp_path, dashboard, **key) as at,
         async_playwright() as playwright,

@@ -10,6 +10,7 @@ from les_hooks.http.api import api_routes
 from les_hooks.http.events import EventStream
 from les_hooks.http.gate import Gate
 from les_hooks.http.login import login_routes
+from les_hooks.http.openapi import description_route
 from les_hooks.http.report import Report
 from les_hooks.http.tokens import TokenFile
 from tests.http.lone import Lone, lone, token_file
@@ -22,7 +23,8 @@ async def paths(at: Lone) -> set[str]:
     stream = EventStream(lambda after: at.node.story.listen(after=after), at.node.log)
     tokens_of = TokenFile(token_file(at.node.config.node.state_dir), at.node.log)
     own = Gate(hosts=(), tokens=tokens_of, cookie="x", log=at.node.log)
-    found = (*api_routes(at.node, Report(at.node), stream), *login_routes(own, lambda _path: True))
+    pages = api_routes(at.node, Report(at.node), stream)
+    found = (*pages, description_route(dict, own.cookie), *login_routes(own, lambda _path: True))
     await stream.close()
     return {page.path for page in found}
 

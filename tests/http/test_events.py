@@ -113,6 +113,7 @@ async def test_who_knows_what_this_node_does_not_is_told_of_the_gap(tmp_path: Pa
 async def test_a_question_that_makes_no_sense_is_refused(tmp_path: Path, after: str) -> None:
     async with lone(tmp_path) as at:
         assert (await at.get(f"/api/v1/events?after={after}"))[0] == 400
+        assert (await at.get(f"/api/v1/events?after={after}", headers={"Last-Event-ID": "1"}))[0] == 400
 
 
 async def test_silence_is_filled_with_comments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,35 @@ async def test_a_token_is_rotated_without_a_restart_and_ends_all_sessions(tmp_pa
         assert new not in repr(at.logs)
 
 
+async def test_every_login_is_logged_with_who_it_was_as_the_connection_says(tmp_path: Path) -> None:
+    """And not as a header says, which is anybody's word."""
+    async with lone(tmp_path, token_file=str(token_file(tmp_path))) as at:
+        told = {"X-Forwarded-For": "10.9.8.7", "X-Real-IP": "10.9.8.7", "Forwarded": "for=10.9.8.7"}
+        assert (await log_in(at, headers=told))[0] == 303
+        assert (await log_in(at, "wrong", headers=told))[0] == 401
+        assert [line["peer"] for line in at.said("http-login")] == ["127.0.0.1"]
+        assert [line["peer"] for line in at.said("http-token-refused")] == ["127.0.0.1"]
+        assert TOKEN not in repr(at.logs)
+
+
+async def test_the_token_counts_in_its_header_and_nowhere_else(tmp_path: Path) -> None:
+    """A URL with the token in it would stand in histories, in the logs of proxies, and be passed on."""
+    async with lone(tmp_path, token_file=str(token_file(tmp_path))) as at:
+        for name in ("token", "access_token", "key"):
+            assert (await at.head("/api/v1/status", params={name: TOKEN}))[0] == 401
+            assert (await at.head("/api/v1/status", cookies={name: TOKEN}))[0] == 401
+
+
+async def test_a_new_login_gives_a_session_of_its_own_and_takes_over_none(tmp_path: Path) -> None:
+    """Whoever plants a cookie in a browser has not logged it in, nor knows what it gets then."""
+    async with lone(tmp_path, token_file=str(token_file(tmp_path))) as at:
+        name = f"les-session-{at.listen.rpartition(':')[2]}"
+        planted = "9999999999.0"
+        assert (await at.head("/api/v1", cookies={name: planted}))[0] == 401
+        _, headers = await log_in(at, cookies={name: planted})
+        assert planted not in headers["Set-Cookie"]
+
+
 def test_the_bucket_fills_again() -> None:
     now = [0.0]
     bucket = Bucket(2, 5.0, lambda: now[0])

@@ -24,7 +24,7 @@ HEADERS = {
 PLUGINS_PATHS = ("/term", "/metrics", "/dashboard.js")
 PATHS = (
     *("/healthz", "/readyz", "/leader", "/follower", "/login", "/logout"),
-    *("/api/v1", "/api/v1/status", "/api/v1/history", "/api/v1/events"),
+    *("/api/v1", "/api/v1/status", "/api/v1/history", "/api/v1/events", "/api/v1/openapi.json"),
     *PLUGINS_PATHS,
 )
 SMUGGLED = b"GET /term HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -138,6 +138,17 @@ async def test_all_answers_have_the_strict_headers(tmp_path: Path) -> None:
             assert {name: headers.get(name) for name in HEADERS} == HEADERS, path
         _, headers = await at.head("/term", method="POST")
         assert {name: headers.get(name) for name in HEADERS} == HEADERS
+
+
+async def test_no_other_site_is_let_to_read_an_answer(tmp_path: Path) -> None:
+    """Whatever a browser asks beforehand on its behalf."""
+    evil = {"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"}
+    async with lone(tmp_path, Pages("/term")) as at:
+        for path in ("/leader", "/api/v1/status", "/api/v1/events", "/api/v1/openapi.json", "/term", "/none"):
+            for method in ("GET", "OPTIONS"):
+                status, headers = await at.head(path, method=method, headers=evil)
+                assert not [name for name in headers if name.lower().startswith("access-control-")], path
+                assert method == "GET" or status in (403, 404, 405)
 
 
 async def test_methods_that_a_page_does_not_take_are_named(tmp_path: Path) -> None:

@@ -200,6 +200,25 @@ def test_the_keys_of_the_bundled_plugin_are_in_the_file_and_on_the_page(tmp_path
         assert f'\n{field.name} = "{value}" ' in page
 
 
+def test_a_secret_takes_the_place_of_insecure_and_the_unit_hands_it_over(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    result = init(str(tmp_path / "les"), "--bind", "10.0.0.1:4000", "--secret-file", str(secret))
+    assert result.exit_code == 0, result.output
+    assert "can become the leader" not in result.stderr
+    config = load_with_plugins(tmp_path / "les" / "les.toml")
+    assert (config.security.secret_file, config.security.insecure) == (secret, False)
+    unit = (tmp_path / "les" / "les.service").read_text(encoding="utf-8")
+    assert f"\nLoadCredential=les-secret:{secret}\n" in unit
+
+
+def test_a_group_that_may_ask_gets_a_socket_that_it_can_reach(tmp_path: Path) -> None:
+    assert init(str(tmp_path), "--control-group", "ops").exit_code == 0
+    config = load_with_plugins(tmp_path / "les.toml")
+    assert (config.control.group, config.control.socket) == ("ops", Path("/run/les/control.sock"))
+    unit = (tmp_path / "les.service").read_text(encoding="utf-8")
+    assert "\nRuntimeDirectory=les\nSupplementaryGroups=ops\n" in unit
+
+
 def test_what_is_there_is_never_replaced_without_force(tmp_path: Path) -> None:
     mine = tmp_path / "hooks.d" / "README.md"
     mine.parent.mkdir()

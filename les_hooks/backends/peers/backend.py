@@ -14,6 +14,7 @@ from les_hooks import wire
 from les_hooks.backends import Disk, OnAuthority, OnView
 from les_hooks.backends.peers.dialer import Dialer
 from les_hooks.backends.peers.driver import Driver, Elector
+from les_hooks.backends.peers.greeting import Greeter
 from les_hooks.backends.peers.links import Links
 from les_hooks.backends.peers.seeds import Seeds
 from les_hooks.backends.peers.server import Server
@@ -43,6 +44,7 @@ from les_hooks.errors import StartError
 from les_hooks.events import Reason
 from les_hooks.failures import report_failure
 from les_hooks.members import NO_MANDATE, Address, Boot, Mandate, View
+from les_hooks.security import Credentials
 
 __all__ = ["PeersBackend"]
 
@@ -54,7 +56,8 @@ def _report(error: BaseException) -> None:
 class PeersBackend:
     """The backend `peers`: an election among the nodes themselves. Make it in a running loop, and let it `leave`.
 
-    `memory` is what `disk` wrote in the life before. `clock` tells boottime and wall clock. `on_beat`
+    `memory` is what `disk` wrote in the life before. `clock` tells boottime and wall clock. `credentials` are looked at
+    again with each heartbeat. `on_beat`
     is called once a heartbeat, by the election itself, and `on_broken` with an error of ours: leave this backend then.
     """
 
@@ -64,6 +67,7 @@ class PeersBackend:
         *,
         memory: Memory,
         clock: Callable[[], Instant],
+        credentials: Credentials,
         on_view: OnView,
         on_authority: OnAuthority,
         disk: Disk,
@@ -75,6 +79,7 @@ class PeersBackend:
         self._settings = settings
         self._memory = memory
         self._clock = clock
+        self._credentials = credentials
         self._on_view = on_view
         self._on_authority = on_authority
         self._disk = disk
@@ -85,11 +90,12 @@ class PeersBackend:
         self._driver: Driver | None = None
         self._fitness: Fitness | None = None
         self._warned: tuple[str, ...] = ()
+        greeter = self._greeter = Greeter(settings.hello, credentials)
         self._links = Links(
-            settings.hello, report=self._tell, changed=self._links_changed, now=self._now, log=self._log
+            settings.hello, greeter, report=self._tell, changed=self._links_changed, now=self._now, log=self._log
         )
         self._dialer = Dialer(
-            settings, self._links, report=self._tell, now=self._now, log=self._log, on_broken=on_broken
+            settings, self._links, greeter, report=self._tell, now=self._now, log=self._log, on_broken=on_broken
         )
         self._seeds = Seeds(settings, self._links, report=self._tell, log=self._log)
         self._server = Server(settings, self, self._log)
@@ -140,7 +146,7 @@ class PeersBackend:
             clock=self._clock,
             carry_out=self._carry_out,
             on_authority=self._on_authority,
-            on_beat=self._on_beat,
+            on_beat=self._beat,
             on_broken=self._on_broken,
         )
         if self._fitness is not None:
@@ -231,6 +237,11 @@ class PeersBackend:
         """What each other member said of itself last."""
         return self._heard
 
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """The subprotocols that a link must have."""
+        return self._greeter.protocols
+
     def introduce(self, address: Address) -> None:
         """Somebody says that a node answers at this address."""
         self._tell(Introduced(address=address))
@@ -304,6 +315,11 @@ class PeersBackend:
                 self._tell(PledgeFailed(term=term, boot=boot))
             else:
                 self._tell(Pledged(term=term, boot=boot))
+
+    def _beat(self) -> None:
+        if self._credentials.refresh() and (secrets := self._credentials.secrets) is not None:
+            self._links.end_unless(secrets.accepted)
+        self._on_beat()
 
     def _links_changed(self) -> None:
         self._dialer.wake()

@@ -12,7 +12,8 @@ from aiohttp import ClientWebSocketResponse
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
-from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, Socket, check_peer, close_socket, receive_hello
+from les_hooks.backends.peers.greeting import Greeter, Greeting
+from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, check_peer, close_socket
 from les_hooks.backends.peers.links import Links
 from les_hooks.backends.peers.originals import is_refusal, poll_original
 from les_hooks.backends.peers.settings import LINK_PATH, Settings
@@ -21,6 +22,7 @@ from les_hooks.election.frames import Hello
 from les_hooks.election.messages import DialFailed, Message, SeedIsSelf
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
+from les_hooks.security import OVERHEAD_BYTES
 
 __all__ = ["MOST_DIALED", "Dialer"]
 
@@ -31,8 +33,15 @@ MOST_DIALED = 512
 # that is neither refused nor answered is repeated after these seconds, before the pace of `retry` sets in.
 _QUICK_SECONDS = (0.01, 0.05, 0.2)
 
-# What our own nodes answer when they take no more links.
+# What our own nodes answer when they take no more links, want a proof, or can take none.
 _BUSY = 503
+_WANTS_PROOF = 401
+_TAKES_NO_PROOF = 403
+_REFUSALS = {
+    _BUSY: "takes no more links",
+    _WANTS_PROOF: "wants proof that this node belongs to its cluster: set [security] here as it is set there",
+    _TAKES_NO_PROOF: "takes no secret, and this node has one: set secret_file on that node too",
+}
 
 
 class _AnsweredBySelfError(Exception):
@@ -60,6 +69,7 @@ class Dialer:
         self,
         settings: Settings,
         links: Links,
+        greeter: Greeter,
         *,
         report: Callable[[Message], None],
         now: Callable[[], float],
@@ -69,6 +79,7 @@ class Dialer:
         self._settings = settings
         self._own = settings.hello
         self._links = links
+        self._greeter = greeter
         self._report = report
         self._now = now
         self._log = log
@@ -94,11 +105,9 @@ class Dialer:
             async with asyncio.timeout(self._settings.attempt):
                 ws = await self._open(address)
                 try:
-                    await ws.send_bytes(wire.encode(self._own))
-                    hello = await receive_hello(ws, address)
+                    return (await self._greeter.dial(ws, address)).hello
                 finally:
                     await close_socket(ws, "")
-                return hello
         return None
 
     def dial(self, address: Address) -> None:
@@ -176,8 +185,10 @@ class Dialer:
             # A seed may be an address that moves from host to host: the machine has it tried on, like any other.
             return _Failure(why="is this node", told=True)
         except aiohttp.WSServerHandshakeError as error:
-            if error.status == _BUSY:
-                return _Failure(why="takes no more links")
+            if error.status in _REFUSALS:
+                return _Failure(why=_REFUSALS[error.status])
+            if self._greeter.protocols:
+                return _Failure(why="runs the original LES or something else, which cannot prove the secret")
             return await self._poll(address)
         except PeerError as error:
             return _Failure(why=error.why)
@@ -201,7 +212,8 @@ class Dialer:
             f"ws://{address}{LINK_PATH}",
             autoping=False,
             compress=0,
-            max_msg_size=wire.FRAME_LIMIT,
+            max_msg_size=wire.FRAME_LIMIT + OVERHEAD_BYTES,
+            protocols=self._greeter.protocols,
             timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
         )
 
@@ -213,13 +225,12 @@ class Dialer:
             await close_socket(ws, error.why if isinstance(error, PeerError) else "")
             raise
 
-    async def _greet(self, ws: Socket, address: Address) -> Hello:
-        await ws.send_bytes(wire.encode(self._own))
-        hello = await receive_hello(ws, address)
-        if hello.boot == self._own.boot:
+    async def _greet(self, ws: ClientWebSocketResponse[Any], address: Address) -> Greeting:
+        greeting = await self._greeter.dial(ws, address)
+        if greeting.hello.boot == self._own.boot:
             raise _AnsweredBySelfError
-        check_peer(hello, self._own)
-        return hello
+        check_peer(greeting.hello, self._own)
+        return greeting
 
     async def _poll(self, address: Address) -> _Failure:
         self._log.info("original-found", peer=address)

@@ -9,7 +9,7 @@ import base64
 import contextlib
 import secrets
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
@@ -18,6 +18,7 @@ from les_hooks.backends.peers.settings import LINK_PATH
 from les_hooks.election.frames import Farewell
 from les_hooks.errors import PeerError
 from les_hooks.members import Address, parse_address
+from les_hooks.security import NONCE_BYTES, PROTOCOL, Credentials, Dialed, Secret, Unproven
 
 __all__ = ["say_farewell"]
 
@@ -31,21 +32,28 @@ _MOST_BYTES = 4096
 
 
 async def say_farewell(
-    voters: Iterable[Address], farewell: Farewell, *, limit: float, log: FilteringBoundLogger
+    voters: Iterable[Address],
+    farewell: Farewell,
+    credentials: Credentials,
+    *,
+    limit: float,
+    log: FilteringBoundLogger,
 ) -> frozenset[Address]:
     """Tell the voters, all at once and each for at most `limit` seconds; returns who took it.
 
     Who cannot be told is logged, and grants nothing until its grant to the process that died has run out.
     """
     asked = sorted(voters)
-    taken = await asyncio.gather(*(_tell(voter, farewell, limit, log) for voter in asked))
+    taken = await asyncio.gather(*(_tell(voter, farewell, credentials, limit, log) for voter in asked))
     return frozenset(voter for voter, took in zip(asked, taken, strict=True) if took)
 
 
-async def _tell(voter: Address, farewell: Farewell, limit: float, log: FilteringBoundLogger) -> bool:
+async def _tell(
+    voter: Address, farewell: Farewell, credentials: Credentials, limit: float, log: FilteringBoundLogger
+) -> bool:
     try:
         async with asyncio.timeout(limit):
-            await _talk(voter, farewell)
+            await _talk(voter, farewell, credentials.proven)
     except (OSError, EOFError, asyncio.LimitOverrunError, PeerError) as error:
         why = error.why if isinstance(error, PeerError) else wire.excerpt(str(error) or "did not answer in time")
         log.warning("farewell-failed", voter=voter, reason=why)
@@ -53,15 +61,18 @@ async def _tell(voter: Address, farewell: Farewell, limit: float, log: Filtering
     return True
 
 
-async def _talk(voter: Address, farewell: Farewell) -> None:
+async def _talk(voter: Address, farewell: Farewell, proven: Secret | None) -> None:
     """Say it and wait until it was taken. Raises PeerError where it was not, and OSError or EOFError."""
     reader, writer = await asyncio.open_connection(*parse_address(voter), limit=_MOST_BYTES)
     try:
-        writer.write(_upgrade(voter))
+        writer.write(_upgrade(voter, () if proven is None else (PROTOCOL,)))
         status = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")[0]
         if b" 101 " not in status:
             raise PeerError(voter, f"takes no links: {wire.excerpt(status.decode('latin-1'))}")
-        writer.write(_frame(_BINARY, wire.encode(farewell)))
+        said = wire.encode(farewell)
+        if proven is not None:
+            said = await _prove(reader, voter, proven, said)
+        writer.write(_frame(_BINARY, said))
         kind, length = await reader.readexactly(2)
         if kind != _CLOSE or length >= _LONG:
             raise PeerError(voter, "answered a farewell with something else than the end of the link")
@@ -76,11 +87,25 @@ async def _talk(voter: Address, farewell: Farewell) -> None:
             await writer.wait_closed()
 
 
-def _upgrade(voter: Address) -> bytes:
+async def _prove(reader: asyncio.StreamReader, voter: Address, proven: Secret, said: bytes) -> bytes:
+    """Hear the challenge, and return the message that says this."""
+    kind, length = await reader.readexactly(2)
+    if kind != _BINARY or length >= _LONG:
+        raise PeerError(voter, "did not begin with a challenge")
+    challenge = await reader.readexactly(length)
+    try:
+        return Dialed(proven, secrets.token_bytes(NONCE_BYTES)).answer(challenge, said)[0]
+    except Unproven as error:
+        raise PeerError(voter, str(error)) from None
+
+
+def _upgrade(voter: Address, protocols: Sequence[str]) -> bytes:
     key = base64.b64encode(secrets.token_bytes(16)).decode()
     return (
         f"GET {LINK_PATH} HTTP/1.1\r\nHost: {voter}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+        + "".join(f"Sec-WebSocket-Protocol: {protocol}\r\n" for protocol in protocols)
+        + "\r\n"
     ).encode()
 
 

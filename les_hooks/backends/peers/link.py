@@ -6,16 +6,17 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
+from aiohttp import ClientWebSocketResponse, WSMsgType
 from aiohttp.web import WebSocketResponse
 
 from les_hooks import wire
+from les_hooks.backends.peers.greeting import Greeting, decoded
 from les_hooks.backends.peers.roundtrips import RoundTrips
-from les_hooks.election.frames import Farewell, Frame, Hello
+from les_hooks.election.frames import Frame, Hello
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 
-__all__ = ["CLOSE_SECONDS", "Link", "Socket", "check_peer", "close_socket", "receive_first", "receive_hello"]
+__all__ = ["CLOSE_SECONDS", "Link", "Socket", "check_peer", "close_socket"]
 
 Socket = ClientWebSocketResponse[Any] | WebSocketResponse[Any]
 
@@ -35,16 +36,27 @@ _Write = Callable[[bytes], Awaitable[None]]
 class Link:
     """A connection whose hello has come; `dialed` is the address that this node dialed for it, if it did.
 
-    `since` is when it came up, on the clock `now` (boottime seconds); `reason` why it ends, once somebody knows.
+    `proved` is the secret that it rests on. `since` is when it came up, on the clock `now` (boottime seconds); `reason`
+    why it ends, once somebody knows.
     """
 
-    def __init__(self, ws: Socket, hello: Hello, *, dialed: Address | None, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        ws: Socket,
+        greeting: Greeting,
+        *,
+        dialed: Address | None,
+        now: Callable[[], float],
+    ) -> None:
+        hello = greeting.hello
         self.hello = hello
+        self.proved = greeting.proved
         self.address = Address(hello.address)
         self.dialed = dialed
         self.since = now()
         self.reason = ""
         self._ws = ws
+        self._seal = greeting.seal
         # Kept, because aiohttp forgets it when it believes that the connection is closed.
         self._socket: socket.socket | None = ws.get_extra_info("socket")
         self._queue: asyncio.Queue[tuple[_Write, bytes]] = asyncio.Queue(_MOST_QUEUED)
@@ -58,7 +70,8 @@ class Link:
 
     def send(self, data: bytes) -> bool:
         """Queue the bytes of a frame; False where too much waits already."""
-        return self._put(self._ws.send_bytes, data)
+        # Sealed as they are queued: messages are numbered, and this queue keeps their order.
+        return self._put(self._ws.send_bytes, self._seal.seal(data))
 
     def _put(self, write: _Write, data: bytes) -> bool:
         if self._queue.full() or self._queued_bytes + len(data) > _MOST_QUEUED_BYTES:
@@ -73,7 +86,7 @@ class Link:
         try:
             while True:
                 message = await self._ws.receive()
-                frame = _decoded(message, self.address)
+                frame = decoded(message, self.address, self._seal)
                 if frame is not None:
                     on_frame(frame)
                 elif message.type is WSMsgType.PONG:
@@ -113,22 +126,6 @@ class Link:
                     await self._ws.ping(ping)
 
 
-async def receive_hello(ws: Socket, peer: str) -> Hello:
-    """Return the first frame of the other end; raises PeerError where it is no hello. The caller limits the time."""
-    first = await receive_first(ws, peer)
-    if isinstance(first, Farewell):
-        raise PeerError(peer, "answered with a farewell")
-    return first
-
-
-async def receive_first(ws: Socket, peer: str) -> Hello | Farewell:
-    """Return the first frame of who made this connection; raises PeerError where it can be none."""
-    frame = _decoded(await ws.receive(), peer)
-    if not isinstance(frame, Hello | Farewell):
-        raise PeerError(peer, "did not begin with a hello")
-    return frame
-
-
 def check_peer(hello: Hello, own: Hello) -> None:
     """Raise PeerError where the other end cannot be a member beside this node."""
     wire.check_hello(hello, own.cluster)
@@ -141,20 +138,3 @@ async def close_socket(ws: Socket, reason: str) -> None:
     with contextlib.suppress(TimeoutError, ConnectionError):
         async with asyncio.timeout(CLOSE_SECONDS):
             await ws.close(message=reason.encode()[:_CLOSE_REASON_LENGTH])
-
-
-def _decoded(message: WSMessage, peer: str) -> Frame | None:
-    """Return the frame in a message, None where it says nothing to us; raises PeerError, at the end of the link too."""
-    match message.type:
-        case WSMsgType.BINARY:
-            return wire.decode(message.data, peer)
-        case WSMsgType.PING | WSMsgType.PONG:
-            return None
-        case WSMsgType.CLOSE:
-            raise PeerError(peer, f"closed the link: {wire.excerpt(str(message.extra or 'no reason'))}")
-        case WSMsgType.CLOSING | WSMsgType.CLOSED:
-            raise PeerError(peer, "broke off")
-        case WSMsgType.ERROR:
-            raise PeerError(peer, f"broke the protocol of the link: {wire.excerpt(str(message.data))}")
-        case _:
-            raise PeerError(peer, "sent text where frames are bytes")

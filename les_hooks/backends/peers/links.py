@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from aiohttp.web import WebSocketResponse
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
-from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, check_peer, close_socket, receive_first
+from les_hooks.backends.peers.greeting import Greeter, Greeting
+from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, check_peer, close_socket
 from les_hooks.election.frames import Farewell, Frame, Hello
 from les_hooks.election.messages import (
     Heard,
@@ -20,6 +21,7 @@ from les_hooks.election.messages import (
 )
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
+from les_hooks.security import Secret
 
 __all__ = ["Links"]
 
@@ -33,6 +35,7 @@ class Links:
     def __init__(
         self,
         own: Hello,
+        greeter: Greeter,
         *,
         report: Callable[[Message], None],
         changed: Callable[[], None],
@@ -40,6 +43,7 @@ class Links:
         log: FilteringBoundLogger,
     ) -> None:
         self._own = own
+        self._greeter = greeter
         self._report = report
         self._changed = changed
         self._now = now
@@ -72,13 +76,13 @@ class Links:
         """Serve a connection that another node made from the host `remote`; its hello must come in `limit` seconds."""
         try:
             async with asyncio.timeout(limit):
-                first = await receive_first(ws, remote)
+                first = await self._greeter.hear(ws, remote)
             if isinstance(first, Farewell):
                 self._take_farewell(first)
         except (PeerError, TimeoutError) as error:
             await self._refuse(ws, remote, error.why if isinstance(error, PeerError) else "said no hello in time")
             return
-        if isinstance(first, Hello):
+        if isinstance(first, Greeting):
             await self._greet(ws, first, remote)
         else:
             # An end without a reason: so it was taken.
@@ -96,18 +100,19 @@ class Links:
         self._log.info("farewell-taken", peer=farewell.address, boot=farewell.boot.counter)
         self._report(Undone(address=Address(farewell.address), boot=farewell.boot))
 
-    async def _greet(self, ws: WebSocketResponse[Any], hello: Hello, remote: str) -> None:
+    async def _greet(self, ws: WebSocketResponse[Any], greeting: Greeting, remote: str) -> None:
+        hello = greeting.hello
         # An admitted link is admitted here before it is at the end that dialed, so that both agree on which one of
         # crossing links they keep. The hello goes to who is refused too: it tells why.
         try:
             check_peer(hello, self._own)
         except PeerError as error:
             with contextlib.suppress(ConnectionError):
-                await ws.send_bytes(wire.encode(self._own))
+                await ws.send_bytes(greeting.seal.seal(wire.encode(self._own)))
             if hello.boot != self._own.boot:
                 await self._refuse(ws, f"{hello.address} from {remote}", error.why)
             return
-        link = Link(ws, hello, dialed=None, now=self._now)
+        link = Link(ws, greeting, dialed=None, now=self._now)
         link.send(wire.encode(self._own))
         if self.admit(link):
             await self.serve(link)
@@ -152,6 +157,13 @@ class Links:
             link.reason = link.reason or "no longer wanted"
             link.cut()
             self._changed()
+
+    def end_unless(self, accepted: Collection[Secret]) -> None:
+        """End the links that rest on a secret which is accepted no more; whoever dialed them makes them anew."""
+        for link in self.all():
+            if link.proved is not None and link.proved not in accepted:
+                link.reason = "its secret is accepted no more"
+                link.cut()
 
     async def close(self) -> None:
         """End all links, once what was sent over them is on its way."""

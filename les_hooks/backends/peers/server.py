@@ -15,6 +15,7 @@ from les_hooks.election.frames import State
 from les_hooks.election.messages import OriginalAnswered
 from les_hooks.errors import StartError
 from les_hooks.members import Address, join_host_port, parse_address
+from les_hooks.security import OVERHEAD_BYTES, PROTOCOL
 from les_hooks.serving import Sparing, TurnedAway, cannot_listen, forward_to
 from les_hooks.wire_original import encode_diag, encode_state
 
@@ -37,6 +38,10 @@ class Answers(Protocol):
 
     def heard(self) -> Mapping[Address, State | OriginalAnswered]:
         """What each other member said of itself last."""
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """The subprotocols that a link must have."""
 
     def introduce(self, address: Address) -> None:
         """Somebody says that a node answers at this address."""
@@ -111,6 +116,8 @@ class Server:
             response = web.Response(status=405, text="only GET is answered here\n")
         elif path == LINK_PATH:
             return await self._link(request)
+        elif path != "/ping" and not self._settings.public and not path.startswith("/state/"):
+            response = web.Response(status=403, text="not for everybody: see [security] public\n")
         elif path in self._routes:
             response = self._routes[path]()
         elif path.startswith("/state/"):
@@ -129,6 +136,8 @@ class Server:
         return web.Response(body=body, content_type="application/json")
 
     def _introduced(self, text: str) -> web.Response:
+        if self._answers.protocols:
+            return web.Response(status=403, text="this cluster has a secret, and only its members introduce others\n")
         try:
             address = join_host_port(*parse_address(text))
         except ValueError as error:
@@ -140,7 +149,19 @@ class Server:
         # A browser names the page that sent it; nodes are no browsers, and pages have no business here.
         if "Origin" in request.headers:
             return web.Response(status=403, text="not for browsers\n")
-        ws = web.WebSocketResponse(timeout=CLOSE_SECONDS, autoping=False, compress=False, max_msg_size=wire.FRAME_LIMIT)
+        protocols = self._answers.protocols
+        if offered := request.headers.get("Sec-WebSocket-Protocol") or protocols:
+            if not protocols:
+                return web.Response(status=403, text="this node has no secret to prove\n")
+            if offered != PROTOCOL:
+                return web.Response(status=401, text="this cluster has a secret, which is to be proven\n")
+        ws = web.WebSocketResponse(
+            timeout=CLOSE_SECONDS,
+            autoping=False,
+            compress=False,
+            max_msg_size=wire.FRAME_LIMIT + OVERHEAD_BYTES,
+            protocols=protocols,
+        )
         if not ws.can_prepare(request).ok:
             return web.Response(status=426, text="this is where nodes of les-hooks link\n")
         try:

@@ -20,7 +20,7 @@ class Settings:
     """Who this node is, where it listens and whom it looks for.
 
     `seeds` are `host:port`, names allowed; `retry` is the seconds between two attempts to reach one. `electorate` is
-    whose votes it takes to lead, None in members mode.
+    whose votes it takes to lead, None in members mode. Who is no member learns of the cluster where it is `public`.
     """
 
     identity: Identity
@@ -31,6 +31,7 @@ class Settings:
     retry: float = 1.0
     timing: Timing = field(default_factory=Timing)
     electorate: Electorate | None = None
+    public: bool = True
 
     @property
     def attempt(self) -> float:

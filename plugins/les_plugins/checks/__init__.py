@@ -65,7 +65,11 @@ def validate(ctx: Context) -> Sequence[str]:
         if each.verdict in (Verdict.SKIPPED, Verdict.REFUSED)
     ]
     scripts = {each.path.name: each.path for each in found if each.verdict is Verdict.RUNS}
-    complaints += [f"{path}: cannot start: {why}" for path in scripts.values() if (why := missing_interpreter(path))]
+    complaints += [
+        f"{path}: cannot start: {why}"
+        for path in scripts.values()
+        if (why := missing_interpreter(path) or ctx.barred(path))
+    ]
     complaints += [f"{each.label}: {why}" for each in config.check if (why := _impossible(each, config, scripts))]
     if not (config.check or scripts):
         complaints.append(f"nothing is checked; put a script into {config.dir}, or add [[plugins.checks.check]]")

@@ -118,10 +118,12 @@ class Watch:
     def _refuse(self, refused: dict[str, str], scripts: int) -> None:
         if scripts > MOST_SCRIPTS:
             refused[str(self._config.dir)] = f"holds more than {MOST_SCRIPTS} scripts"
+        refused = {printable(name): printable(reason) for name, reason in refused.items()}
         for name, reason in refused.items():
             if self.refused.get(name) != reason:
-                self._ctx.log.warning("check-refused", check=printable(name), reason=printable(reason))
-        self.refused = {printable(name): printable(reason) for name, reason in refused.items()}
+                self._ctx.log.warning("check-refused", check=name, reason=reason)
+                self._ctx.audit("refused", "unstarted", check=name, reason=reason)
+        self.refused = refused
 
     def _skip(self, skipped: dict[str, str]) -> None:
         for path, reason in skipped.items():

@@ -73,7 +73,7 @@ def _facts(snapshot: Snapshot) -> Iterator[tuple[str, Child]]:
     yield "guard", f"pid {status['guard']}" if status["guard"] else "does not run"
     yield "events waiting", ", ".join(waiting) or "none"
     yield "audit", [f"record {audit['seq']}", tag("small", audit["degraded"] or audit["path"])]
-    yield "security", status["security"]
+    yield "security", status["security"]["summary"]
     yield (
         "configuration",
         ["read at ", moment(config["loaded"], snapshot.now), tag("small", config["source"] or "flags")],

@@ -11,9 +11,9 @@ from msgspec import Meta
 
 from les_hooks.config import Name, Written
 from les_hooks.hookspecs import Note
+from les_hooks.security import exposed
 from les_plugins.floating_ip.tokens import Bearer, read_secret, secret_path
 from les_plugins.floating_ip.trouble import Fault, Trouble
-from les_plugins.secrets import unsafe_secret
 
 __all__ = ["METADATA", "AddressTable", "ApiTable", "Id", "Ip", "Ipv4", "Url", "check_same", "parse_url"]
 
@@ -116,7 +116,7 @@ class ApiTable(AddressTable, frozen=True, kw_only=True):
             path = secret_path(self.token_file, self.credential, environ)
             read_secret(path)
             # systemd's own are read-only copies in memory, which it keeps from others by the folder.
-            unsafe = unsafe_secret(path) if self.token_file is not None else ""
+            unsafe = exposed(path) if self.token_file is not None else ""
         except Trouble as trouble:
             return [trouble.why]
         except OSError as error:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from les_hooks.security import MOST_BYTES, Secret, read_private
 from les_plugins.floating_ip.trouble import Fault, Trouble
-from les_plugins.secrets import MOST_BYTES, Secret, read_private
 
 __all__ = ["Bearer", "read_secret", "secret_path"]
 

@@ -4,7 +4,7 @@
 
     folder   what is in a folder, and why a file does not run
     calling  arguments, variables and input
-    trust    whether others could change what root runs
+    trust    whether others could change what the daemon runs
 """
 
 from les_plugins.programs.calling import Call, call

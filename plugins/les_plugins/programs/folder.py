@@ -55,7 +55,7 @@ def look(
     """
     try:
         names = sorted(os.listdir(folder), key=os.fsencode)
-        reason = refusal(folder, uid) if uid == 0 else ""
+        reason = refusal(folder, uid)
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -117,7 +117,7 @@ def _judge(path: Path, uid: int, why_no_folder: Callable[[str], str]) -> tuple[V
         return Verdict.SKIPPED, "is empty"
     if not os.access(path, os.X_OK, effective_ids=True):
         return Verdict.SKIPPED, f"is not executable; chmod +x {path}"
-    # Who is not root runs nothing that others could not run anyway: the check would only get in the way.
-    if uid == 0 and (reason := refusal(path, uid)):
+    # Also for who is not root: its scripts hold its keys, and move what others rely on.
+    if reason := refusal(path, uid):
         return Verdict.REFUSED, reason
     return Verdict.RUNS, ""

@@ -155,7 +155,9 @@ def validate(ctx: Context) -> Sequence[str]:
         if entry.verdict in (Verdict.SKIPPED, Verdict.REFUSED)
     ]
     scripts = [entry.path for entry in entries if entry.verdict is Verdict.RUNS]
-    complaints += [f"{path}: cannot start: {why}" for path in scripts if (why := missing_interpreter(path))]
+    complaints += [
+        f"{path}: cannot start: {why}" for path in scripts if (why := missing_interpreter(path) or ctx.barred(path))
+    ]
     return [printable(complaint) for complaint in complaints]
 
 

@@ -43,7 +43,10 @@ class Record:
     reported: dict[str, str] = field(default_factory=dict)
 
     def is_news(self, path: str, reason: str) -> bool:
-        """Whether this was not reported yet."""
+        """Whether this was not reported yet; without a `reason` nothing is, and what was reported is settled."""
+        if not reason:
+            self.reported.pop(path, None)
+            return False
         if self.reported.get(path) == reason:
             return False
         if len(self.reported) >= _MOST_REPORTED:

@@ -28,6 +28,8 @@ _REAPING_SECONDS = 5.0
 
 _OF_A_LEADER = frozenset({EventKind.ELECTED, EventKind.REASSERTED, EventKind.WHILE_LEADER})
 
+_NO_COMPLAINT = frozenset({Verdict.RUNS, Verdict.INERT})
+
 Sleep = Callable[[float], Awaitable[object]]
 
 
@@ -83,10 +85,16 @@ async def _keep(entry: Entry, event: Event, ctx: Context, record: Record, sleep:
 def _runnable(kind: EventKind, ctx: Context, record: Record) -> list[Entry]:
     entries = scripts_for(kind, folder_of(ctx), os.geteuid())
     for entry in entries:
-        path = plain(str(entry.path))
-        if entry.verdict in (Verdict.SKIPPED, Verdict.REFUSED) and record.is_news(path, entry.reason):
-            ctx.log.warning(f"script-{entry.verdict}", path=path, reason=entry.reason)
+        if record.is_news(str(entry.path), "" if entry.verdict in _NO_COMPLAINT else entry.reason):
+            _complain(entry, kind, ctx)
     return [entry for entry in entries if entry.verdict is Verdict.RUNS]
+
+
+def _complain(entry: Entry, kind: EventKind, ctx: Context) -> None:
+    path, reason = plain(str(entry.path)), plain(entry.reason)
+    ctx.log.warning(f"script-{entry.verdict}", path=path, reason=reason)
+    if entry.verdict is Verdict.REFUSED:
+        ctx.audit("refused", "unstarted", path=path, reason=reason, event=kind.value)
 
 
 async def _run(entry: Entry, event: Event, ctx: Context, record: Record) -> Finished | None:

@@ -25,8 +25,8 @@ import click
 import msgspec
 
 from les_hooks import Context, Event, EventKind, Note, PluginError, Reason, hookimpl
+from les_hooks.security import only_in_the_unit
 from les_hooks.text import plain, printable
-from les_plugins.secrets import only_in_the_unit
 from les_plugins.webhook import commands as command_line
 from les_plugins.webhook.formats import find_format
 from les_plugins.webhook.posting import make_poster

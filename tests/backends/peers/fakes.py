@@ -20,6 +20,7 @@ from les_hooks.election.machine import Machine
 from les_hooks.election.messages import Instant, Leave, Message
 from les_hooks.election.reporting import QuorumReport
 from les_hooks.members import NO_MANDATE, UNSTAMPED, Address, Boot, Mandate, View
+from les_hooks.security import Credentials
 
 QUICK = Timing(heartbeat=0.1, failure=0.4, settle=0.05, hold=0.5, loop_rate=0.1)
 
@@ -172,6 +173,7 @@ def make_node(
     name: str = "a",
     noting: bool = False,
     save_fails: bool = False,
+    credentials: Credentials | None = None,
     **settings: Any,
 ) -> Node:
     """A node on a loopback address of its own; `noting` puts a NotingMachine in it."""
@@ -193,6 +195,7 @@ def make_node(
         ),
         memory=Memory(),
         clock=clock,
+        credentials=credentials or Credentials(),
         on_view=views.append,
         on_authority=authority.append,
         disk=NotingDisk(saved, fails=save_fails),

@@ -12,6 +12,7 @@ import structlog
 from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.election.identity import Memory
 from les_hooks.members import View
+from les_hooks.security import Credentials
 from tests.backends.peers.fakes import NotingDisk, clock, identity
 
 
@@ -34,6 +35,7 @@ async def main(address: str, seeds: str) -> None:
         ),
         memory=Memory(),
         clock=clock,
+        credentials=Credentials(),
         on_view=show,
         on_authority=lambda _mandate: None,
         disk=NotingDisk([]),

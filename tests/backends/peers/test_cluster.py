@@ -16,6 +16,7 @@ from les_hooks.backends.peers import PeersBackend
 from les_hooks.election.identity import Memory, Timing
 from les_hooks.errors import StartError
 from les_hooks.members import NO_MANDATE, MemberKind
+from les_hooks.security import Credentials
 from tests.backends.peers.fakes import Node, NotingDisk, clock, free_port, make_node, running, until
 
 ROOT = Path(__file__).parents[3]
@@ -156,6 +157,7 @@ def listening_elsewhere(node: Node) -> PeersBackend:
         dataclasses.replace(node.backend._settings, port=free_port()),
         memory=Memory(),
         clock=clock,
+        credentials=Credentials(),
         on_view=node.views.append,
         on_authority=node.authority.append,
         disk=NotingDisk(node.saved),

@@ -14,6 +14,7 @@ from les_hooks.backends.peers.farewell import say_farewell
 from les_hooks.election.frames import Farewell
 from les_hooks.election.messages import LinkDown, LinkUp, Undone
 from les_hooks.members import Address, Boot
+from les_hooks.security import Credentials
 from tests.backends.peers.fakes import free_port, hello, make_node, peer_of, running
 
 DEAD = Address("127.0.0.9:4000")
@@ -26,7 +27,7 @@ def farewell(**changes: object) -> Farewell:
 
 
 async def say(*voters: Address, limit: float = 5.0, **changes: Any) -> frozenset[Address]:
-    return await say_farewell(voters, farewell(**changes), limit=limit, log=structlog.get_logger())
+    return await say_farewell(voters, farewell(**changes), Credentials(), limit=limit, log=structlog.get_logger())
 
 
 async def test_voters_hear_who_was_undone_and_it_is_known_who_took_it() -> None:

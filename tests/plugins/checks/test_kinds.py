@@ -413,7 +413,6 @@ async def test_a_script_that_may_not_run_or_is_gone_is_unfit(configured: Configu
     assert "the interpreter in its first line does not exist" in await look(configured, script="bad")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="the check is for daemons that run as root")
 async def test_a_script_that_others_could_write_is_unfit(configured: Configured, folder: ChecksDir) -> None:
     folder.add("open", mode=0o777)
     assert "others could write it" in await look(configured, script="open")

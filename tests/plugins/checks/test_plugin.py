@@ -1,7 +1,6 @@
 """The hooks of the plugin: what it says to `les check`, `les status` and its commands."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -131,7 +130,6 @@ def test_validate_notes_a_unit_where_systemd_does_not_run(
     assert plugin.validate(ctx) == []
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="the check is for daemons that run as root")
 def test_validate_names_what_others_could_write(configured: Configured, folder: ChecksDir) -> None:
     folder.add("open", mode=0o777)
     assert "refused: " in plugin.validate(configured(check=(Check(interface="lo"),)))[0]

@@ -91,7 +91,7 @@ def a_status(count: int = 3, own: int = 1, **fields: Any) -> dict[str, Any]:
         "guard": 4243,
         "state_dir": "/var/lib/les",
         "config": {"source": "/etc/les/les.toml", "loaded": NOW - 90_000},
-        "security": "open: insecure = true",
+        "security": {"mode": "insecure", "summary": "open: insecure = true", "fingerprints": [], "public": True},
         "backend": {
             "address": address(own),
             "links": [
@@ -203,7 +203,11 @@ def hostile() -> dict[str, Any]:
     status["members"][5] |= {"name": HOSTILE, "direct": False, "role": HOSTILE, "start_time": None, "version": HOSTILE}
     for place, member in zip(status["succession"], status["members"], strict=True):
         place |= {"name": member["name"], "why": member["unfit"]}
-    status |= {"cluster": HOSTILE, "warnings": [HOSTILE], "security": HOSTILE}
+    status |= {
+        "cluster": HOSTILE,
+        "warnings": [HOSTILE],
+        "security": {"mode": "insecure", "summary": HOSTILE},
+    }
     status["audit"] |= {"degraded": HOSTILE, "dropped": 3}
     status["maintenance"] = {"on": True, "until": NOW + 60, "left": 60.0, "note": HOSTILE, "uid": 0}
     status["plugins"] += [

@@ -600,7 +600,7 @@ async def test_a_plan_is_made_where_nobody_has_looked_before(stage: Stage, crede
 async def test_an_id_that_is_none_is_not_passed_on(stage: Stage, credentials_file: Path) -> None:
     cloud = FakeEc2(holder="x" * 60_000)
     async with cloud.serving():
-        ctx = eip(stage, cloud, credentials_file, patience=0.5)
+        ctx = eip(stage, cloud, credentials_file, patience=10.0)
         with pytest.raises(PluginError, match=r"malformed: .*networkInterfaceId is 'xxx"):
             await elect(ctx)
         assert len(str(ctx.audited)) < 1000

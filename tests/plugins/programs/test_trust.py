@@ -1,13 +1,20 @@
 """A script that others could change is refused, and the refusal says what mends it."""
 
+import grp
 import os
+import pwd
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from les_plugins.programs import trust
 from les_plugins.programs.trust import refusal
 
 ME = os.getuid()
+
+USER, GROUP = 23456, 34567
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to others")
 
@@ -100,3 +107,79 @@ def test_what_belongs_to_others_is_refused_on_every_step(script: Path, tmp_path:
     link.symlink_to(script)
     os.chown(link, 12345, -1, follow_symlinks=False)
     assert refusal(link, 0).endswith(f"chown 0 {link}")
+
+
+@pytest.fixture
+def users(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[pwd.struct_passwd]]:
+    """A directory of users in which `les` has a group of that name; more can be added before anybody asks."""
+    listed = [pwd.struct_passwd(("les", "x", USER, GROUP, "", "/home/les", "/bin/sh"))]
+    monkeypatch.setattr(pwd, "getpwuid", {USER: listed[0]}.__getitem__)
+    monkeypatch.setattr(pwd, "getpwall", lambda: listed)
+    monkeypatch.setattr(grp, "getgrgid", {GROUP: grp.struct_group(("les", "x", GROUP, ["les"]))}.__getitem__)
+    trust._private_group.cache_clear()
+    yield listed
+    trust._private_group.cache_clear()
+
+
+@pytest.fixture
+def cloned(script: Path, users: list[pwd.struct_passwd]) -> Path:
+    """A script as a user with a group of their own clones it under the umask 0002."""
+    for path in (script.parent, script):
+        os.chown(path, USER, GROUP)
+        path.chmod(0o775)
+    return script
+
+
+@needs_root
+def test_a_user_may_share_files_with_the_group_that_is_theirs_alone(cloned: Path) -> None:
+    assert refusal(cloned, USER) == ""
+    cloned.chmod(0o777)
+    assert refusal(cloned, USER).endswith(f"others could write it; chmod go-w {cloned}")
+
+
+@needs_root
+def test_root_and_other_users_get_no_such_leave(cloned: Path) -> None:
+    assert refusal(cloned, 0) != ""
+    assert refusal(cloned, USER + 1) != ""
+    for path in (cloned.parent, cloned):
+        os.chown(path, 0, GROUP)
+    assert "others could write it" in refusal(cloned, 0)
+
+
+@needs_root
+def test_a_group_with_another_in_it_is_not_theirs_alone(cloned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group(("les", "x", GROUP, ["les", "mallory"])))
+    assert "others could write it" in refusal(cloned, USER)
+
+
+@needs_root
+def test_a_group_that_is_the_first_of_another_user_is_not_theirs_alone(
+    cloned: Path, users: list[pwd.struct_passwd]
+) -> None:
+    users.append(pwd.struct_passwd(("mallory", "x", USER + 1, GROUP, "", "/", "/bin/sh")))
+    assert "others could write it" in refusal(cloned, USER)
+
+
+@needs_root
+def test_a_group_of_another_name_is_not_theirs_alone(cloned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as `users`, which nobody may have been put into yet."""
+    monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group(("users", "x", GROUP, [])))
+    assert "others could write it" in refusal(cloned, USER)
+
+
+@needs_root
+def test_a_file_with_an_access_list_is_not_shared_with_the_group_alone(cloned: Path) -> None:
+    # Owner, user 65534, group, mask, others: tag, rights, id; behind the version. In the mode it looks as before.
+    nobody = 0xFFFFFFFF
+    entries = [(1, 7, nobody), (2, 7, 65534), (4, 7, nobody), (16, 7, nobody), (32, 5, nobody)]
+    listed = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(cloned, "system.posix_acl_access", listed)
+    except OSError as error:
+        pytest.skip(f"the file system has no access lists: {error.strerror}")
+    assert cloned.stat().st_mode & 0o777 == 0o775
+    assert "others could write it" in refusal(cloned, USER)
+
+
+def test_a_user_whom_no_directory_knows_has_no_such_group(users: list[pwd.struct_passwd]) -> None:
+    assert trust._private_group(USER + 7) is None

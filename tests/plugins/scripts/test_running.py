@@ -162,14 +162,36 @@ async def test_a_skipped_file_is_logged_once(hooks: HooksDir, ctx: FakeContext) 
     assert [(entry["event"], entry["path"]) for entry in ctx.logged] == [("script-skipped", f"{hooks.path}/x.sh")]
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="the check is for daemons that run as root")
-async def test_a_refused_file_is_logged_and_not_run(hooks: HooksDir, ctx: FakeContext) -> None:
-    hooks.add("x", "echo x >> $OUT", mode=0o777)
-    await plugin.on_elected(an_event(), ctx)
+async def test_a_refused_file_is_not_run_and_in_log_and_audit_once(hooks: HooksDir, ctx: FakeContext) -> None:
+    path = hooks.add("x", "echo x >> $OUT", mode=0o777)
+    for _ in range(2):
+        await plugin.on_elected(an_event(), ctx)
     assert hooks.noted() == []
-    (entry,) = ctx.logged
-    assert entry["event"] == "script-refused"
-    assert "chmod go-w" in entry["reason"]
+    why = f"{path} (mode 0777, owner {os.getuid()}): others could write it; chmod go-w {path}"
+    assert ctx.logged == [{"event": "script-refused", "path": str(path), "reason": why}]
+    assert ctx.audited == [
+        {"action": "refused", "outcome": "unstarted", "path": str(path), "reason": why, "event": "elected"}
+    ]
+
+
+async def test_a_file_that_was_mended_and_is_refused_again_is_news(hooks: HooksDir, ctx: FakeContext) -> None:
+    path = hooks.add("x", "true")
+    for mode in (0o777, 0o755, 0o777):
+        path.chmod(mode)
+        await plugin.on_elected(an_event(), ctx)
+    assert [record["action"] for record in ctx.audited] == ["refused", "script", "refused"]
+
+
+async def test_a_script_that_became_unsafe_while_it_waited_is_not_run(hooks: HooksDir, ctx: FakeContext) -> None:
+    """What runs before it takes its time, and it is looked at once more right before it is started."""
+    second = hooks.path / "2"
+    hooks.add("1", f"chmod 777 {second}")
+    hooks.add("2", "echo 2 >> $OUT")
+    with pytest.raises(PluginError, match="others could write it"):
+        await plugin.on_elected(an_event(), ctx)
+    assert hooks.noted() == []
+    assert outcomes(ctx) == [("1", "success"), ("2", "unstarted")]
+    assert f"chmod go-w {second}" in ctx.audited[1]["reason"]
 
 
 @pytest.mark.parametrize("kind", [EventKind.ELECTED, EventKind.REASSERTED])

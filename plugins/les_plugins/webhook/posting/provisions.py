@@ -13,7 +13,7 @@ from pathlib import Path
 import yarl
 
 from les_hooks.errors import LesHooksError
-from les_plugins.secrets import MOST_BYTES, read_private, unsafe_secret
+from les_hooks.security import MOST_BYTES, exposed, read_private
 from les_plugins.webhook.posting.guardrails import why_refused
 from les_plugins.webhook.posting.redaction import Redactor
 from les_plugins.webhook.posting.signing import parse_secrets
@@ -100,7 +100,7 @@ def _secrets(endpoint: Endpoint) -> str:
 
 def _text(key: str, path: Path, what: str) -> str:
     try:
-        if unsafe := unsafe_secret(path, what):
+        if unsafe := exposed(path, what):
             raise Unready(f"{key}: {unsafe}")
         raw = read_private(path)
     except OSError as error:

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from les_hooks.config import Name
 from les_hooks.hookspecs import Note
+from les_hooks.security import exposed
 from les_plugins.floating_ip.entries import METADATA, AddressTable, Url
 from les_plugins.floating_ip.ownid import OwnId
 from les_plugins.floating_ip.providers import Call, Tools
@@ -20,7 +21,6 @@ from les_plugins.floating_ip.providers.aws.answers import error_in, read_answer
 from les_plugins.floating_ip.providers.aws.metadata import InstanceMetadata
 from les_plugins.floating_ip.providers.aws.signing import MISSING, CredentialSource, Signature, has_botocore
 from les_plugins.floating_ip.trouble import Fault
-from les_plugins.secrets import unsafe_secret
 
 __all__ = ["AwsTable", "Ec2", "as_call", "change"]
 
@@ -82,7 +82,7 @@ class AwsTable(AddressTable, frozen=True, kw_only=True):
             found.append(Note(f"the credential {self.credential} was not looked at: only systemd's unit has it"))
         if self.credentials_file is not None:
             try:
-                unsafe = unsafe_secret(self.credentials_file)
+                unsafe = exposed(self.credentials_file)
                 if not self.credentials_file.is_file():
                     unsafe = f"{self.credentials_file}: is no file; it has to hold the credentials"
             except OSError as error:

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from les_hooks.security import Secret
 from les_plugins.floating_ip.http import Http
 from les_plugins.floating_ip.trouble import Fault, Trouble
-from les_plugins.secrets import Secret
 
 __all__ = ["MOST_BYTES", "Keystone", "Login", "error_in"]
 

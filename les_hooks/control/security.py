@@ -1,0 +1,54 @@
+"""What keeps strangers out of this node, as `les status` tells it. For `report`."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from les_hooks.config import Config
+from les_hooks.config.addresses import is_loopback
+from les_hooks.security import Credentials
+
+__all__ = ["Mode", "security"]
+
+
+class Mode(StrEnum):
+    """What is in force."""
+
+    LOOPBACK = "loopback"
+    """Nothing: only this host reaches the port."""
+    INSECURE = "insecure"
+    """Nothing: whoever reaches the port can take part."""
+    SECRET = "secret"  # noqa: S105  (a word)
+    """Whoever takes part has proven the cluster's secret."""
+    TLS = "tls"
+    """Whoever takes part has a certificate that names its address."""
+    BOTH = "tls+secret"
+    """Both."""
+
+
+_WORDS: Mapping[Mode, str] = {
+    Mode.LOOPBACK: "open: loopback only",
+    Mode.INSECURE: "open: insecure = true",
+    Mode.SECRET: "secret",
+    Mode.TLS: "TLS",
+    Mode.BOTH: "TLS and secret",
+}
+
+
+def security(config: Config, credentials: Credentials) -> Mapping[str, Any]:
+    """The mode, `summary` for people, what may be shown of the secrets, and whether `/state` and `/diag` are open."""
+    mode, fingerprints = mode_of(config), () if credentials.secrets is None else credentials.secrets.fingerprints
+    return {
+        "mode": mode,
+        "summary": " ".join([_WORDS[mode], *([f"({', then '.join(fingerprints)})"] if fingerprints else [])]),
+        "fingerprints": list(fingerprints),
+        "public": config.security.public,
+    }
+
+
+def mode_of(config: Config) -> Mode:
+    """What is in force by the configuration."""
+    secret, tls = config.security.secret_file is not None, config.security.tls is not None
+    if secret or tls:
+        return Mode.BOTH if secret and tls else Mode.SECRET if secret else Mode.TLS
+    return Mode.LOOPBACK if is_loopback(config.node.listen[0]) else Mode.INSECURE
