@@ -36,12 +36,17 @@ _WORDS: Mapping[Mode, str] = {
 
 
 def security(config: Config, credentials: Credentials) -> Mapping[str, Any]:
-    """The mode, `summary` for people, what may be shown of the secrets, and whether `/state` and `/diag` are open."""
+    """The mode, `summary` for people, what may be shown of the secrets, and whether `/state` and `/diag` are open.
+
+    `certificate` is that of this node, with whom it names and its end in Unix seconds; None without TLS.
+    """
     mode, fingerprints = mode_of(config), () if credentials.secrets is None else credentials.secrets.fingerprints
+    tls = credentials.tls
     return {
         "mode": mode,
         "summary": " ".join([_WORDS[mode], *([f"({', then '.join(fingerprints)})"] if fingerprints else [])]),
         "fingerprints": list(fingerprints),
+        "certificate": None if tls is None else {"hosts": list(tls.hosts), "expires": tls.expires},
         "public": config.security.public,
     }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from les_hooks.election.frames import Leadership, State
+from les_hooks.election.frames import LAST_STAMP, Leadership, State
 from les_hooks.election.roles import Role
 from les_hooks.members import UNSTAMPED, Address
 
@@ -34,8 +34,11 @@ def believable(stamp: float, wall: float) -> bool:
 
 
 def fresh_stamp(wall: float, newest: float) -> float:
-    """The stamp of who joins now: junior to all that are known, whatever this host's clock says."""
-    return max(wall, newest + MICROSECOND)
+    """The stamp of who joins now: junior to all that are known, whatever this host's clock says.
+
+    Who claims the last stamp that there is cannot be outdone.
+    """
+    return min(max(wall, newest + MICROSECOND), LAST_STAMP)
 
 
 def is_eligible(state: State) -> bool:

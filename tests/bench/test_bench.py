@@ -49,6 +49,14 @@ def test_a_part_that_wants_a_network_prints_its_rows_when_it_is_named() -> None:
     assert "from the heal until all accept it" in said
 
 
+def test_a_flood_is_measured_with_a_secret_and_without() -> None:
+    need_netns()
+    said = _bench("flood", "--seconds", "1", "--calm", "1.5")
+    assert "no secret" in said
+    assert "a shared secret" in said
+    assert "median answer flooded / before" in said
+
+
 def test_a_moving_address_is_measured_and_every_run_is_written_down(tmp_path: Path) -> None:
     need_netns()
     said = _bench("vip", "--runs", "1", "--peer", "les immediate", "--fault", "drift", "--json", str(tmp_path / "runs"))
