@@ -25,6 +25,7 @@ from les_hooks.control.protocol import Reply
 from les_hooks.election.frames import Farewell
 from les_hooks.election.messages import Message
 from les_hooks.members import Address, Boot
+from les_hooks.security import Credentials
 from tests.backends.peers.fakes import hello, make_node, running
 from tests.backends.peers.test_server import UPGRADE
 from tests.fuzz import BOUNDED
@@ -191,7 +192,7 @@ def test_a_farewell_survives_every_answer(answer: bytes) -> None:
     farewell = Farewell(protocol=1, cluster="web", address="127.0.0.9:4000", boot=Boot(7, "dead"))
 
     def say(voter: Address) -> Any:
-        return say_farewell([voter], farewell, limit=1.0, log=structlog.get_logger())
+        return say_farewell([voter], farewell, Credentials(), limit=1.0, log=structlog.get_logger())
 
     with capture_logs() as logs:
         taken = asyncio.run(asked(answer, say))
@@ -208,7 +209,9 @@ def test_an_original_may_answer_anything(answer: bytes) -> None:
         async with session_of(1.0) as session:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.2):  # it goes on for as long as it is answered
-                    return await poll_original(session, address, Address("m:1"), loop_rate=9.0, report=told.append)
+                    return await poll_original(
+                        session, address, Address("m:1"), context=lambda: None, loop_rate=9.0, report=told.append
+                    )
             return "answered"
 
     why = asyncio.run(asked(answer, poll))

@@ -7,6 +7,7 @@ the struct of its table in `les.toml` too, an `Entry`.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
