@@ -73,6 +73,14 @@ def test_the_status_says_that_it_is_in_force_and_until_when(trio: Cluster) -> No
     assert "TLS" in next(line for line in Les(leader.config)("status").stdout.splitlines() if "security" in line)
 
 
+def test_no_daemon_loads_what_makes_certificates(trio: Cluster) -> None:
+    for daemon in trio.daemons:
+        assert daemon.process is not None
+        mapped = Path(f"/proc/{daemon.process.pid}/maps").read_text()
+        assert "_ssl" in mapped
+        assert "cryptography" not in mapped
+
+
 def test_check_finds_nothing_wrong(trio: Cluster) -> None:
     assert Les(trio.daemons[0].config).json("check")["ok"]
 
