@@ -71,7 +71,7 @@ def expiry_warning(expires: float, now: float) -> str:
     if left <= 0.0:
         return (
             "THE CERTIFICATE OF THIS NODE HAS EXPIRED: links that stand go on, and no new one is made; put a new one "
-            "in the place of cert_file, it is read within a minute"
+            "in the place of cert_file, no restart is needed"
         )
     days = int(left // _DAY_SECONDS)
     when = "in less than a day" if days == 0 else "in 1 day" if days == 1 else f"in {days} days"

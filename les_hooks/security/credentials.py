@@ -68,12 +68,14 @@ class Credentials:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with the files since they have changed, and the end of the certificate."""
-        found = [
-            f"the {what} from before is in force, for the files have changed: {watched.trouble}"
-            for what, watched in (("secret", self._secret), ("certificate", self._tls))
-            if watched is not None and watched.trouble
+        found = (
+            (self._secret, "the secret from before is in force, for the file has changed"),
+            (self._tls, "the certificate from before is in force, for the files have changed"),
+        )
+        troubles = [
+            f"{words}: {watched.trouble}" for watched, words in found if watched is not None and watched.trouble
         ]
-        return (*found, *([ending] if (ending := self._ending()) else []))
+        return (*troubles, *filter(None, [self._ending()]))
 
     def refresh(self) -> bool:
         """Look at the files; returns whether something else is in force now. A system call each where nothing is."""

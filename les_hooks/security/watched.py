@@ -1,4 +1,4 @@
-"""Files that are read again when they have changed. For this package only."""
+"""Files that are read again when they have changed. Imported through the package."""
 
 import os
 import time

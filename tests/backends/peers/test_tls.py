@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,8 @@ async def refused(one: Node, other: Node) -> tuple[list[str], list[str], list[st
             await asyncio.sleep(0.4)
             assert not one.links
             assert not other.links
-    return reasons(logs, "link-refused"), reasons(logs, "handshake-failed"), reasons(logs, "dial-failed")
+            told = [*logs]  # what follows is that they leave
+    return reasons(told, "link-refused"), reasons(told, "handshake-failed"), reasons(told, "dial-failed")
 
 
 async def test_a_certificate_of_another_address_is_refused_and_both_say_what_it_names(authority: TestAuthority) -> None:
@@ -226,6 +228,26 @@ async def test_who_speaks_no_more_than_tls_1_2_is_refused(authority: TestAuthori
         with capture_logs() as logs, pytest.raises(aiohttp.ClientError):
             await session.get(f"https://{node.address}/ping", ssl=context)
     assert reasons(logs, "handshake-failed") == ["speaks no TLS 1.3"]
+
+
+async def test_a_handshake_that_is_never_answered_is_given_up_in_time(authority: TestAuthority) -> None:
+    """As of a frozen process, whose kernel goes on to take connections."""
+    connections = []
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(time.monotonic())
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hang, TWO, 0)
+    async with server:
+        node = node_at(ONE, authority.issue("one", ONE), f"{TWO}:{server.sockets[0].getsockname()[1]}")
+        with capture_logs() as logs:
+            async with running(node):
+                await until(lambda: len(connections) > 2)
+                told = [*logs]
+    assert max(after - before for before, after in pairwise(connections)) < node.backend._settings.timing.failure
+    assert reasons(told, "dial-failed") == ["did not answer in time"]
 
 
 # -- what is answered --------------------------------------------------------------------------------------------------
