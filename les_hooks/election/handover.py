@@ -55,7 +55,7 @@ class Bequest:
 def bequeath(giver: State, heir: State, others: Iterable[State]) -> Bequest:
     """What a leader leaves to its heir: its own stamp, or one that is older by a hair where somebody shares it."""
     shared = any(state.start_time == giver.start_time and state.address != heir.address for state in others)
-    stamp = giver.start_time - (MICROSECOND if shared else 0.0)
+    stamp = max(0.0, giver.start_time - (MICROSECOND if shared else 0.0))
     return Bequest(address=Address(heir.address), heir=heir.boot, stamp=stamp)
 
 

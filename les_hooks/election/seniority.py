@@ -20,6 +20,8 @@ __all__ = [
 _DAY = 86400.0
 MICROSECOND = 1e-6
 """The least by which one stamp is older than another: four steps of a double at this time of the century."""
+_LATEST = 2.0**33
+"""No stamp is later: frames.Stamp."""
 _NOT_STANDING = frozenset({Role.DEMOTING, Role.STOPPING, Role.GONE})
 
 
@@ -35,7 +37,8 @@ def believable(stamp: float, wall: float) -> bool:
 
 def fresh_stamp(wall: float, newest: float) -> float:
     """The stamp of who joins now: junior to all that are known, whatever this host's clock says."""
-    return max(wall, newest + MICROSECOND)
+    # Behind a leader of the last moment that there is, the same one must do: past it nobody could say it.
+    return min(max(wall, newest + MICROSECOND), _LATEST)
 
 
 def is_eligible(state: State) -> bool:

@@ -174,6 +174,7 @@ def make_node(
     noting: bool = False,
     save_fails: bool = False,
     credentials: Credentials | None = None,
+    on_broken: Callable[[BaseException], None] | None = None,
     **settings: Any,
 ) -> Node:
     """A node on a loopback address of its own; `noting` puts a NotingMachine in it."""
@@ -200,6 +201,7 @@ def make_node(
         on_authority=authority.append,
         disk=NotingDisk(saved, fails=save_fails),
         elector=elector if noting else Machine,
+        **({} if on_broken is None else {"on_broken": on_broken}),
     )
     return Node(backend, own, views, authority, saved, machines)
 
