@@ -87,13 +87,15 @@ class Lie:
 
 
 @asynccontextmanager
-async def lying(to: Address, address: str = LIAR, boot: Boot = LIARS_BOOT) -> AsyncIterator[Lie]:
-    """A link to this node, whose hello names that address and that process."""
+async def lying(
+    to: Address, address: str = LIAR, boot: Boot = LIARS_BOOT, *, first: Frame | None = None
+) -> AsyncIterator[Lie]:
+    """A link to this node, whose hello names that address and that process; or something else comes `first`."""
     url = f"ws://{to}/les/link"
     async with aiohttp.ClientSession() as session, session.ws_connect(url, protocols=(PROTOCOL,)) as ws:
-        greeting = wire.encode(hello(address, boot=boot))
-        first, seal = Dialed(Secret(SECRET), os.urandom(32)).answer((await ws.receive()).data, greeting)
-        await ws.send_bytes(first)
+        greeting = wire.encode(first or hello(address, boot=boot))
+        message, seal = Dialed(Secret(SECRET), os.urandom(32)).answer((await ws.receive()).data, greeting)
+        await ws.send_bytes(message)
         lie = Lie(ws, seal, address, boot)
         tasks = [asyncio.create_task(lie.hear()), asyncio.create_task(lie.live())]
         try:

@@ -6,15 +6,12 @@ another leader when that one leaves.
 
 import asyncio
 import contextlib
-import dataclasses
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from les_hooks import wire
 from les_hooks.election.frames import (
     Answer,
     Ask,
@@ -27,26 +24,16 @@ from les_hooks.election.frames import (
     Refusal,
     Release,
     Request,
-    State,
-    Tell,
 )
-from les_hooks.members import UNSTAMPED, Address, Boot
+from les_hooks.members import UNSTAMPED, Boot
 from les_hooks.wire import highest_term
-from tests.backends.peers.fakes import QUICK, Node, free_port, make_node, running, until
+from tests.backends.peers.fakes import Node
 from tests.election.lone import state_of
 from tests.hostile.liar import LIAR, Lie, lying, with_serial
-from tests.hostile.stage import credentials
-
-LEASE = 1.0
-LAST = 2**53
+from tests.hostile.trio import LAST, LEASE, Trio, state
 
 Told = Callable[[Lie, Node, Sequence[Node]], Awaitable[None]]
 """What is said to one node over its link."""
-
-
-def state(node: Node) -> State:
-    """What the node says of itself."""
-    return node.backend.state()
 
 
 async def be_oldest(lie: Lie, _node: Node, _nodes: Sequence[Node]) -> None:
@@ -172,81 +159,6 @@ LIES: tuple[Told, ...] = (
 )  # fmt: skip
 
 
-class Trio:
-    """Three nodes that share a secret; `broken` are errors of theirs, and `dials` all that they reached for."""
-
-    def __init__(self, folder: Path, *, majority: bool) -> None:
-        addresses = [Address(f"127.0.0.1:{free_port()}") for _ in range(3)]
-        electorate = Electorate(tuple(sorted(addresses)), LEASE) if majority else None
-        timing = dataclasses.replace(QUICK, lease=LEASE)
-        self.broken: list[BaseException] = []
-        self.dials: set[str] = set()
-        self.nodes = [
-            make_node(
-                *addresses,
-                address=own,
-                name=name,
-                credentials=credentials(folder),
-                electorate=electorate,
-                timing=timing,
-                on_broken=self.broken.append,
-            )
-            for own, name in zip(addresses, "abc", strict=True)
-        ]
-        for node in self.nodes:
-            self._note_dials(node)
-
-    def _note_dials(self, node: Node) -> None:
-        dialer = node.backend._dialer
-        dial = dialer.dial
-
-        def noted(address: Address) -> None:
-            self.dials.add(address)
-            dial(address)
-
-        dialer.dial = noted  # type: ignore[method-assign]
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Have them join and agree, and end demotions as soon as they begin."""
-        async with running(*self.nodes):
-            ending = asyncio.create_task(self._end_demotions())
-            try:
-                await until(self.agree, 10)
-                yield
-            finally:
-                ending.cancel()
-
-    async def _end_demotions(self) -> None:
-        while True:
-            for node in self.nodes:
-                if state(node).role in ("demoting", "stopping"):
-                    node.backend.released()
-            await asyncio.sleep(0.01)
-
-    def agree(self, nodes: Sequence[Node] | None = None) -> bool:
-        """Whether these, all three by default, know each other and no others, and accept one of them."""
-        nodes = nodes or self.nodes
-        addresses = {node.address for node in nodes}
-        return all(
-            node.views
-            and {member.address for member in node.view.members} == addresses
-            and node.view.leader == nodes[0].view.leader
-            and node.view.leader in addresses
-            and all(member.fit for member in node.view.members)
-            for node in nodes
-        )
-
-    def check(self) -> None:
-        """Nobody is broken, and what each says is what others take."""
-        assert self.broken == []
-        for node in self.nodes:
-            said = wire.decode(wire.encode(Tell(seq=1, ack=1, state=state(node), relayed=())))
-            assert isinstance(said, Tell)
-            wire.check_terms(said, time.time(), node.address)
-            assert all(term < LAST for term in node.saved)
-
-
 @pytest.mark.parametrize("majority", [False, True], ids=["members", "majority"])
 @pytest.mark.parametrize("tell", LIES, ids=lambda tell: tell.__name__)
 async def test_when_the_liar_is_gone_all_is_well_again(tmp_path: Path, tell: Told, majority: bool) -> None:
@@ -258,17 +170,4 @@ async def test_when_the_liar_is_gone_all_is_well_again(tmp_path: Path, tell: Tol
                 await lie.tell()
             await asyncio.gather(*(tell(lie, node, trio.nodes) for lie, node in zip(lies, trio.nodes, strict=True)))
             await asyncio.sleep(0.3)
-        await _all_is_well(trio)
-
-
-async def _all_is_well(trio: Trio) -> None:
-    await until(trio.agree, 10)
-    trio.check()
-    first = next(node for node in trio.nodes if node.address == trio.nodes[0].view.leader)
-    others = [node for node in trio.nodes if node is not first]
-    term = first.view.term
-    # A fail-over wants a term above all that were ever named.
-    await first.backend.leave(5.0)
-    await until(lambda: trio.agree(others), 10)
-    assert others[0].view.term > term
-    trio.check()
+        await trio.heal()
