@@ -70,7 +70,8 @@ def test_the_status_says_that_it_is_in_force_and_until_when(trio: Cluster) -> No
     assert (security["mode"], security["public"]) == ("tls", False)
     assert security["certificate"]["hosts"] == [HOST]
     assert len(leader.wait(lambda status: len(status["backend"]["links"]) == 2, "is linked")["warnings"]) == 0
-    assert "TLS" in next(line for line in Les(leader.config)("status").stdout.splitlines() if "security" in line)
+    until_when = time.strftime("%Y-%m-%d", time.gmtime(security["certificate"]["expires"]))
+    assert f"TLS (certificate until {until_when})" in Les(leader.config)("status").stdout
 
 
 def test_no_daemon_loads_what_makes_certificates(trio: Cluster) -> None:
