@@ -71,7 +71,7 @@ def ask(service: str, pins: Path, exempt: Sequence[Exempt]) -> list[dict[str, An
 def findings(packages: Sequence[dict[str, Any]]) -> list[str]:
     """A line for each advisory."""
     return [
-        f"{package['name']} {package['version']}: {', '.join([known['id'], *known['aliases']])}; "
+        f"{package['name']} {package['version']}: {', '.join([known['id'], *known.get('aliases', ())])}; "
         f"mended in {', '.join(known['fix_versions']) or 'no version yet'}"
         for package in packages
         for known in package.get("vulns", ())

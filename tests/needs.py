@@ -29,7 +29,7 @@ def les_as_nobody(*words: str) -> "subprocess.CompletedProcess[str]":
     need_root()
     # Imported before the user changes: the new one may not be able to read this Python's files.
     code = (
-        "import os, les_hooks.cli.ask, les_hooks.cli.status, click._textwrap; from les_hooks.cli import main\n"
+        "import os, click._textwrap; from les_hooks.cli import ask, hooks, main, moves, plugins, status\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534); main()"
     )
     argv = [sys.executable, "-c", code, *words]

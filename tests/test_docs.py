@@ -158,3 +158,12 @@ def test_json_is_json(block: Block) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         assert "://" in target or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_names_of_the_tests_is_there(page: Path) -> None:
+    """A file or a folder, or `tests/FILE.py::NAME`, which says what covers something."""
+    for path, names in re.findall(r"`(tests/[\w./]+)((?:::\w+)*)`", page.read_text()):
+        assert (ROOT / path).exists(), path
+        for name in filter(None, names.split("::")):
+            assert re.search(rf"^ *(class|(async )?def) {name}\b", (ROOT / path).read_text(), re.MULTILINE), name

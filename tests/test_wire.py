@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 
 from les_hooks import wire
 from les_hooks.election.frames import (
-    Answer,
-    Ask,
     Beat,
-    Bye,
     Electorate,
     Farewell,
     Frame,
@@ -31,6 +28,7 @@ from les_hooks.election.frames import (
 from les_hooks.election.roles import Role
 from les_hooks.errors import PeerError
 from les_hooks.members import Boot, Part
+from tests.fuzz.strategies import frames, json_values
 
 BOOT = Boot(7, "n0nce")
 
@@ -54,68 +52,6 @@ STATE = State(
 )
 FAREWELL = Farewell(protocol=wire.PROTOCOL, cluster="web", address="10.0.0.1:4000", boot=BOOT)
 HELLO = Hello(protocol=wire.PROTOCOL, cluster="web", address="[::1]:4000", name="a", version="0.1.0", boot=BOOT)
-
-addresses = st.one_of(
-    st.tuples(st.ip_addresses(v=4), st.integers(1, 65535)).map(lambda pair: f"{pair[0]}:{pair[1]}"),
-    st.tuples(st.ip_addresses(v=6), st.integers(1, 65535)).map(lambda pair: f"[{pair[0]}]:{pair[1]}"),
-    st.tuples(st.from_regex(r"[a-z]{1,9}(\.[a-z]{1,9})?", fullmatch=True), st.integers(1, 65535)).map(
-        lambda pair: f"{pair[0]}:{pair[1]}"
-    ),
-)
-names = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
-versions = st.sampled_from(["", "0.1.0", "1.0rc1+deb.2"])
-counts = st.integers(0, 2**53)
-stamps = st.floats(0, 2**33)
-boots = st.builds(Boot, counts, names)
-states = st.builds(
-    State,
-    address=addresses,
-    name=names,
-    version=versions,
-    boot=boots,
-    serial=counts,
-    start_time=stamps,
-    newest=stamps,
-    term=counts,
-    leader=st.none() | addresses,
-    leader_boot=st.none() | boots,
-    role=st.sampled_from([role.value for role in Role]),
-    led_term=counts,
-    sitting=st.lists(st.builds(Leadership, addresses, boots, counts), max_size=3).map(tuple),
-    fit=st.booleans(),
-    links=st.lists(addresses, max_size=3).map(tuple),
-    members=st.lists(addresses, max_size=3).map(tuple),
-    part=st.sampled_from([part.value for part in Part]),
-    unfit=st.text(max_size=300).map(wire.phrase),
-    electorate=st.none()
-    | st.builds(
-        Electorate,
-        st.sets(addresses, min_size=1, max_size=4).map(lambda voters: tuple(sorted(voters))),
-        st.floats(0.001, 366 * 86400),
-    ),
-)
-frames = st.one_of(
-    st.builds(
-        Hello, protocol=st.integers(0, 99), cluster=names, address=addresses, name=names, version=versions, boot=boots
-    ),
-    st.builds(
-        Tell,
-        seq=counts,
-        ack=counts,
-        state=states,
-        relayed=st.lists(st.builds(Relayed, state=states, age=stamps, original=st.just(False)), max_size=3).map(tuple),
-    ),
-    st.builds(Beat, seq=counts, ack=counts, prompt=st.booleans()),
-    st.builds(Ask, address=addresses, boot=boots),
-    st.builds(Answer, address=addresses, boot=boots, age=st.none() | stamps),
-    st.builds(Bye, boot=boots),
-    st.builds(Request, number=counts, term=st.integers(1, 2**53), sitting=st.booleans()),
-    st.builds(Grant, number=counts, boot=boots),
-    st.builds(Refusal, number=counts, boot=boots, term=counts),
-    st.builds(Release, number=counts, boot=boots),
-    st.builds(Offer, start_time=stamps, boot=boots),
-    st.builds(Farewell, protocol=st.integers(0, 99), cluster=names, address=addresses, boot=boots),
-)
 
 
 def _changed(frame: Frame, **changes: Any) -> bytes:
@@ -144,13 +80,6 @@ def test_any_bytes_are_a_frame_or_nothing_or_the_peers_fault(data: bytes) -> Non
         why = error.why
     assert why.isascii()
     assert why.isprintable()
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 @given(frames, st.data())

@@ -61,6 +61,7 @@ class Action(StrEnum):
     CONFIG_REJECTED = "config.rejected"
     OPERATOR_REQUEST = "operator.request"
     OPERATOR_ANSWER = "operator.answer"
+    OPERATOR_REFUSED = "operator.refused"
     CLEANUP_RUN = "cleanup.run"
     AUDIT_OPENED = "audit.opened"
     AUDIT_REOPENED = "audit.reopened"

@@ -126,4 +126,5 @@ def unix(record: Mapping[str, Any]) -> float:
 
 
 def _seconds(milliseconds: object) -> float | None:
-    return round(milliseconds / 1000, 6) if isinstance(milliseconds, int | float) else None
+    # Whoever changed the file may have written a number that no clock ever counts to.
+    return round(milliseconds / 1000, 6) if isinstance(milliseconds, int | float) and milliseconds < 1e15 else None

@@ -9,7 +9,7 @@ from les_hooks.audit.record import MOST_RECORD_BYTES
 
 __all__ = ["TORN", "Oddities"]
 
-TORN: Final = re.compile(rb'"torn_bytes":([1-9][0-9]*)')
+TORN: Final = re.compile(rb'"torn_bytes":([1-9][0-9]{0,15})(?![0-9])')
 """How a record says that a piece of a line stood before it."""
 
 

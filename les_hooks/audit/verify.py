@@ -20,8 +20,8 @@ from les_hooks.audit.oddities import TORN, Oddities
 __all__ = ["Checkpoint", "Result", "Verifier"]
 
 _ABOUT_ITSELF: Final = b'"action":"audit.'
-_LOST: Final = re.compile(rb'"lost":([0-9]+)')
-_DROPPED: Final = re.compile(rb'"dropped":([1-9][0-9]*)')
+_LOST: Final = re.compile(rb'"lost":([0-9]{1,16})(?![0-9])')
+_DROPPED: Final = re.compile(rb'"dropped":([1-9][0-9]{0,15})(?![0-9])')
 _STARTS: Final = b'"action":"audit.opened"'
 
 

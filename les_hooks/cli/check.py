@@ -12,6 +12,7 @@ from les_hooks.cli.group import FAILED, exit_code
 from les_hooks.cli.inspection import Finding, address_findings, host_findings, plugin_findings, vote_findings
 from les_hooks.cli.output import emit_json, say
 from les_hooks.cli.rights import rights_findings
+from les_hooks.cli.strangers import security_findings
 from les_hooks.cli.target import Target, config_option, json_option
 from les_hooks.cli.workbench import workbench
 from les_hooks.config import Config, advice
@@ -62,7 +63,8 @@ async def _inspect(config: Config, registry: Registry) -> Sequence[Finding]:
         for one in advice(config)
     ]
     found += rights_findings(config)
-    return [*advised, *vote_findings(config), *found, *address_findings(config), *host_findings(config)]
+    host = [*host_findings(config), *security_findings(config)]
+    return [*advised, *vote_findings(config), *found, *address_findings(config), *host]
 
 
 def _emit(found: Sequence[Finding], config: Config | None) -> None:

@@ -27,6 +27,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "run": "les_hooks.cli.run:run",
         "demo": "les_hooks.cli.demo:demo",
         "init": "les_hooks.cli.init:init",
+        "ca": "les_hooks.cli.ca:ca",
         "check": "les_hooks.cli.check:check",
         "secret": "les_hooks.cli.secret:secret",
         "status": "les_hooks.cli.status:status",

@@ -17,12 +17,15 @@ from les_hooks.config.addresses import is_loopback, listen_address
 from les_hooks.errors import ConfigError, PluginError
 from les_hooks.members import Part
 from les_hooks.plugins import Registry
+from les_hooks.security import Secrets, new_secret, read_secrets, write_secrets
 from les_hooks.starter import (
+    RUNTIME,
     NewFile,
     existing,
     hidden_by,
     hooks_folder,
     needs_of,
+    root_files,
     settings_file,
     unit_file,
     write_all,
@@ -38,9 +41,12 @@ _STATE_DIR: Final = "state"
 _VIP: Final = "vip"
 """The bundled plugin of --vip, which is loaded as any other."""
 
+_SECRET: Final = "secret"  # noqa: S105  (the name of a file)
+"""The file of the secret, in the folder of the node."""
+
 _INSECURE: Final = (
-    "Set by `les init`, because other hosts reach the address above: ANYBODY who reaches it can take part and become "
-    "the leader. Let a firewall or a private network keep others out."
+    "Set by `les init --insecure`: ANYBODY who reaches the address above can take part and become the leader. Let a "
+    "firewall or a private network keep others out."
 )
 
 
@@ -59,6 +65,10 @@ _INSECURE: Final = (
     "--vip", metavar="ADDRESS/LENGTH", multiple=True, help="An address that moves with the leader.  [repeatable]"
 )
 @click.option("--interface", metavar="NAME", help="The interface of these addresses, such as eth0.")
+@click.option("--insecure", is_flag=True, help="No secret: whoever reaches the address of --bind can take part.")
+@click.option(
+    "--control-group", metavar="GROUP", help="A group whose members may ask, as with `les status`, and change nothing."
+)
 @click.option("--root-scripts", is_flag=True, help="A relaxed unit, for scripts that manage the host as root.")
 @click.option("--force", is_flag=True, help="Replace the files that are there already.")
 @json_option
@@ -68,6 +78,7 @@ def init(
     observer: bool,
     vip: tuple[str, ...],
     interface: str | None,
+    insecure: bool,
     root_scripts: bool,
     force: bool,
     as_json: bool,
@@ -76,25 +87,41 @@ def init(
     """Write les.toml, hooks.d and les.service into FOLDER, by default this one.
 
     Nothing is replaced without --force. The scripts in hooks.d do nothing until they are made executable; a witness has
-    none.
+    none. Where other hosts reach the address of --bind, a secret that all nodes share is written too, unless FOLDER
+    has one: copy that of the first node to the others, and run this there afterwards.
     """
     folder = folder.absolute()
     role = _role(witness, observer, has_voters=given["voters"] is not None)
-    values = _values(given, role, folder)
+    values = _values(given, role, folder, insecure)
+    secret = folder / _SECRET if "security.secret_file" in values else None
+    has_secret = secret is not None and secret.exists()
+    if secret is not None and has_secret:
+        read_secrets(secret)
     les, toml = program(), folder / "les.toml"
     plugins = _plugins(vip, interface, role, folder)
     tables = {name: plugin.own for name, plugin in plugins.items()}
     needs = {name: needs_of(plugin.config) for name, plugin in plugins.items()}
+    unit = unit_file(
+        les,
+        toml,
+        root_scripts=root_scripts,
+        needs=needs,
+        credentials=root_files(secret_file=secret),
+        group=given["control_group"] or "",
+    )
     files = [
         NewFile(path=toml, text=settings_file(values, _remarks(values, root_scripts), tables)),
-        NewFile(path=folder / "les.service", text=unit_file(les, toml, root_scripts=root_scripts, needs=needs)),
+        NewFile(path=folder / "les.service", text=unit),
         *(() if witness else hooks_folder(folder / "hooks.d")),
     ]
     in_the_way = [] if force else existing(files)
     if in_the_way:
         _refuse(in_the_way, as_json)
     write_all(files)
-    _tell(folder, files, _warnings(values, les, folder, root_scripts), as_json)
+    made = None if secret is None or has_secret else secret
+    if made is not None:
+        write_secrets(made, Secrets(accepted=(new_secret(),)))
+    _tell(folder, files, made, _warnings(values, les, folder, root_scripts), as_json)
 
 
 def _role(witness: bool, observer: bool, *, has_voters: bool) -> Part:
@@ -128,7 +155,7 @@ def _plugins(vip: Sequence[str], interface: str | None, role: Part, folder: Path
         raise ConfigError(tuple(replace(each, where=flags.get(each.key, "--vip")) for each in error.problems)) from None
 
 
-def _values(given: Mapping[str, str | None], role: Part, folder: Path) -> dict[str, object]:
+def _values(given: Mapping[str, str | None], role: Part, folder: Path, insecure: bool) -> dict[str, object]:
     """What the flags say, by the keys of les.toml. Raises ConfigError where that would be no configuration."""
     flags: dict[str, tuple[object, str]] = {}
     for key, flag in (("node.name", "name"), ("node.bind", "bind"), ("node.advertise", "advertise")):
@@ -142,14 +169,22 @@ def _values(given: Mapping[str, str | None], role: Part, folder: Path) -> dict[s
     if role is not Part.MEMBER:
         flags["cluster.role"] = role.value, f"--{role}"
     if given["bind"] is not None and _others_reach(given["bind"]):
-        flags["security.insecure"] = True, "--bind"
+        if insecure:
+            flags["security.insecure"] = True, "--insecure"
+        else:
+            flags["security.secret_file"] = str(folder / _SECRET), "--bind"
+    if given["control_group"] is not None:
+        flags["control.group"] = given["control_group"], "--control-group"
+        # The state directory lets nobody else in.
+        flags["control.socket"] = str(RUNTIME / "control.sock"), "--control-group"
     if folder.resolve() != _SYSTEM_FOLDER:
         flags["node.state_dir"] = str(folder / _STATE_DIR), "FOLDER"
     with tempfile.NamedTemporaryFile(suffix=".toml") as empty:
         load_config(Path(empty.name), flags=flags)
     values = {key: value for key, (value, _) in flags.items()}
     # Relative to the file, so that the folder can be moved.
-    return values | ({"node.state_dir": _STATE_DIR} if "node.state_dir" in values else {})
+    relative = {"node.state_dir": _STATE_DIR, "security.secret_file": _SECRET}
+    return values | {key: name for key, name in relative.items() if key in values}
 
 
 def _others_reach(bind: str) -> bool:
@@ -195,14 +230,16 @@ def _refuse(in_the_way: list[Path], as_json: bool) -> None:
     click.get_current_context().exit(FAILED)
 
 
-def _tell(folder: Path, files: list[NewFile], warnings: list[str], as_json: bool) -> None:
-    steps = [
+def _tell(folder: Path, files: list[NewFile], secret: Path | None, warnings: list[str], as_json: bool) -> None:
+    steps = [] if secret is None else [f"scp -p {secret} NODE:{secret}   # to each other node, before `les init` there"]
+    steps += [
         f"{call_words()} check -c {folder / 'les.toml'}",
         f"{call_words()} run -c {folder / 'les.toml'}",
         f"cp {folder / 'les.service'} /etc/systemd/system/ && systemctl enable --now les",
     ]
     if as_json:
-        emit_json({"ok": True, "written": [str(file.path) for file in files], "warnings": warnings, "next": steps})
+        written = [*(file.path for file in files), *([] if secret is None else [secret])]
+        emit_json({"ok": True, "written": [str(path) for path in written], "warnings": warnings, "next": steps})
         return
     for name, what in (
         ("les.toml", "every key, with its default"),
@@ -211,6 +248,8 @@ def _tell(folder: Path, files: list[NewFile], warnings: list[str], as_json: bool
     ):
         if any(file.path.is_relative_to(folder / name) for file in files):
             say(f"wrote {folder / name}: {what}")
+    if secret is not None:
+        say(f"wrote {secret}: the secret of the cluster, which only its owner can read")
     for warning in warnings:
         note(f"les: {warning}")
     say()

@@ -211,6 +211,7 @@ _TELLERS: Final[Mapping[str, Callable[[Record, Names], str]]] = {
     "cleanup.run": _cleanup,
     "operator.request": _request,
     "operator.answer": _answer,
+    "operator.refused": lambda record, _: f"uid {record.get('uid')} may not {record.get('command')}: it may only ask",
     "audit.opened": _opened,
     "audit.gap": _gap,
     "plugin.scripts.script": _script,

@@ -4,16 +4,17 @@ Imported by `server`, by the listener of `[http]`, and by the command line, whic
 """
 
 import contextlib
+import grp
 import os
 import socket
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from les_hooks.errors import StartError
 
-__all__ = ["CONTROL", "Endpoint", "Purpose", "check_place"]
+__all__ = ["CONTROL", "Endpoint", "Purpose", "check_place", "closed_to_group", "control_of", "group_id"]
 
 _BACKLOG: Final = 128
 _PROBE_SECONDS: Final = 1.0
@@ -22,11 +23,15 @@ _PRIVATE: Final = 0o600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purpose:
-    """What a socket is for: its `name` in errors, the `key` of its place, and who may connect, as the file's `mode`."""
+    """What a socket is for: its `name` in errors, the `key` of its place, and who may connect, as the file's `mode`.
+
+    `group` is the group that the file is given to, by name or number; empty for that of this process.
+    """
 
     name: str
     key: str
     mode: int
+    group: str = ""
 
     def what(self, path: Path) -> str:
         """The socket, in errors."""
@@ -39,6 +44,34 @@ class Purpose:
 
 
 CONTROL: Final = Purpose(name="control socket", key="[control] socket", mode=_PRIVATE)
+
+
+def control_of(group: str | None) -> Purpose:
+    """The control socket, with `[control] group`."""
+    return CONTROL if group is None else replace(CONTROL, mode=0o660, group=group)
+
+
+def group_id(path: Path, purpose: Purpose) -> int:
+    """The number of the socket's group, -1 where it has none of its own. Raises StartError where there is no such."""
+    if not purpose.group or purpose.group.isdecimal():
+        return int(purpose.group or -1)
+    try:
+        return grp.getgrnam(purpose.group).gr_gid
+    except KeyError:
+        why = f"there is no group {purpose.group}, which [control] group names"
+        raise StartError(purpose.what(path), why, f"make it with `groupadd {purpose.group}`, or name another") from None
+
+
+def closed_to_group(path: Path, group: int) -> Path | None:
+    """The first folder above the socket that members of the group cannot enter, by its mode; None where they can."""
+    for folder in reversed(path.absolute().parents):
+        try:
+            status = folder.stat()
+        except OSError:
+            return folder
+        if not status.st_mode & (stat.S_IXGRP if status.st_gid == group else stat.S_IXOTH):
+            return folder
+    return None
 
 
 def check_place(path: Path, *, state_dir: Path, purpose: Purpose = CONTROL) -> None:
@@ -59,7 +92,7 @@ class Endpoint:
 
     def __init__(self, path: Path, purpose: Purpose = CONTROL) -> None:
         """Listen at the path; what a crash left there is replaced. Raises StartError."""
-        what = purpose.what(path)
+        what, group = purpose.what(path), group_id(path, purpose)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             _clear(path, purpose)
@@ -67,6 +100,8 @@ class Endpoint:
             # others could connect, and unlike umask(2) it does not touch the files of other threads.
             os.fchmod(listener.fileno(), _PRIVATE)
             listener.bind(os.fspath(path))
+            if group >= 0:
+                _give(path, group, purpose)
             if purpose.mode != _PRIVATE:
                 path.chmod(purpose.mode)  # the mode of the socket would be cut down by the umask
             listener.listen(_BACKLOG)
@@ -86,6 +121,20 @@ class Endpoint:
         with contextlib.suppress(OSError):
             if self.path.lstat().st_ino == self._inode:
                 self.path.unlink()
+
+
+def _give(path: Path, group: int, purpose: Purpose) -> None:
+    """Give the file to the group, as long as nobody else can connect. Raises StartError."""
+    try:
+        os.chown(path, -1, group, follow_symlinks=False)
+    except OSError as error:
+        why = f"cannot be given to the group {purpose.group} by uid {os.geteuid()} ({error.strerror})"
+        advice = (
+            f"be root or a member of it; under systemd the unit wants SupplementaryGroups={purpose.group}, "
+            "SystemCallFilter=@chown and PrivateUsers=no, which `les init --control-group` writes"
+        )
+        path.unlink(missing_ok=True)
+        raise StartError(purpose.what(path), why, advice) from error
 
 
 def _clear(path: Path, purpose: Purpose) -> None:

@@ -1,12 +1,12 @@
 """What the daemon does for the operator: one handler for each action of the control socket. For `serve` only.
 
 Requests that change something leave two records in the audit: `operator.request`, which is on disk before anything is
-done, and `operator.answer`, whether they succeed or not.
+done, and `operator.answer`, whether they succeed or not. Who may not ask for it leaves `operator.refused`.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,9 +17,17 @@ from les_hooks.control.server import Caller, Handler, Streamer
 from les_hooks.daemon import Node
 from les_hooks.errors import ControlError, LesHooksError, PluginError
 from les_hooks.members import Part
+from les_hooks.serving import Bucket
 from les_hooks.text import printable
 
-__all__ = ["Reload", "Requests"]
+__all__ = ["QUESTIONS", "Reload", "Requests"]
+
+QUESTIONS: Final = frozenset({"status", "leader", "members", "plugins", "hooks", "plan", "maintenance", "watch"})
+"""What changes nothing: for everybody whom the kernel lets in. `plugin` may change something, for all that we know."""
+
+_REFUSALS: Final = 10
+_REFUSAL_SECONDS: Final = 60.0
+"""So many refusals are recorded at once, and then one in so many seconds: guests must not fill the disk."""
 
 Reload = Callable[[], Awaitable[tuple[str, ...]]]
 """Reads the configuration anew, and returns the keys that changed; raises ConfigError where it cannot be used."""
@@ -33,6 +41,7 @@ class Requests:
         self._reload_node = reload
         operator = Operator(node)
         self._leaving: asyncio.Task[None] | None = None
+        self._refusals, self._unrecorded = Bucket(_REFUSALS, _REFUSAL_SECONDS), 0
         self.handlers: Mapping[str, Handler] = {
             "status": self._status,
             "leader": self._leader,
@@ -51,6 +60,22 @@ class Requests:
         }
         self.streams: Mapping[str, Streamer] = {"watch": self._watch}
 
+    def refused(self, command: str, caller: Caller) -> None:
+        """Record that somebody asked for what is not for him; the next record tells how many were left out."""
+        if not self._refusals.take():
+            self._unrecorded += 1
+            return
+        unrecorded, self._unrecorded = self._unrecorded, 0
+        self._node.audit.record(
+            Action.OPERATOR_REFUSED,
+            Outcome.FAILURE,
+            reason="it changes something, and this user may only ask",
+            command=command,
+            uid=caller.uid,
+            pid=caller.pid,
+            unrecorded=unrecorded,
+        )
+
     def _audited(self, command: str, handler: Handler, *, failed: Callable[[Any], str] = lambda _answer: "") -> Handler:
         """The handler, with its records; `failed` says of an answer why it is none that was hoped for."""
 
@@ -64,7 +89,13 @@ class Requests:
             def answered(why: str) -> None:
                 outcome = Outcome.FAILURE if why else Outcome.SUCCESS
                 audit.record(
-                    Action.OPERATOR_ANSWER, outcome, reason=why or None, command=command, uid=caller.uid, request=asked
+                    Action.OPERATOR_ANSWER,
+                    outcome,
+                    reason=why or None,
+                    command=command,
+                    uid=caller.uid,
+                    pid=caller.pid,
+                    request=asked,
                 )
 
             try:

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from les_hooks.config import Config
-from les_hooks.control.requests import Reload, Requests
+from les_hooks.control.endpoint import control_of
+from les_hooks.control.requests import QUESTIONS, Reload, Requests
 from les_hooks.control.server import ControlServer
 from les_hooks.daemon import Node, load_config
 from les_hooks.daemon.reload import reload
@@ -26,8 +27,11 @@ async def serve_control(node: Node, *, reload_with: Reload | None = None) -> Asy
     it reads the file of the node's configuration again. Raises StartError where the socket cannot be made.
     """
     requests = Requests(node, reload_with or partial(reload, node, partial(_read_again, node)))
-    server = ControlServer(requests.handlers, requests.streams, log=node.log)
-    await server.start(node.config.control.socket)
+    server = ControlServer(
+        requests.handlers, requests.streams, questions=QUESTIONS, on_refused=requests.refused, log=node.log
+    )
+    control = node.config.control
+    await server.start(control.socket, control_of(control.group))
     try:
         yield
     finally:

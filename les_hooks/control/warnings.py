@@ -24,8 +24,7 @@ def node_warnings(node: Node) -> list[str]:
             f"the last demotion did not succeed: the hooks of {', '.join(demotion.failed)} failed, so that what they "
             "undo may be left while another node leads; `les hooks list` and `les audit show` say more"
         )
-    if node.credentials.trouble:
-        found.append(f"the secret from before is in force, for the file has changed: {node.credentials.trouble}")
+    found += node.credentials.warnings
     cluster, own = node.config.cluster, node.config.node.advertise
     if cluster.quorum is Quorum.MAJORITY and cluster.role is Part.MEMBER and own not in cluster.voters:
         found.append(

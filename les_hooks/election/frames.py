@@ -12,6 +12,9 @@ from msgspec import Meta
 from les_hooks.members import Boot, Part
 
 __all__ = [
+    "LAST_STAMP",
+    "LAST_TERM",
+    "MOST_SITTING",
     "Answer",
     "Ask",
     "Beat",
@@ -33,10 +36,17 @@ __all__ = [
     "Tell",
 ]
 
-# Limits of what is believed; anything past them is malformed. A stamp of 2^33 is the year 2242, and a term of 2^53
-# is the last that a JSON reader with doubles counts correctly.
-Stamp = Annotated[float, Meta(ge=0, le=2**33)]
-Term = Annotated[int, Meta(ge=0, le=2**53)]
+# Limits of what is believed; anything past them is malformed. So this node must not pass them either, whatever others
+# claim: nobody would take its frames any more.
+LAST_STAMP = 2.0**33
+"""The year 2242."""
+LAST_TERM = 2**53
+"""The last that a JSON reader with doubles counts correctly."""
+MOST_SITTING = 64
+"""So many leaders are told of at a time."""
+
+Stamp = Annotated[float, Meta(ge=0, le=LAST_STAMP)]
+Term = Annotated[int, Meta(ge=0, le=LAST_TERM)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Age = Annotated[float, Meta(ge=0, le=2**33)]
 Where = Annotated[str, Meta(min_length=3, max_length=262)]
@@ -87,7 +97,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     leader_boot: Boot | None
     role: Word
     led_term: Term
-    sitting: Annotated[tuple[Leadership, ...], Meta(max_length=64)]
+    sitting: Annotated[tuple[Leadership, ...], Meta(max_length=MOST_SITTING)]
     fit: bool
     links: Wheres
     members: Wheres

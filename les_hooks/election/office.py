@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from les_hooks.election.contacts import Contacts
 from les_hooks.election.effects import Effect, Left, Send
-from les_hooks.election.frames import Bye, Offer, State
+from les_hooks.election.frames import MOST_SITTING, Bye, Offer, State
 from les_hooks.election.handover import Bequest, bequeath, may_take
 from les_hooks.election.identity import Identity, Timing
 from les_hooks.election.membership import Roster
@@ -282,7 +282,7 @@ class Office:
             leader_boot=accepted.boot if accepted is not None else None,
             role=self.role,
             led_term=self.terms.led,
-            sitting=tuple(leadership(state) for state in sitting_leaders(self.roster.states())),
+            sitting=tuple(leadership(state) for state in sitting_leaders(self.roster.states())[:MOST_SITTING]),
             fit=not unfit,
             unfit=unfit,
             part=self.identity.part,

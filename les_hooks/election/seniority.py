@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from les_hooks.election.frames import Leadership, State
+from les_hooks.election.frames import LAST_STAMP, Leadership, State
 from les_hooks.election.roles import Role
 from les_hooks.members import UNSTAMPED, Address
 
@@ -20,8 +20,6 @@ __all__ = [
 _DAY = 86400.0
 MICROSECOND = 1e-6
 """The least by which one stamp is older than another: four steps of a double at this time of the century."""
-_LATEST = 2.0**33
-"""No stamp is later: frames.Stamp."""
 _NOT_STANDING = frozenset({Role.DEMOTING, Role.STOPPING, Role.GONE})
 
 
@@ -36,9 +34,11 @@ def believable(stamp: float, wall: float) -> bool:
 
 
 def fresh_stamp(wall: float, newest: float) -> float:
-    """The stamp of who joins now: junior to all that are known, whatever this host's clock says."""
-    # Behind a leader of the last moment that there is, the same one must do: past it nobody could say it.
-    return min(max(wall, newest + MICROSECOND), _LATEST)
+    """The stamp of who joins now: junior to all that are known, whatever this host's clock says.
+
+    Who claims the last stamp that there is cannot be outdone.
+    """
+    return min(max(wall, newest + MICROSECOND), LAST_STAMP)
 
 
 def is_eligible(state: State) -> bool:

@@ -6,10 +6,15 @@ import msgspec
 
 from les_hooks.election.effects import Effect, Send
 from les_hooks.election.frames import Beat, Relayed, State, Tell
-from les_hooks.election.membership import Link, Roster
+from les_hooks.election.membership import Link, Peer, Roster
 from les_hooks.members import Address
 
 __all__ = ["Teller", "beat"]
+
+# What may stand in one tell, in characters, as `_length` counts them: a frame has at most 256 KiB.
+_ROOM = 240 * 1024
+# What a state takes at most beside its lists and its words; an address beside its letters; a leadership beside those.
+_STATE_LENGTH, _ADDRESS_LENGTH, _LEADERSHIP_LENGTH = 1024, 3, 128
 
 
 def beat(address: Address, link: Link, now: float, *, prompt: bool = False) -> Effect:
@@ -67,13 +72,40 @@ class Teller:
         """States heard directly that the other end neither hears itself nor was told."""
         receiver = self.roster.peers.get(address)
         hears = frozenset(receiver.state.links) if receiver is not None else frozenset()
-        news = []
+        untold = []
         for other in heard:
             if other == address or other in hears:
                 continue
             peer = self.roster.peers[other]
-            mark = peer.state.boot, peer.state.serial
-            if link.told.get(other) != mark:
-                link.told[other] = mark
-                news.append(Relayed(state=peer.state, age=max(0.0, now - peer.directly), original=peer.original))
+            if link.told.get(other) != (peer.state.boot, peer.state.serial):
+                untold.append(peer)
+        news = []
+        for peer in self._with_room(untold):
+            link.told[Address(peer.state.address)] = peer.state.boot, peer.state.serial
+            news.append(Relayed(state=peer.state, age=max(0.0, now - peer.directly), original=peer.original))
         return tuple(news)
+
+    def _with_room(self, peers: list[Peer]) -> list[Peer]:
+        """Those whose states find room beside this node's own; the others' go with the next tell.
+
+        The shortest come first: a frame that is too long is not sent at all, and nobody's state is to keep this node's,
+        or those of others, from being told.
+        """
+        if not peers:
+            return []
+        found, room = [], _ROOM - _length(self.state)
+        for peer in sorted(peers, key=lambda peer: _length(peer.state)):
+            room -= _length(peer.state)
+            if room >= 0:
+                found.append(peer)
+        return found
+
+
+def _length(state: State) -> int:
+    """No less than how long the state is as it travels."""
+    voters = state.electorate.voters if state.electorate is not None else ()
+    named = [*state.links, *state.members, *voters]
+    leaders = sum(len(leader.address) + _LEADERSHIP_LENGTH for leader in state.sitting)
+    listed = sum(map(len, named)) + _ADDRESS_LENGTH * len(named)
+    # Of UTF-8 a character has up to four bytes.
+    return _STATE_LENGTH + listed + leaders + 4 * len(state.unfit)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from les_hooks.election.effects import Effect, Save
+from les_hooks.election.frames import LAST_TERM
 from les_hooks.election.standing import Standing
 
 __all__ = ["Terms"]
@@ -24,9 +25,14 @@ class Terms:
     is_lost: bool = False
 
     def are_ready(self) -> bool:
-        """Whether a term above all that are known is on disk; proposes one if there is none."""
-        if self.proposal <= self.standing.term:
-            self.proposal, self.is_saved = self.standing.term + 1, False
+        """Whether a term above all that are known is on disk; proposes one if there is none.
+
+        Where somebody claimed the last term, that one is proposed again and again: it repeats in members mode, and no
+        voter of a majority grants it twice.
+        """
+        needed = min(self.standing.term + 1, LAST_TERM)
+        if self.proposal < needed:
+            self.proposal, self.is_saved = needed, False
             self.effects.append(Save(term=self.proposal, newest=self.standing.newest))
         return self.is_saved
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from les_hooks.http.answers import secure
+from les_hooks.serving import Door
 
 __all__ = ["CONNECTION_SECONDS", "LIMITS", "Connection"]
 
@@ -28,38 +29,30 @@ LIMITS: Final[dict[str, Any]] = {
 
 
 class Connection(web.RequestHandler):
-    """What the library makes of a connection, cut off after CONNECTION_SECONDS.
+    """What the library makes of a connection that came through the `door`, cut off after CONNECTION_SECONDS."""
 
-    It stands among the `silent`, the oldest first, until it has said what it wants.
-    """
+    __slots__ = ("_abort", "_cut", "_door")
 
-    __slots__ = ("_abort", "_cut", "_silent")
-
-    def __init__(self, server: web.Server, silent: dict["Connection", None], **options: Any) -> None:
+    def __init__(self, server: web.Server, door: Door, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
-        self._silent = silent
+        self._door = door
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It begins."""
         assert isinstance(transport, asyncio.Transport)
         self._abort = transport.abort
         self._cut = asyncio.get_running_loop().call_later(CONNECTION_SECONDS, transport.abort)
-        self._silent[self] = None
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is over."""
         self._cut.cancel()
-        self.spoke()
         super().connection_lost(exc)
 
-    def spoke(self) -> None:
-        """Take note that there is a whole request."""
-        self._silent.pop(self, None)
-
     def lasts(self) -> None:
-        """Let it last from now on: what it carries is bounded otherwise."""
+        """Let it last from now on: who asks was let in by the gate, and what it carries is bounded otherwise."""
         self._cut.cancel()
+        self._door.prove(self)
 
     def finish(self) -> None:
         """Give what was written, and not taken yet, a last moment."""
@@ -68,7 +61,6 @@ class Connection(web.RequestHandler):
 
     def abort(self) -> None:
         """End it at once, whatever has not been taken yet."""
-        self.spoke()
         self._abort()
 
     async def finish_response(

@@ -2,25 +2,37 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.http.answers import refusal, secure
-from les_hooks.http.connection import LIMITS, Connection
+from les_hooks.http.connection import CONNECTION_SECONDS, LIMITS, Connection
 from les_hooks.http.gate import Gate
 from les_hooks.http.place import Opened, Place
 from les_hooks.http.routes import Page, Table
-from les_hooks.serving import Sparing, TurnedAway, forward_to
+from les_hooks.serving import Door, Limits, Rate, Sparing, forward_to
 from les_hooks.text import error_words
 
 __all__ = ["Listener"]
 
 _CLOSE_SECONDS: Final = 1.0
 _HANDLER_SECONDS: Final = 10.0
-# With streams; each is a file of the process, which has a thousand as a rule and needs them for its links.
-_MOST_CONNECTIONS: Final = 256
+# Each connection is a file of the process, which has a thousand as a rule and needs them for its links. There is room
+# for all streams beside the strangers. A browser opens six connections for a page.
+_LIMITS: Final = Limits(
+    connections=256,
+    strangers=192,
+    at_once=64,
+    source=Rate(burst=128, per_second=64),
+    everybody=Rate(burst=256, per_second=128),
+)
+# Where all come from this host, perhaps through a proxy, one address says nothing.
+_LOCAL_LIMITS: Final = replace(_LIMITS, at_once=_LIMITS.strangers, source=_LIMITS.everybody)
+# More than a connection lasts by itself, unless it is a stream, or one that takes nothing of its answer.
+_STRANGER_SECONDS: Final = 2 * CONNECTION_SECONDS
 _MOST_BODY_BYTES: Final = 16 * 1024
 
 
@@ -33,8 +45,9 @@ class Listener:
         self._gate = gate
         self._log = log
         self._library_log = forward_to(log)
-        self._complaints, self._failures = Sparing(log), Sparing(log)
-        self._silent: dict[Connection, None] = {}
+        self._failures = Sparing(log)
+        limits = _LOCAL_LIMITS if place.is_local else _LIMITS
+        self._door = Door(self._connected, limits, stranger_seconds=_STRANGER_SECONDS, log=log, kind="http-")
         app = web.Application(client_max_size=_MOST_BODY_BYTES)
         app.router.add_route("*", r"/{path:[\s\S]*}", self._answer, expect_handler=_expected)
         app.on_response_prepare.append(_secured)
@@ -50,8 +63,9 @@ class Listener:
         """Listen from now on; raises StartError where that is not possible."""
         await self._runner.setup()
         try:
-            self._opened = await self._place.open(self._connected)
+            self._opened = await self._place.open(self._door)
         except BaseException:
+            await self._door.close()
             await self._runner.cleanup()
             raise
 
@@ -63,20 +77,14 @@ class Listener:
                 await asyncio.wait_for(self._runner.cleanup(), 3 * _CLOSE_SECONDS)
             except TimeoutError:
                 self._log.warning("http-close-late")  # the process ends all the same
+            await self._door.close()
 
-    def _connected(self) -> asyncio.BaseProtocol:
+    def _connected(self) -> asyncio.Protocol:
         server = self._runner.server
-        if server is None or len(server.connections) >= _MOST_CONNECTIONS:
-            self._complaints.write(logging.WARNING, "http-connection-refused", limit=_MOST_CONNECTIONS)
-            if server is None or not self._silent:
-                return TurnedAway()
-            # Who says nothing, on many connections, must not keep a load balancer from asking who leads.
-            next(iter(self._silent)).abort()
-        return Connection(server, self._silent, logger=self._library_log, **LIMITS)
+        assert server is not None, "start comes first"
+        return Connection(server, self._door, logger=self._library_log, **LIMITS)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        if isinstance(request.protocol, Connection):
-            request.protocol.spoke()
         # As it was sent: what is escaped, doubled or relative is another path, and there is nothing.
         methods = self.table.get(request.raw_path.partition("?")[0])
         page = None if methods is None else methods.get("GET" if request.method == "HEAD" else request.method)

@@ -1,18 +1,16 @@
 """Where the listener is: an address or a Unix socket, and whether it can be had. Imported by this package and `cli`."""
 
-import asyncio
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from les_hooks.config import Config
-from les_hooks.config.addresses import UNIX, listen_address
+from les_hooks.config.addresses import UNIX, is_loopback, listen_address
 from les_hooks.control.endpoint import Endpoint, Purpose, check_place
 from les_hooks.http.tokens import read_token
 from les_hooks.members import Address, join_host_port
-from les_hooks.serving import cannot_listen
+from les_hooks.serving import Door, cannot_listen
 
 __all__ = ["Place", "check_files", "check_port"]
 
@@ -21,8 +19,6 @@ _KEY: Final = "[http] listen"
 _PURPOSE: Final = Purpose(name="http socket", key=_KEY, mode=0o660)
 # What the kernel keeps for one that does not read; without a bound that is megabytes for each.
 _SEND_BUFFER_BYTES: Final = 128 * 1024
-
-Factory = Callable[[], asyncio.BaseProtocol]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,37 +38,41 @@ class Place:
         return cls(host=host, port=port)
 
     @property
+    def is_local(self) -> bool:
+        """Whether only who is on this host can reach it."""
+        return self.path is not None or is_loopback(self.host)
+
+    @property
     def url(self) -> str:
         """What people call it."""
         return f"{UNIX}{self.path}" if self.path is not None else f"http://{join_host_port(self.host, self.port)}/"
 
-    async def open(self, factory: Factory) -> "Opened":
+    async def open(self, door: Door) -> "Opened":
         """Listen there from now on. Raises StartError."""
-        loop = asyncio.get_running_loop()
         if self.path is not None:
             endpoint = Endpoint(self.path, _PURPOSE)
-            return Opened(await loop.create_unix_server(factory, sock=endpoint.listener), endpoint, self.url)
-        try:
-            server = await loop.create_server(factory, self.host, self.port)
-        except OSError as error:
-            raise cannot_listen(_KEY, self.host, self.port, error) from error
-        for each in server.sockets:
+            door.adopt(endpoint.listener)
+            door.listen()
+            return Opened(door, endpoint, self.url)
+        await door.bind(_KEY, self.host, self.port)
+        for each in door.sockets:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        port = server.sockets[0].getsockname()[1]
-        return Opened(server, None, replace(self, port=port).url)
+        port = door.sockets[0].getsockname()[1]
+        door.listen()
+        return Opened(door, None, replace(self, port=port).url)
 
 
 class Opened:
     """A place that is listened at; `url` is what people call it."""
 
-    def __init__(self, server: asyncio.Server, endpoint: Endpoint | None, url: str) -> None:
+    def __init__(self, door: Door, endpoint: Endpoint | None, url: str) -> None:
         self.url = url
-        self._server = server
+        self._door = door
         self._endpoint = endpoint
 
     def close(self) -> None:
         """Take no more connections."""
-        self._server.close()
+        self._door.stop()
         if self._endpoint is not None:
             self._endpoint.remove()
 

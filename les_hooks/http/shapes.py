@@ -127,12 +127,20 @@ class Configuration(msgspec.Struct):
     loaded: float
 
 
+class Certificate(msgspec.Struct):
+    """A node's certificate: the hosts that it names, and its end."""
+
+    hosts: list[str]
+    expires: float
+
+
 class Security(msgspec.Struct):
-    """What keeps strangers out: a word, words for people, and which secrets; whether `/state` is for everybody."""
+    """What keeps strangers out: a word, words for people, which secrets, the certificate; `public` is `/state`."""
 
     mode: Mode
     summary: str
     fingerprints: list[str]
+    certificate: Certificate | None
     public: bool
 
 

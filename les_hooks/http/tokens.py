@@ -2,14 +2,13 @@
 
 import hashlib
 import hmac
-import os
 from pathlib import Path
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.errors import StartError
-from les_hooks.security import load_private
+from les_hooks.security import Watched, load_private
 
 __all__ = ["SESSION_SECONDS", "TokenFile", "read_token"]
 
@@ -22,8 +21,6 @@ _MOST_BYTES: Final = 1024
 _CONFIG_EXIT: Final = 78
 _LONGEST_END: Final = 12
 
-_Seen = tuple[int, int, int, int, int]
-
 
 class TokenFile:
     """The token as it is in the file now: it is read again when the file has changed.
@@ -35,8 +32,7 @@ class TokenFile:
         """Raises StartError where the file cannot be used."""
         self._path = path
         self._log = log
-        self._seen = _seen(path)
-        self._token: bytes | None = read_token(path)
+        self._file = Watched([path], lambda: read_token(path), told=self._unusable)
 
     def matches(self, offered: str) -> bool:
         """Whether this is the token."""
@@ -57,30 +53,17 @@ class TokenFile:
         return hmac.compare_digest(_sign(token, int(end)), signature) and now < int(end)
 
     def _current(self) -> bytes | None:
-        seen = _seen(self._path)
-        if seen != self._seen:
-            self._seen = seen
-            try:
-                self._token = read_token(self._path)
-                self._log.info("http-token-read", path=str(self._path))
-            except StartError as error:
-                self._token = None
-                self._log.error("http-token-unusable", path=str(self._path), reason=error.why, advice=error.advice)
-        return self._token
+        if self._file.refresh():
+            self._log.info("http-token-read", path=str(self._path))
+        return None if self._file.trouble else self._file.value
+
+    def _unusable(self, error: StartError) -> None:
+        self._log.error("http-token-unusable", path=str(self._path), reason=error.why, advice=error.advice)
 
 
 def _sign(token: bytes, end: int) -> str:
     """Nothing is remembered of a session: its end is signed with the token, so that a new token ends them all."""
     return hmac.new(token, f"les-hooks session {end}".encode(), hashlib.sha256).hexdigest()
-
-
-def _seen(path: Path) -> _Seen | None:
-    """What changes when the file does; one system call for each request."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def read_token(path: Path) -> bytes:

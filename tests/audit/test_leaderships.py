@@ -145,3 +145,7 @@ def test_only_the_last_rows_are_kept() -> None:
 def test_nonsense_in_place_of_a_measure_is_none() -> None:
     (row,) = leaderships([changed(1, "b:1", vacant_ms="soon")])
     assert row.vacant is None
+
+
+def test_a_vacancy_longer_than_any_clock_counts_is_none() -> None:
+    assert leaderships([changed(0, "b:1", vacant_ms=10**400)])[0].vacant is None

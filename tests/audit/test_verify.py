@@ -254,3 +254,12 @@ def test_a_hundred_thousand_lines_take_no_time_to_speak_of() -> None:
     begun = time.process_time()
     assert verified(lines).whole
     assert time.process_time() - begun < 2.0, "a tenth of what a million lines may take"
+
+
+@pytest.mark.parametrize("key", ["lost", "dropped", "torn_bytes"])
+def test_a_number_with_thousands_of_digits_says_nothing(key: str) -> None:
+    """Python refuses to read one, and whoever can change the trail must not be able to stop the verification."""
+    text = b'{"schema":"les.audit/1","time":"x","seq":2,"action":"audit.opened","%b":%b}' % (key.encode(), b"9" * 5000)
+    first, head = seal(b'{"schema":"les.audit/1","time":"x","seq":1,"action":"audit.opened"}', BEGINNING)
+    assert verified([first, seal(text, head)[0]]).whole
+    assert faults([first, b"no record\n", seal(text, head)[0]]) == ["foreign t:2 None"]

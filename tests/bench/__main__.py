@@ -1,7 +1,8 @@
 """The benchmark: `python -m tests.bench`, or with the name of one part and `--runs N`. It prints and judges nothing.
 
-`handover`, `heal`, `starts`, `loss` and `vip` want root, network namespaces and minutes: they run only when they are
-named. `vip` compares with keepalived and UCARP, where they are installed: `apt-get install keepalived ucarp`.
+`handover`, `heal`, `starts`, `loss`, `flood` and `vip` want root, network namespaces and minutes, and `security` wants
+minutes: they run only when they are named. `vip` compares with keepalived and UCARP, where they are installed:
+`apt-get install keepalived ucarp`.
 """
 
 import argparse
@@ -9,21 +10,24 @@ import asyncio
 import platform
 from pathlib import Path
 
-from tests.bench import flips, handover, heal, loss, rest, spawn, starts, takeover, vip, webhook
+from tests.bench import flips, flood, handover, heal, loss, rest, security, spawn, starts, takeover, vip, webhook
 from tests.bench.table import Row, show
+from tests.network.secured import Secured
 
 PARTS = ("takeover", "spawn", "rest", "flips", "webhook")
-NETWORK_PARTS = ("handover", "heal", "starts", "loss", "vip")
+NAMED_PARTS = ("handover", "heal", "starts", "loss", "flood", "security", "vip")
 
 
 def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "part", nargs="?", choices=(*PARTS, *NETWORK_PARTS, "all"), default="all", help="what to measure (default all)"
+        "part", nargs="?", choices=(*PARTS, *NAMED_PARTS, "all"), default="all", help="what to measure (default all)"
     )
     parser.add_argument("--runs", type=int, help="take-overs of each kind (default 20, of an address 10)")
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long clusters rest (default 30)")
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="how long clusters rest or are flooded (default 30)"
+    )
     parser.add_argument("--calm", type=float, default=6.0, help="how long they settle before (default 6)")
     parser.add_argument("--nodes", type=int, nargs="+", default=[3, 10, 30], help="sizes of resting clusters")
     parser.add_argument("--flips", type=int, default=1000, help="role changes (default 1000)")
@@ -46,8 +50,14 @@ def main() -> None:
         vip.main(asked)
         return
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
-    if asked.part in NETWORK_PARTS:
-        show(*_on_network(asked))
+    if asked.part == "flood":
+        for how in Secured:
+            show(
+                f"Flooded for {asked.seconds:g} s from one address: {how}",
+                flood.measure(asked.seconds, asked.calm, how),
+            )
+    elif asked.part in NAMED_PARTS:
+        show(*_named(asked))
     for part in PARTS:
         if asked.part not in (part, "all"):
             continue
@@ -64,8 +74,11 @@ def main() -> None:
             show(f"{asked.flips} role changes with a script of 50 ms", asyncio.run(flips.measure(asked.flips)))
 
 
-def _on_network(asked: argparse.Namespace) -> tuple[str, list[Row]]:
+def _named(asked: argparse.Namespace) -> tuple[str, list[Row]]:
     """The title of the part that was asked for, and what it found."""
+    if asked.part == "security":
+        title = f"Three nodes, open and proven, in turns; at rest for {asked.seconds:g} s"
+        return title, security.measure(asked.runs, asked.seconds)
     if asked.part == "handover":
         return f"Hand-over, quorum {asked.quorum}, three hosts", handover.measure(asked.runs, asked.quorum)
     if asked.part == "heal":

@@ -81,7 +81,7 @@ def _flags(port: int) -> list[str]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Of all threads; the scheduler's own count is finer than the ticks of /proc/<pid>/stat."""
+    """What all threads of a process have used; the scheduler's own count is finer than the ticks of its `stat`."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
 

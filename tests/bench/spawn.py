@@ -1,5 +1,7 @@
 """How long a script takes to its first act, guarded, beside a bare `posix_spawn` of it: python spawn.py [RUNS]
 
+As root, also as another user (`[hooks] user`).
+
 The script's first act is to write into a FIFO, and a thread takes the time when that arrives: the same for both. They
 take turns, so that a busy machine is busy for both.
 """
@@ -16,8 +18,9 @@ from pathlib import Path
 
 import structlog
 
+from les_hooks.config import LimitsConfig
 from les_hooks.guard import Guard
-from les_hooks.processes import Command, Runner
+from les_hooks.processes import Command, Runner, confine
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 
@@ -60,19 +63,28 @@ async def through_runner(runner: Runner, script: str, bell: Bell) -> float:
 
 
 async def main(runs: int) -> None:
-    """Print both medians and their ratio."""
+    """Print the medians and their ratio."""
     with tempfile.TemporaryDirectory() as folder:
         bell = Bell(Path(folder, "bell"))
+        for path, mode in ((Path(folder), 0o755), (Path(folder, "bell"), 0o666)):
+            path.chmod(mode)
         script = Path(folder, "script")
         script.write_text(f"#!/bin/sh\necho here > {folder}/bell\n", encoding="utf-8")
         script.chmod(0o755)
         guard = Guard(structlog.get_logger())
         guard.start()
-        runner = Runner(guard)
-        pairs = [(bare(str(script), bell), await through_runner(runner, str(script), bell)) for _ in range(runs + 1)]
+        runners = [Runner(guard)]
+        if os.geteuid() == 0:
+            runners.append(Runner(guard, confinement=confine("nobody", LimitsConfig(), "hooks.user")))
+        rounds = []
+        for _ in range(runs + 1):
+            first = bare(str(script), bell)
+            rounds.append((first, *[await through_runner(runner, str(script), bell) for runner in runners]))
         await guard.close()
-    spawned, run = (statistics.median(column) * 1000 for column in zip(*pairs[1:], strict=True))
+    spawned, run, *other = (statistics.median(column) * 1000 for column in zip(*rounds[1:], strict=True))
     print(f"posix_spawn {spawned:.2f} ms, Runner {run:.2f} ms, ratio {run / spawned:.2f} (medians of {runs} runs)")
+    for confined in other:
+        print(f"Runner as another user {confined:.2f} ms, {confined - run:.2f} ms more")
 
 
 if __name__ == "__main__":

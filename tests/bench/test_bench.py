@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.needs import need_netns, need_tunnels
+from tests.network.secured import Secured
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,6 +48,14 @@ def test_a_part_that_wants_a_network_prints_its_rows_when_it_is_named() -> None:
     need_tunnels()
     said = _bench("heal", "--runs", "1")
     assert "from the heal until all accept it" in said
+
+
+def test_a_flood_is_measured_however_members_know_each_other() -> None:
+    need_netns()
+    said = _bench("flood", "--seconds", "1", "--calm", "1.5")
+    for how in Secured:
+        assert f"from one address: {how}" in said
+    assert "median answer flooded / before" in said
 
 
 def test_a_moving_address_is_measured_and_every_run_is_written_down(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ MOVES_EXAMPLE = json.loads(
 )
 COMMANDS = _commands(cli)
 # Asked of no node, or written elsewhere.
-_WITHOUT_FILE = {"demo", "init", "config schema", "secret new"}
+_WITHOUT_FILE = {"demo", "init", "config schema", "secret new", "ca init", "ca issue"}
 
 
 def _example(command: str, number: int = 0) -> Any:

@@ -33,12 +33,15 @@ class Daemon:
         self.path = path
         self.log = io.StringIO()
         self.callers: list[Caller] = []
+        self.refused: list[tuple[str, Caller]] = []
         self.feed = Feed(capacity=4)
         self.ended = asyncio.Event()
         self.blocked = asyncio.Event()
         self.server = ControlServer(
             {"echo": self.echo, "fail": self.fail, "crash": self.crash, "large": self.large, "wait": self.wait},
             {"watch": self.watch, "count": self.count, "flood": self.flood},
+            questions={"echo", "watch"},
+            on_refused=lambda action, caller: self.refused.append((action, caller)),
             log=make_log(LogFormat.JSON, LogLevel.DEBUG, self.log),
             request_seconds=request_seconds,
             stall_seconds=0.5,
@@ -270,6 +273,19 @@ class TestBadClients:
     async def test_a_line_that_is_never_finished_ends_in_time(self, daemon: Daemon) -> None:
         reply = await raw(daemon, b'{"action":"ec')
         assert reply["error"] == "no request came within 0.5 s"
+
+    async def test_a_line_that_comes_byte_by_byte_ends_in_time_too(self, daemon: Daemon) -> None:
+        def trickle() -> str:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(daemon.path))
+                client.settimeout(0.05)
+                for byte in b'{"action":"echo","arguments":{"a":"' + b"x" * 200:
+                    with contextlib.suppress(TimeoutError):
+                        client.send(bytes([byte]))
+                        return client.recv(4096).decode()
+            return ""
+
+        assert "no request came within 0.5 s" in await in_thread(trickle)
 
     async def test_one_that_says_nothing_and_goes_is_no_trouble(self, daemon: Daemon) -> None:
         assert await raw(daemon, b"", end=True) == {}

@@ -1,6 +1,7 @@
 """What a node in this process answers over its control socket, to commands and to plugins' own."""
 
 import asyncio
+import contextlib
 import io
 import os
 import socket
@@ -17,8 +18,10 @@ import pytest
 from les_hooks import Node, hookimpl, plugin_call, serve_control
 from les_hooks.config import LogFormat, LogLevel
 from les_hooks.control.client import call, stream
+from les_hooks.control.requests import QUESTIONS, Requests
+from les_hooks.control.server import Caller
 from les_hooks.daemon import load_config
-from les_hooks.errors import ControlError, PluginError
+from les_hooks.errors import ControlError, LesHooksError, PluginError
 from les_hooks.hookspecs import Context
 from les_hooks.log import make_log
 from les_hooks.plugins import Registry
@@ -146,6 +149,63 @@ async def test_status_does_not_wait_for_a_plugin_that_hangs(node: Node) -> None:
     echo = next(plugin for plugin in status["plugins"] if plugin["name"] == "echo")
     assert echo["status"] is None
     assert "did not end within 1 s" in echo["status_error"]
+
+
+async def test_whatever_is_no_question_leaves_its_two_records_with_who_asked(node: Node) -> None:
+    """Each handler that there is, whatever it does: with arguments that none of them takes, or none at all."""
+    requests = Requests(node, _no_reload)
+    assert requests.handlers.keys() | requests.streams.keys() > QUESTIONS
+    assert requests.streams.keys() <= QUESTIONS
+    changes = [*sorted(requests.handlers.keys() - QUESTIONS - {"leave"}), "leave"]
+    for command in changes:
+        with contextlib.suppress(LesHooksError):
+            await requests.handlers[command]({}, Caller(uid=1001, pid=4242))
+    by = {"uid": 1001, "pid": 4242}
+    records = map(msgspec.json.decode, node.config.log.audit.read_text().splitlines())
+    told = [record for record in records if record["action"].startswith("operator.")]
+    assert [(each["action"], each["command"]) for each in told] == [
+        (f"operator.{part}", command) for command in changes for part in ("request", "answer")
+    ]
+    assert all({key: each[key] for key in by} == by for each in told)
+
+
+async def _no_reload() -> tuple[str, ...]:
+    return ()
+
+
+@pytest.mark.parametrize("depth", [50, 200, 400, 600, 800, 900, 950, 1000, 5000])
+async def test_arguments_that_are_nested_deep_harm_nothing(node: Node, depth: int) -> None:
+    line = b'{"action":"transfer","arguments":{"target":' + b"[" * depth + b"]" * depth + b"}}\n"
+
+    def talk() -> Any:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(node.config.control.socket))
+            client.sendall(line)
+            with client.makefile("rb") as answer:
+                return msgspec.json.decode(answer.readline())
+
+    answer = await asyncio.to_thread(talk)
+    assert (answer["ok"], answer["exit"]) == (False, 1)
+    assert "the request is malformed" in answer["error"]
+    assert node.is_leader
+    assert len(await _requests(node)) == ("target" in answer["error"])
+
+
+async def test_refusals_are_recorded_and_cannot_fill_the_disk(node: Node) -> None:
+    requests = Requests(node, _no_reload)
+    for _ in range(1000):
+        requests.refused("step-down", Caller(uid=1001, pid=4242))
+    records = map(msgspec.json.decode, node.config.log.audit.read_text().splitlines())
+    refused = [record for record in records if record["action"] == "operator.refused"]
+    assert len(refused) == 10
+    assert {key: refused[0][key] for key in ("command", "uid", "pid", "outcome", "unrecorded")} == {
+        "command": "step-down",
+        "uid": 1001,
+        "pid": 4242,
+        "outcome": "failure",
+        "unrecorded": 0,
+    }
 
 
 async def test_questions_are_not_audited(node: Node) -> None:

@@ -96,7 +96,7 @@ async def _vote_twice(lie: Lie, node: Node) -> None:
     """As a voter that hears everybody, follow whoever asks, and grant whatever is asked for."""
     electorate = state(node).electorate
     assert electorate is not None
-    await lie.tell(links=electorate.voters, members=electorate.voters, electorate=electorate, start_time=3e9)
+    await lie.tell(links=(node.address, lie.address), electorate=electorate, start_time=3e9)
     answered = 0
     while not lie.over.is_set():
         asked = [frame for frame in lie.said[answered:] if isinstance(frame, Request)]

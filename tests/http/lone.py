@@ -72,10 +72,13 @@ class Lone:
         return aiohttp.ClientSession(self.url, cookie_jar=jar, **options)
 
     async def raw(self, data: bytes, seconds: float = 5.0) -> bytes:
-        """All that is answered to these bytes, until the listener hangs up."""
+        """All that is answered to these bytes, until the listener hangs up; nothing to who is turned away."""
         host, _, port = self.listen.rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
         found = b""
+        try:
+            reader, writer = await asyncio.open_connection(host, int(port))
+        except ConnectionResetError:
+            return found
         try:
             writer.write(data)
             async with asyncio.timeout(seconds):

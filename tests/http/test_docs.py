@@ -44,7 +44,13 @@ async def test_every_page_is_there_with_whether_it_needs_a_token(tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "value"),
     [
-        (r"connections \| (\d+);", listener._MOST_CONNECTIONS),
+        (r"connections \| (\d+) ", listener._LIMITS.connections),
+        (r"(\d+) beside the streams", listener._LIMITS.strangers),
+        (r"(\d+) of them from one address", listener._LIMITS.at_once),
+        (r"from one address (\d+) at once", listener._LIMITS.source.burst),
+        (r"and (\d+) a second, from all", listener._LIMITS.source.per_second),
+        (r"from all together (\d+) and", listener._LIMITS.everybody.burst),
+        (r"from all together \d+ and (\d+);", listener._LIMITS.everybody.per_second),
         (r"streams \| (\d+) ", events._MOST_STREAMS),
         (r"At most (\d+) listen", events._MOST_STREAMS),
         (r"remembers (\d+) events", events._REMEMBERED),

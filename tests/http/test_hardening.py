@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from les_hooks import Route
 from les_hooks.http import connection, listener
+from tests.cluster import free_ports
 from tests.http.lone import Pages, lone, token_file
 
 HEADERS = {
@@ -231,7 +233,7 @@ async def test_who_takes_a_long_answer_too_slowly_is_cut_off(tmp_path: Path, mon
 async def test_connections_past_the_limit_are_turned_away_and_the_log_stays_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "_MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(listener, "_LOCAL_LIMITS", replace(listener._LOCAL_LIMITS, connections=5))
     async with lone(tmp_path) as at:
         host, _, port = at.listen.rpartition(":")
         streams = [await asyncio.open_connection(host, int(port)) for _ in range(5)]
@@ -248,21 +250,39 @@ async def test_connections_past_the_limit_are_turned_away_and_the_log_stays_shor
 
 
 async def test_who_says_nothing_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A load balancer must get to ask who leads: of those who have not said what they want, the first has to go."""
-    monkeypatch.setattr(listener, "_MOST_CONNECTIONS", 5)
+    """A load balancer must get to ask who leads: of those who hold a connection the first has to go."""
+    monkeypatch.setattr(listener, "_LOCAL_LIMITS", replace(listener._LOCAL_LIMITS, at_once=5))
     async with lone(tmp_path) as at:
         host, _, port = at.listen.rpartition(":")
         held = []
-        for _ in range(5):
+        for _ in range(8):
             held.append(await asyncio.open_connection(host, int(port)))
             held[-1][1].write(b"GET /leader HTTP/1.1\r\nX-Slow: ")
-            await at.get("/healthz")  # by now it has been taken note of
-        for turn in range(3):
             assert (await at.raw(b"GET /leader HTTP/1.0\r\n\r\n")).endswith(b"leader\n")
-            with contextlib.suppress(ConnectionError):
-                assert await held[turn][0].read() == b""
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(2):  # before its time for a head is over
+                assert await held[0][0].read() == b""
         for _, writer in held:
             writer.transport.abort()
+
+
+async def test_a_host_that_floods_with_complete_requests_keeps_no_other_out(tmp_path: Path) -> None:
+    """Each is complete but for a body that never comes, so that its handler waits for it."""
+    (port,) = free_ports(1)
+    form = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ntoken="
+    request = b"POST /login HTTP/1.1\r\nHost: localhost\r\n" + form
+    async with lone(tmp_path, listen=f"0.0.0.0:{port}", token_file=str(token_file(tmp_path))):
+        held = []
+        for _ in range(300):
+            with contextlib.suppress(ConnectionError):
+                held.append(await asyncio.open_connection("127.0.0.1", port))
+                held[-1][1].write(request)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
+        writer.write(b"GET /leader HTTP/1.0\r\n\r\n")
+        async with asyncio.timeout(3):
+            assert (await reader.read()).endswith(b"leader\n")
+        for _, each in (*held, (reader, writer)):
+            each.transport.abort()
 
 
 async def test_nonsense_fills_no_log_and_puts_nothing_secret_into_it(tmp_path: Path) -> None:

@@ -151,10 +151,12 @@ async def test_readers_by_the_thousand_are_asked_to_come_again_and_the_node_is_w
             async with asyncio.timeout(25):
                 for _ in range(10):
                     found += await asyncio.gather(*(_try(browser, held) for _ in range(100)))
-                assert (found.count(200), found.count(503)) == (64, 1000 - 64)
-                # All at the same moment: more connections than there may be, of which the rest is hung up on.
+                # Who comes too often is not even told to come again.
+                assert found.count(200) == 64
+                assert set(found) == {200, 503, 0}
                 found = await asyncio.gather(*(_try(browser, held) for _ in range(1000)))
                 assert set(found) <= {0, 503}
+                await asyncio.sleep(0.1)  # the rate of those that come in is by the second, and real
                 async with browser.get("/healthz") as response:
                     assert response.status == 200
         assert complaints(cluster) == before

@@ -12,14 +12,17 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from les_hooks.control.security import security
 from les_hooks.election.reporting import QuorumReport, VoterReport
 from les_hooks.http import gate
 from les_hooks.http.openapi import DESCRIPTION
 from les_hooks.http.operations import OPERATIONS
-from les_hooks.http.shapes import Event, Leadership, Status, Votes
+from les_hooks.http.shapes import Event, Leadership, Security, Status, Votes
 from les_hooks.members import Address
+from les_hooks.security import Credentials
 from les_hooks.serving import Bucket
-from tests.http.lone import TOKEN, Lone, Pages, lone, token_file
+from tests.http.lone import TOKEN, Lone, Pages, config_of, lone, token_file
+from tests.security.files import TestAuthority
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 CONFIG = Path(__file__).parent / "schemathesis.toml"
@@ -101,6 +104,14 @@ def test_the_shape_of_votes_is_that_of_a_majority() -> None:
     report = QuorumReport(voters=(voter,), majority=1, lease=4.0, vote=None, waiting=0.0)
     told = json.loads(msgspec.json.encode({"mode": "majority", **asdict(report)}))
     assert msgspec.to_builtins(msgspec.convert(told, Votes)) == told
+
+
+def test_the_shape_of_security_is_that_of_a_node_with_certificates(tmp_path: Path) -> None:
+    files = TestAuthority(tmp_path).issue("a", "127.0.0.1")
+    told = security(config_of(tmp_path), Credentials(tls_files=files, host="127.0.0.1"))
+    told = json.loads(msgspec.json.encode(told))
+    assert told["certificate"]["hosts"] == ["127.0.0.1"]
+    assert msgspec.to_builtins(msgspec.convert(told, Security)) == told
 
 
 async def test_events_have_the_schema_that_is_told(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from les_hooks import Route
+from les_hooks import Node, Route
 from les_hooks.control import report
 from les_hooks.http import listener
+from les_hooks.http import report as http_report
 from tests.http.lone import Pages, lone
 
 NO_HANDLER: Any = 3
@@ -133,3 +134,22 @@ async def test_a_listener_that_has_ended_says_so_in_the_status(tmp_path: Path) -
     async with lone(tmp_path) as page:
         node = page.node
     assert node.pages is None
+
+
+async def test_many_who_ask_for_the_status_at_once_cost_as_much_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer asks every plugin."""
+    made = []
+    status = report.status
+
+    async def counted(node: Node) -> Any:
+        made.append(node)
+        return await status(node)
+
+    monkeypatch.setattr(report, "status", counted)
+    monkeypatch.setattr(http_report, "_FRESH_SECONDS", 60.0)
+    async with lone(tmp_path) as page:
+        answers = await asyncio.gather(*(page.get("/api/v1/status") for _ in range(30)))
+        assert {code for code, _ in answers} == {200}
+        assert len(made) == 1

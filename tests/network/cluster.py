@@ -54,7 +54,7 @@ _JOIN_SECONDS = 0.4
 
 
 class NetDaemon(Daemon):
-    """A node on a host of the network; `cluster` is more of its table of that name.
+    """A node on a host of the network; `cluster` is more of its table of that name, `security` all of that one.
 
     Without a story it runs no scripts.
     """
@@ -68,6 +68,7 @@ class NetDaemon(Daemon):
         timing: str = TIMING,
         *,
         cluster: str = "",
+        security: str = "insecure = true",
         stubborn: bool = False,
     ) -> None:
         super().__init__(folder, 4000, ())
@@ -78,7 +79,7 @@ class NetDaemon(Daemon):
         listed = ", ".join(f'"{seed}"' for seed in seeds)
         self.config.write_text(
             f'[node]\nname = "{self.name}"\nbind = "{self.address}"\nstate_dir = "state"\n'
-            f"[cluster]\nseeds = [{listed}]\n{cluster}\n[security]\ninsecure = true\n{timing}",
+            f"[cluster]\nseeds = [{listed}]\n{cluster}\n[security]\n{security}\n{timing}",
             encoding="utf-8",
         )
         for event, text in scripts(story, stubborn=stubborn).items() if story else ():
@@ -156,6 +157,7 @@ class Cluster:
         timing: str = TIMING,
         lease_seconds: float = 0.0,
         parts: Mapping[str, Part] = MappingProxyType({}),
+        security: str = "insecure = true",
         stubborn: bool = False,
         silent: bool = False,
     ) -> None:
@@ -175,6 +177,7 @@ class Cluster:
                 None if silent else self._story,
                 timing,
                 cluster=f'role = "{part}"\n{quorum}',
+                security=security,
                 stubborn=stubborn,
             )
             for name, host, part in zip(names, lan.hosts, taken, strict=True)

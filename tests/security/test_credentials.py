@@ -1,6 +1,7 @@
 """What a node proves now: the file is read again when it changes, and nothing bad takes the place of what is good."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from structlog.testing import capture_logs
 
 from les_hooks.errors import StartError
 from les_hooks.security import Credentials, Secret
+from tests.security.files import DAY, YEAR, TestAuthority
 
 OLD, NEW = "les_" + "a" * 43, "les_" + "b" * 43
 
@@ -65,12 +67,82 @@ def test_a_file_that_cannot_be_used_leaves_the_secret_in_force_and_is_told_once(
         assert not credentials.refresh()
     assert credentials.proven == Secret(OLD)
     assert [log["event"] for log in logs] == ["secret-unusable"]
-    assert str(file) in credentials.trouble
+    assert str(file) in credentials.warnings[0]
     write(file, NEW)
     assert credentials.refresh()
-    assert credentials.trouble == ""
+    assert credentials.warnings == ()
 
 
 def test_a_node_does_not_start_with_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"secret_file .*No such file.*les secret new"):
         Credentials(tmp_path / "gone")
+
+
+# -- certificates ------------------------------------------------------------------------------------------------------
+
+HOST = "10.0.0.1"
+
+
+def test_the_end_of_a_certificate_is_warned_of_once_a_day_and_loudly_when_it_has_come(tmp_path: Path) -> None:
+    now = begin = time.time()
+    files = TestAuthority(tmp_path).issue("a", HOST, now=begin)
+    credentials = Credentials(tls_files=files, host=HOST, now=lambda: now)
+    told: list[tuple[float, str, str]] = []
+    for day in (0, 794.9, 795.5, 795.6, 796.4, 796.6, 824.9, 825.1, 825.2, 826.2):
+        now = begin + day * DAY
+        with capture_logs() as logs:
+            assert not credentials.refresh()
+        told += [(day, log["log_level"], log["reason"].partition(";")[0].partition(":")[0]) for log in logs]
+    assert told == [
+        (795.5, "warning", "the certificate of this node expires in 29 days"),
+        (796.6, "warning", "the certificate of this node expires in 28 days"),
+        (824.9, "warning", "the certificate of this node expires in less than a day"),
+        (825.1, "error", "THE CERTIFICATE OF THIS NODE HAS EXPIRED"),
+        (826.2, "error", "THE CERTIFICATE OF THIS NODE HAS EXPIRED"),
+    ]
+    assert credentials.warnings[0].startswith("THE CERTIFICATE OF THIS NODE HAS EXPIRED")
+
+
+def test_a_new_certificate_ends_the_warnings(tmp_path: Path) -> None:
+    now = time.time()
+    authority = TestAuthority(tmp_path, made=now - YEAR)
+    credentials = Credentials(tls_files=authority.issue("a", HOST, now=now - 810 * DAY), host=HOST, now=lambda: now)
+    credentials.refresh()
+    assert "expires in 1" in credentials.warnings[0]
+    authority.issue("a", HOST, now=now)
+    with capture_logs() as logs:
+        assert credentials.refresh()
+        assert not credentials.refresh()
+    assert [log["event"] for log in logs] == ["certificate-read"]
+    assert credentials.warnings == ()
+
+
+def test_a_certificate_that_cannot_be_used_leaves_the_one_in_force_and_is_told_once(tmp_path: Path) -> None:
+    files = TestAuthority(tmp_path).issue("a", HOST)
+    credentials = Credentials(tls_files=files, host=HOST)
+    before = credentials.tls
+    files.cert.write_text("")
+    with capture_logs() as logs:
+        assert not credentials.refresh()
+        assert not credentials.refresh()
+    assert credentials.tls is before
+    assert [(log["event"], log["what"]) for log in logs] == [
+        ("certificate-unusable", f"[security.tls] cert_file {files.cert}")
+    ]
+    assert "the certificate from before is in force" in credentials.warnings[0]
+
+
+def test_links_are_objected_to_whose_secret_or_authority_is_accepted_no_more(tmp_path: Path, file: Path) -> None:
+    old, new = TestAuthority(tmp_path / "old"), TestAuthority(tmp_path / "new")
+    files = old.trusting(old.issue("a", HOST, folder=tmp_path), new)
+    credentials = Credentials(file, tls_files=files, host=HOST)
+    assert credentials.tls is not None
+    subjects = credentials.tls.authorities
+    assert len(subjects) == 2
+    assert not any(credentials.objection(Secret(OLD), subject) for subject in (*subjects, None))
+    assert credentials.objection(None, None) == ""
+    assert credentials.objection(Secret(NEW), None) == "its secret is accepted no more"
+    files.ca.write_bytes(old.certificate)
+    assert credentials.refresh()
+    objections = {credentials.objection(Secret(OLD), subject) for subject in subjects}
+    assert objections == {"", "the authority of its certificate is accepted no more"}

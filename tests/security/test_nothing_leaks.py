@@ -142,11 +142,11 @@ def keep_busy(cluster: Cluster, leader: Daemon, planted: Planted) -> Mapping[str
             if daemon is first:
                 done = daemon.les("check")
                 said[f"les check of a bad secret, {bad.count(b'les_')}"] = (done.stdout + done.stderr).encode()
-            until(lambda daemon=daemon: _BAD in str(daemon.status()["warnings"]), "it is told")
+            daemon.wait(lambda status: _BAD in str(status["warnings"]), "tells of it")
             said[f"{daemon.name} with a bad secret, {len(bad)} bytes"] = str(daemon.status()).encode()
         new, old = planted.secrets["new cluster secret"], planted.secrets["cluster secret"]
         (daemon.folder / "secret").write_text(f"{new}\n{old}\n")
-        until(lambda daemon=daemon: _BAD not in str(daemon.status()["warnings"]), "the new one is in force")
+        daemon.wait(lambda status: _BAD not in str(status["warnings"]), "takes the new one")
     text = second.config.read_text()
     second.config.write_text(text.replace("headers = {", "headers = {Bad = 1, "))
     second.signal(signal.SIGHUP)

@@ -19,6 +19,7 @@ from les_hooks.config import key_help, load_config, show
 from les_hooks.daemon import load_config as load_with_plugins
 from les_hooks.errors import StartError
 from les_hooks.events import EventKind
+from les_hooks.security import read_secrets
 from les_hooks.starter import NewFile, needs_of, scripts, unit_file, write_all
 from les_plugins.scripts import ScriptsConfig
 from tests.cluster import Cluster
@@ -133,11 +134,36 @@ def test_roles_that_make_no_sense_are_refused(tmp_path: Path, flags: tuple[str, 
     assert not (tmp_path / "new").exists()
 
 
-def test_an_address_that_others_reach_is_allowed_with_a_warning(tmp_path: Path) -> None:
+def test_an_address_that_others_reach_gets_a_secret_that_the_unit_hands_over(tmp_path: Path) -> None:
     result = init(str(tmp_path), "--bind", "10.0.0.1:4000")
+    config, secret = load_config(tmp_path / "les.toml"), tmp_path / "secret"
+    assert config.security.secret_file == secret
+    assert not config.security.insecure
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    (made,) = read_secrets(secret).accepted
+    assert f"LoadCredential=les-secret:{secret}" in (tmp_path / "les.service").read_text(encoding="utf-8")
+    assert f"scp -p {secret} NODE:{secret}" in result.stdout
+    assert made.reveal() not in result.output
+
+
+def test_a_secret_that_was_copied_from_the_first_node_is_kept(tmp_path: Path) -> None:
+    init(str(tmp_path), "--bind", "10.0.0.1:4000")
+    held = read_secrets(tmp_path / "secret")
+    result = init(str(tmp_path), "--bind", "10.0.0.2:4000", "--force")
+    assert read_secrets(tmp_path / "secret") == held
+    assert "scp" not in result.stdout
+    (tmp_path / "secret").write_text("cut", encoding="utf-8")
+    result = init(str(tmp_path), "--bind", "10.0.0.2:4000", "--force")
+    assert result.exit_code == 78
+    assert "a secret in it has 3 characters" in result.stderr
+
+
+def test_an_address_that_others_reach_may_do_without_by_a_flag_that_says_so(tmp_path: Path) -> None:
+    result = init(str(tmp_path), "--bind", "10.0.0.1:4000", "--insecure")
     assert load_config(tmp_path / "les.toml").security.insecure
     assert "whoever reaches 10.0.0.1:4000 can become the leader" in result.stderr
     assert "ANYBODY" in (tmp_path / "les.toml").read_text(encoding="utf-8")
+    assert not (tmp_path / "secret").exists()
 
 
 @pytest.mark.parametrize(
@@ -198,6 +224,14 @@ def test_the_keys_of_the_bundled_plugin_are_in_the_file_and_on_the_page(tmp_path
         value = "5s" if field.name == "grace" else field.default
         assert f'\n#{field.name} = "{value}"\n' in text
         assert f'\n{field.name} = "{value}" ' in page
+
+
+def test_a_group_that_may_ask_gets_a_socket_that_it_can_reach(tmp_path: Path) -> None:
+    assert init(str(tmp_path), "--control-group", "ops").exit_code == 0
+    config = load_with_plugins(tmp_path / "les.toml")
+    assert (config.control.group, config.control.socket) == ("ops", Path("/run/les/control.sock"))
+    unit = (tmp_path / "les.service").read_text(encoding="utf-8")
+    assert "\nRuntimeDirectory=les\nSupplementaryGroups=ops\n" in unit
 
 
 def test_what_is_there_is_never_replaced_without_force(tmp_path: Path) -> None:

@@ -40,8 +40,13 @@ from les_hooks.election.messages import (
 from les_hooks.errors import StartError
 from les_hooks.events import Reason
 from les_hooks.failures import report_failure
+<<<<<<< HEAD
 from les_hooks.members import NO_MANDATE, Address, Mandate, View
 from les_hooks.security import Credentials
+=======
+from les_hooks.members import NO_MANDATE, Address, Boot, Mandate, View
+from les_hooks.security import Credentials, Tls
+>>>>>>> main
 
 __all__ = ["PeersBackend"]
 
@@ -153,7 +158,7 @@ class PeersBackend:
         )
         if self._fitness is not None:
             self._tell(self._fitness)
-        await self._server.listen()
+        self._server.listen()
         self._tasks.spawn(self._seeds.run())
 
     async def _claim_address(self) -> None:
@@ -244,13 +249,18 @@ class PeersBackend:
         """The subprotocols that a link must have."""
         return self._greeter.protocols
 
+    @property
+    def tls(self) -> Tls | None:
+        """What this node listens with."""
+        return self._greeter.tls
+
     def introduce(self, address: Address) -> None:
         """Somebody says that a node answers at this address."""
         self._tell(Introduced(address=address))
 
-    async def link(self, ws: WebSocketResponse[Any], remote: str) -> None:
-        """Serve the link that another node made from the host `remote`."""
-        await self._links.accept(ws, remote, self._settings.timing.failure)
+    async def link(self, ws: WebSocketResponse[Any], remote: str, proven: Callable[[], None]) -> None:
+        """Serve the link that another node made from the host `remote`; `proven` is called once it is a member's."""
+        await self._links.accept(ws, remote, self._settings.timing.failure, proven)
 
     # -- between the machine and the rest ------------------------------------------------------------------------------
 
@@ -299,8 +309,8 @@ class PeersBackend:
         self._warned = warnings
 
     def _beat(self) -> None:
-        if self._credentials.refresh() and (secrets := self._credentials.secrets) is not None:
-            self._links.end_unless(secrets.accepted)
+        if self._credentials.refresh():
+            self._links.review(self._credentials)
         self._on_beat()
 
     def _links_changed(self) -> None:

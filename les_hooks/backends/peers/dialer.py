@@ -22,7 +22,7 @@ from les_hooks.election.frames import Hello
 from les_hooks.election.messages import DialFailed, Message, SeedIsSelf
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
-from les_hooks.security import OVERHEAD_BYTES
+from les_hooks.security import OVERHEAD_BYTES, handshake_words
 
 __all__ = ["MOST_DIALED", "Dialer"]
 
@@ -42,6 +42,7 @@ _REFUSALS = {
     _WANTS_PROOF: "wants proof that this node belongs to its cluster: set [security] here as it is set there",
     _TAKES_NO_PROOF: "takes no secret, and this node has one: set secret_file on that node too",
 }
+_GIVES_UP = {True: "that refuses this one's certificate: its log says why", False: "with TLS to one without"}
 
 
 class _AnsweredBySelfError(Exception):
@@ -96,7 +97,9 @@ class Dialer:
 
     def open(self) -> None:
         """Make ready to dial; to be closed again."""
-        self._session = _session(self._settings.timing.heartbeat)
+        timing = self._settings.timing
+        # With TLS it is the other process that answers, and not its kernel alone.
+        self._session = _session(timing.heartbeat if self._greeter.tls is None else timing.failure / 2)
 
     async def who_is_here(self) -> Hello | None:
         """Ask at this node's own address, once, before it listens: returns the hello of whoever answers there."""
@@ -192,10 +195,12 @@ class Dialer:
             return await self._poll(address)
         except PeerError as error:
             return _Failure(why=error.why)
+        except aiohttp.ClientSSLError as error:
+            return _Failure(why=handshake_words(_of_tls(error)))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             refused = is_refusal(error)
             broken = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError) and not refused
-            why = "refused the connection" if refused else _reason(error)
+            why = "refused the connection" if refused else self._reason(error)
             return _Failure(why=why, refused=refused, broken=broken, silent=isinstance(error, TimeoutError))
         if self._links.admit(link):
             self._served.spawn(self._links.serve(link))
@@ -208,8 +213,10 @@ class Dialer:
 
     async def _open(self, address: Address) -> ClientWebSocketResponse[Any]:
         assert self._session is not None, "open comes first"
+        tls = self._greeter.tls
         return await self._session.ws_connect(
-            f"ws://{address}{LINK_PATH}",
+            f"{'ws' if tls is None else 'wss'}://{address}{LINK_PATH}",
+            ssl=True if tls is None else tls.dialer,
             autoping=False,
             compress=0,
             max_msg_size=wire.FRAME_LIMIT + OVERHEAD_BYTES,
@@ -229,8 +236,9 @@ class Dialer:
         greeting = await self._greeter.dial(ws, address)
         if greeting.hello.boot == self._own.boot:
             # Who passes our own words on to us has proven nothing, and must not make us believe that nobody else is
-            # there. Without a secret anybody could say the same himself.
-            if greeting.proved is not None and not self._links.is_own_call(ws):
+            # there. Where nothing is proven anybody could say the same himself.
+            is_proven = greeting.proved is not None or self._greeter.tls is not None
+            if is_proven and not self._links.is_own_call(ws):
                 raise PeerError(address, "leads back to this node by way of somebody else")
             raise _AnsweredBySelfError
         check_peer(greeting.hello, self._own)
@@ -243,10 +251,19 @@ class Dialer:
             self._session,
             address,
             self._settings.identity.address,
+            context=lambda: None if self._greeter.tls is None else self._greeter.tls.asker,
             loop_rate=self._settings.timing.loop_rate,
             report=self._report,
         )
         return _Failure(why=why, told=True)
+
+    def _reason(self, error: BaseException) -> str:
+        if isinstance(error, TimeoutError):
+            return "did not answer in time"
+        if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
+            # All that is seen of a handshake that the other end has given up.
+            return f"broke off without an answer, as a node does {_GIVES_UP[self._greeter.tls is not None]}"
+        return wire.excerpt(str(error) or repr(error))
 
 
 def _session(connect_seconds: float) -> aiohttp.ClientSession:
@@ -278,5 +295,6 @@ async def _refuse_redirect(
     raise PeerError(params.url.authority, "redirects to somewhere else")
 
 
-def _reason(error: BaseException) -> str:
-    return "did not answer in time" if isinstance(error, TimeoutError) else wire.excerpt(str(error) or repr(error))
+def _of_tls(error: aiohttp.ClientSSLError) -> Exception:
+    """What went wrong, without the words that the library puts around it."""
+    return error.certificate_error if isinstance(error, aiohttp.ClientConnectorCertificateError) else error.os_error

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import secrets
+import ssl
 import struct
 from collections.abc import Iterable, Sequence
 
@@ -18,7 +19,7 @@ from les_hooks.backends.peers.settings import LINK_PATH
 from les_hooks.election.frames import Farewell
 from les_hooks.errors import PeerError
 from les_hooks.members import Address, parse_address
-from les_hooks.security import NONCE_BYTES, PROTOCOL, Credentials, Dialed, Secret, Unproven
+from les_hooks.security import NONCE_BYTES, PROTOCOL, Credentials, Dialed, Secret, Unproven, handshake_words, mismatch
 
 __all__ = ["say_farewell"]
 
@@ -29,6 +30,9 @@ _NORMAL = 1000
 
 # The answer to the upgrade has a few headers; a close frame has 125 bytes, and nothing else is waited for.
 _MOST_BYTES = 4096
+
+# What is left to say once it was taken is worth no more.
+_TLS_CLOSE_SECONDS = 0.1
 
 
 async def say_farewell(
@@ -53,7 +57,7 @@ async def _tell(
 ) -> bool:
     try:
         async with asyncio.timeout(limit):
-            await _talk(voter, farewell, credentials.proven)
+            await _talk(voter, farewell, credentials)
     except (OSError, EOFError, asyncio.LimitOverrunError, PeerError) as error:
         why = error.why if isinstance(error, PeerError) else wire.excerpt(str(error) or "did not answer in time")
         log.warning("farewell-failed", voter=voter, reason=why)
@@ -61,10 +65,21 @@ async def _tell(
     return True
 
 
-async def _talk(voter: Address, farewell: Farewell, proven: Secret | None) -> None:
+async def _talk(voter: Address, farewell: Farewell, credentials: Credentials) -> None:
     """Say it and wait until it was taken. Raises PeerError where it was not, and OSError or EOFError."""
-    reader, writer = await asyncio.open_connection(*parse_address(voter), limit=_MOST_BYTES)
+    proven, tls = credentials.proven, credentials.tls
     try:
+        reader, writer = await asyncio.open_connection(
+            *parse_address(voter),
+            limit=_MOST_BYTES,
+            ssl=None if tls is None else tls.dialer,
+            ssl_shutdown_timeout=None if tls is None else _TLS_CLOSE_SECONDS,
+        )
+    except ssl.SSLError as error:
+        raise PeerError(voter, handshake_words(error)) from None
+    try:
+        if tls is not None:
+            _must_be_certified(writer, voter)
         writer.write(_upgrade(voter, () if proven is None else (PROTOCOL,)))
         status = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")[0]
         if b" 101 " not in status:
@@ -85,6 +100,11 @@ async def _talk(voter: Address, farewell: Farewell, proven: Secret | None) -> No
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+def _must_be_certified(writer: asyncio.StreamWriter, voter: Address) -> None:
+    if wrong := mismatch(writer.get_extra_info("peercert") or {}, voter):
+        raise PeerError(voter, wrong)
 
 
 async def _prove(reader: asyncio.StreamReader, voter: Address, proven: Secret, said: bytes) -> bytes:

@@ -11,18 +11,35 @@ from aiohttp.web import WebSocketResponse
 from les_hooks import wire
 from les_hooks.election.frames import Farewell, Frame, Hello
 from les_hooks.errors import PeerError
-from les_hooks.security import NONCE_BYTES, PROTOCOL, Credentials, Dialed, Listened, Open, Seal, Secret, Unproven
+from les_hooks.security import (
+    NONCE_BYTES,
+    PROTOCOL,
+    Credentials,
+    Dialed,
+    Listened,
+    Open,
+    Seal,
+    Secret,
+    Subject,
+    Tls,
+    Unproven,
+    mismatch,
+)
 
 __all__ = ["Greeter", "Greeting", "decoded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Greeting:
-    """Who is at the other end, how the frames of the link travel from now on, and which secret this rests on."""
+    """Who is at the other end, how the frames of the link travel from now on, and which secret this rests on.
+
+    `issuer` is the authority of its certificate, None without TLS and where another stands between the two.
+    """
 
     hello: Hello
     seal: Seal
     proved: Secret | None
+    issuer: Subject | None
 
 
 class Greeter:
@@ -46,6 +63,11 @@ class Greeter:
         """The subprotocols of a WebSocket that this node dials or listens with."""
         return () if self._credentials.secrets is None else (PROTOCOL,)
 
+    @property
+    def tls(self) -> Tls | None:
+        """What this node dials and listens with."""
+        return self._credentials.tls
+
     async def dial(self, ws: ClientWebSocketResponse[Any], peer: str) -> Greeting:
         """Greet who listens at the other end, and hear its hello. Raises PeerError."""
         proven, hello = self._credentials.proven, wire.encode(self._own)
@@ -66,7 +88,7 @@ class Greeter:
             raise PeerError(peer, "answered with a farewell")
         if not isinstance(said, Hello):
             raise PeerError(peer, "did not begin with a hello")
-        return Greeting(hello=said, seal=seal, proved=proven)
+        return Greeting(hello=said, seal=seal, proved=proven, issuer=self._certified(ws, said, peer))
 
     async def hear(self, ws: WebSocketResponse[Any], peer: str) -> Greeting | Farewell:
         """Challenge who dialed, and hear its first frame, which is not answered here. Raises PeerError."""
@@ -84,11 +106,24 @@ class Greeter:
             except Unproven as error:
                 raise PeerError(peer, str(error)) from None
             said = wire.decode(frame, peer)
+        if not isinstance(said, Hello | Farewell):
+            raise PeerError(peer, "did not begin with a hello")
+        issuer = self._certified(ws, said, peer)
         if isinstance(said, Farewell):
             return said
-        if not isinstance(said, Hello):
-            raise PeerError(peer, "did not begin with a hello")
-        return Greeting(hello=said, seal=seal, proved=proved)
+        return Greeting(hello=said, seal=seal, proved=proved, issuer=issuer)
+
+    def _certified(
+        self, ws: ClientWebSocketResponse[Any] | WebSocketResponse[Any], said: Hello | Farewell, peer: str
+    ) -> Subject | None:
+        """Hold what the other end calls itself against its certificate; returns the authority of that."""
+        if self.tls is None:
+            return None
+        certificate = ws.get_extra_info("peercert") or {}
+        if wrong := mismatch(certificate, said.address):
+            raise PeerError(peer, wrong)
+        issuer: Subject = certificate["issuer"]
+        return issuer if issuer in self.tls.authorities else None
 
 
 def decoded(message: WSMessage, peer: str, seal: Seal) -> Frame | None:

@@ -15,6 +15,7 @@ from les_hooks.backends.peers.roundtrips import RoundTrips
 from les_hooks.election.frames import Frame, Hello
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
+from les_hooks.serving import Rate
 
 __all__ = ["CLOSE_SECONDS", "Link", "Socket", "check_peer", "close_socket"]
 
@@ -27,6 +28,10 @@ CLOSE_SECONDS = 0.5
 _MOST_QUEUED = 128
 _MOST_QUEUED_BYTES = 4 * wire.FRAME_LIMIT
 
+# What one member may have this node read, pings and their answers too. It sends a handful a second at rest, and a few
+# for each member that comes or goes: some hundreds at the very most while a cluster of eighty forms.
+_FRAMES = Rate(burst=1000, per_second=500)
+
 # A close frame holds 125 bytes, two of them the code.
 _CLOSE_REASON_LENGTH = 120
 
@@ -36,8 +41,8 @@ _Write = Callable[[bytes], Awaitable[None]]
 class Link:
     """A connection whose hello has come; `dialed` is the address that this node dialed for it, if it did.
 
-    `proved` is the secret that it rests on. `since` is when it came up, on the clock `now` (boottime seconds); `reason`
-    why it ends, once somebody knows.
+    `proved` is the secret that it rests on, `issuer` the authority of the other end's certificate. `since` is when it
+    came up, on the clock `now` (boottime seconds); `reason` why it ends, once somebody knows.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Link:
         hello = greeting.hello
         self.hello = hello
         self.proved = greeting.proved
+        self.issuer = greeting.issuer
         self.address = Address(hello.address)
         self.dialed = dialed
         self.since = now()
@@ -62,6 +68,7 @@ class Link:
         self._queue: asyncio.Queue[tuple[_Write, bytes]] = asyncio.Queue(_MOST_QUEUED)
         self._queued_bytes = 0
         self._trips = RoundTrips(now)
+        self._frames = _FRAMES.bucket(now)
 
     @property
     def rtt(self) -> float | None:
@@ -86,6 +93,10 @@ class Link:
         try:
             while True:
                 message = await self._ws.receive()
+                if not self._frames.take():
+                    # The library reads no more than a few hundred frames ahead, and so the other end has to wait.
+                    await asyncio.sleep(self._frames.wait_seconds())
+                    self._frames.take()
                 frame = decoded(message, self.address, self._seal)
                 if frame is not None:
                     on_frame(frame)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp.web import WebSocketResponse
@@ -23,7 +23,7 @@ from les_hooks.election.messages import (
 )
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
-from les_hooks.security import Secret
+from les_hooks.security import Credentials
 from les_hooks.serving import Sparing
 
 __all__ = ["Links"]
@@ -83,8 +83,11 @@ class Links:
             link.reason = "does not read what it is sent"
             link.cut()
 
-    async def accept(self, ws: WebSocketResponse[Any], remote: str, limit: float) -> None:
-        """Serve a connection that another node made from the host `remote`; its hello must come in `limit` seconds."""
+    async def accept(self, ws: WebSocketResponse[Any], remote: str, limit: float, proven: Callable[[], None]) -> None:
+        """Serve a connection that another node made from the host `remote`; its hello must come in `limit` seconds.
+
+        `proven` is called once it is a member's link.
+        """
         try:
             async with asyncio.timeout(limit):
                 first = await self._greeter.hear(ws, remote)
@@ -94,7 +97,7 @@ class Links:
             await self._refuse(ws, remote, error.why if isinstance(error, PeerError) else "said no hello in time")
             return
         if isinstance(first, Greeting):
-            await self._greet(ws, first, remote)
+            await self._greet(ws, first, remote, proven)
         else:
             # An end without a reason: so it was taken.
             await close_socket(ws, "")
@@ -111,7 +114,9 @@ class Links:
         self._log.info("farewell-taken", peer=farewell.address, boot=farewell.boot.counter)
         self._report(Undone(address=Address(farewell.address), boot=farewell.boot))
 
-    async def _greet(self, ws: WebSocketResponse[Any], greeting: Greeting, remote: str) -> None:
+    async def _greet(
+        self, ws: WebSocketResponse[Any], greeting: Greeting, remote: str, proven: Callable[[], None]
+    ) -> None:
         hello = greeting.hello
         # An admitted link is admitted here before it is at the end that dialed, so that both agree on which one of
         # crossing links they keep. The hello goes to who is refused too: it tells why.
@@ -128,6 +133,7 @@ class Links:
         link = Link(ws, greeting, dialed=None, now=self._now)
         link.send(wire.encode(self._own))
         if self.admit(link):
+            proven()
             await self.serve(link)
         else:
             await link.close()
@@ -175,11 +181,12 @@ class Links:
             link.cut()
             self._changed()
 
-    def end_unless(self, accepted: Collection[Secret]) -> None:
-        """End the links that rest on a secret which is accepted no more; whoever dialed them makes them anew."""
+    def review(self, credentials: Credentials) -> None:
+        """End the links that rest on what is accepted no more; whoever dialed them makes them anew, if it can."""
         for link in self.all():
-            if link.proved is not None and link.proved not in accepted:
-                link.reason = "its secret is accepted no more"
+            objection = credentials.objection(link.proved, link.issuer)
+            if objection:
+                link.reason = objection
                 link.cut()
 
     async def close(self) -> None:

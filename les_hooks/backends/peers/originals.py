@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import ssl
 from collections.abc import Callable
 
 import aiohttp
@@ -29,14 +30,18 @@ async def poll_original(
     address: Address,
     own: Address,
     *,
+    context: Callable[[], ssl.SSLContext | None],
     loop_rate: float,
     report: Callable[[Message], None],
 ) -> str:
-    """Poll the original at `address` until it fails or one of our nodes answers there; returns what happened."""
+    """Poll the original at `address` until it fails or one of our nodes answers there; returns what happened.
+
+    `context` is asked each time; with one it is polled over TLS, which something else must give it.
+    """
     while True:
         try:
             async with asyncio.timeout(_REPLY_SECONDS):
-                reply = await _ask(session, address, own)
+                reply = await _ask(session, address, own, context())
         except (aiohttp.ClientError, PeerError, OSError, TimeoutError) as error:
             report(OriginalFailed(address=address, refused=is_refusal(error)))
             return excerpt(str(error)) or "did not answer in time"
@@ -63,8 +68,11 @@ def is_refusal(error: BaseException) -> bool:
     return isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno == errno.ECONNREFUSED
 
 
-async def _ask(session: aiohttp.ClientSession, address: Address, own: Address) -> OriginalReply:
-    async with session.get(f"http://{address}/state/{own}", allow_redirects=False) as response:
+async def _ask(
+    session: aiohttp.ClientSession, address: Address, own: Address, context: ssl.SSLContext | None
+) -> OriginalReply:
+    scheme, how = ("http", True) if context is None else ("https", context)
+    async with session.get(f"{scheme}://{address}/state/{own}", ssl=how, allow_redirects=False) as response:
         if response.status != 200:
             raise PeerError(address, f"answered with status {response.status}")
         body = bytearray()

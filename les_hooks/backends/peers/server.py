@@ -1,8 +1,7 @@
 """The one port of a node: the four endpoints of the original, and the links of our own nodes. For this package only."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -13,16 +12,24 @@ from les_hooks.backends.peers.link import CLOSE_SECONDS
 from les_hooks.backends.peers.settings import LINK_PATH, Settings
 from les_hooks.election.frames import State
 from les_hooks.election.messages import OriginalAnswered
-from les_hooks.errors import StartError
 from les_hooks.members import Address, join_host_port, parse_address
-from les_hooks.security import OVERHEAD_BYTES, PROTOCOL
-from les_hooks.serving import Sparing, TurnedAway, cannot_listen, forward_to
+from les_hooks.security import OVERHEAD_BYTES, PROTOCOL, Tls, mismatch
+from les_hooks.serving import Door, Limits, Rate, forward_to
 from les_hooks.wire_original import encode_diag, encode_state
 
 __all__ = ["Answers", "Server"]
 
-# Links and requests together. A connection without a complete request is closed after `failure`.
-_MOST_CONNECTIONS = 1024
+# Links and requests together. Each second a source may cost this node what 32 handshakes and answers take, and all of
+# them together eight times that. It is enough for as many members behind one address, each of which tries once a second
+# to get a link, all of them twice at the same moment, and for a hundred originals, which ask once in five seconds. A
+# member has proven itself within a few round trips; who has not after `failure` is hung up on.
+_LIMITS = Limits(
+    connections=1024,
+    strangers=256,
+    at_once=32,
+    source=Rate(burst=64, per_second=32),
+    everybody=Rate(burst=512, per_second=256),
+)
 
 # Room for `/state/<address>` with every letter escaped, and for the headers of a client that is not ours.
 _MOST_LINE = 2048
@@ -43,11 +50,15 @@ class Answers(Protocol):
     def protocols(self) -> tuple[str, ...]:
         """The subprotocols that a link must have."""
 
+    @property
+    def tls(self) -> Tls | None:
+        """What this node listens with."""
+
     def introduce(self, address: Address) -> None:
         """Somebody says that a node answers at this address."""
 
-    async def link(self, ws: web.WebSocketResponse[Any], remote: str) -> None:
-        """Serve the link that another node made from the host `remote`."""
+    async def link(self, ws: web.WebSocketResponse[Any], remote: str, proven: Callable[[], None]) -> None:
+        """Serve the link that another node made from the host `remote`; call `proven` once it is a member's."""
 
 
 class Server:
@@ -56,8 +67,6 @@ class Server:
     def __init__(self, settings: Settings, answers: Answers, log: FilteringBoundLogger) -> None:
         self._settings = settings
         self._answers = answers
-        self._complaints = Sparing(log)
-        self._server: asyncio.Server | None = None
         self._http = web.Server(
             self._answer,
             access_log=None,
@@ -68,6 +77,16 @@ class Server:
             max_field_size=_MOST_FIELD,
             max_headers=_MOST_HEADERS,
         )
+        patience = settings.timing.failure
+        self._door = Door(
+            self._http,
+            _LIMITS,
+            # For the handshake, the head of the request, a hello, and an answer that is read slowly.
+            stranger_seconds=4 * patience,
+            log=log,
+            context=lambda: None if answers.tls is None else answers.tls.listener,
+            handshake_seconds=patience,
+        )
         self._routes: Mapping[str, Callable[[], web.Response]] = {
             "/ping": lambda: web.Response(text="OK"),
             "/state": self._state,
@@ -76,39 +95,21 @@ class Server:
 
     async def bind(self) -> None:
         """Take the port; raises StartError where it cannot be had."""
-        try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self._connected, self._settings.host, self._settings.port, start_serving=False
-            )
-        except OSError as error:
-            raise self._unavailable(error) from error
+        await self._door.bind("[node] bind", self._settings.host, self._settings.port)
 
-    async def listen(self) -> None:
+    def listen(self) -> None:
         """Answer from now on; raises StartError where another process was faster."""
-        assert self._server is not None, "bind comes first"
-        try:
-            await self._server.start_serving()
-        except OSError as error:
-            raise self._unavailable(error) from error
+        self._door.listen()
 
     def stop_listening(self) -> None:
         """Refuse new connections from now on: to the others that is the proof that this node is gone."""
-        if self._server is not None:
-            self._server.close()
+        self._door.stop()
 
     async def close(self) -> None:
         """End all connections, and give the port back."""
         self.stop_listening()
         await self._http.shutdown(CLOSE_SECONDS)
-
-    def _unavailable(self, error: OSError) -> StartError:
-        return cannot_listen("[node] bind", self._settings.host, self._settings.port, error)
-
-    def _connected(self) -> asyncio.BaseProtocol:
-        if len(self._http.connections) >= _MOST_CONNECTIONS:
-            self._complaints.write(logging.WARNING, "connection-refused", limit=_MOST_CONNECTIONS)
-            return TurnedAway()
-        return self._http()
+        await self._door.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path.removesuffix("/")
@@ -116,12 +117,12 @@ class Server:
             response = web.Response(status=405, text="only GET is answered here\n")
         elif path == LINK_PATH:
             return await self._link(request)
-        elif path != "/ping" and not self._settings.public and not path.startswith("/state/"):
+        elif path != "/ping" and not self._is_open(request) and not path.startswith("/state/"):
             response = web.Response(status=403, text="not for everybody: see [security] public\n")
         elif path in self._routes:
             response = self._routes[path]()
         elif path.startswith("/state/"):
-            response = self._introduced(path.removeprefix("/state/"))
+            response = self._introduced(request, path.removeprefix("/state/"))
         else:
             response = web.Response(status=404, text="nothing here\n")
         # One request for each connection, so that `keepalive_timeout` bounds the one wait that there is.
@@ -135,20 +136,31 @@ class Server:
         body = encode_diag(self._answers.state(), self._answers.heard())
         return web.Response(body=body, content_type="application/json")
 
-    def _introduced(self, text: str) -> web.Response:
+    def _introduced(self, request: web.BaseRequest, text: str) -> web.Response:
         if self._answers.protocols:
             return web.Response(status=403, text="this cluster has a secret, and only its members introduce others\n")
+        certificate = _certificate(request)
+        if self._answers.tls is not None and not certificate:
+            return _uncertified()
         try:
             address = join_host_port(*parse_address(text))
         except ValueError as error:
             return web.Response(status=400, text=f"the address {error}\n")
+        if self._answers.tls is not None and (wrong := mismatch(certificate, address)):
+            return web.Response(status=403, text=f"whoever asks {wrong}\n")
         self._answers.introduce(address)
         return self._state()
+
+    def _is_open(self, request: web.BaseRequest) -> bool:
+        """Whether who asks may know how the cluster is: everybody, or who has a certificate of its authority."""
+        return self._settings.public or bool(_certificate(request))
 
     async def _link(self, request: web.BaseRequest) -> web.StreamResponse:
         # A browser names the page that sent it; nodes are no browsers, and pages have no business here.
         if "Origin" in request.headers:
             return web.Response(status=403, text="not for browsers\n")
+        if self._answers.tls is not None and not _certificate(request):
+            return _uncertified()
         protocols = self._answers.protocols
         if offered := request.headers.get("Sec-WebSocket-Protocol") or protocols:
             if not protocols:
@@ -169,5 +181,14 @@ class Server:
         except ConnectionError:
             # It hung up before this node, which may have slept, came to answer. So nobody gets this either.
             return web.Response(status=400, text="gone\n")
-        await self._answers.link(ws, request.remote or "unknown")
+        await self._answers.link(ws, request.remote or "unknown", partial(self._door.prove, request.protocol))
         return ws
+
+
+def _certificate(request: web.BaseRequest) -> Mapping[str, Any]:
+    """That of whoever asks, whose chain holds; empty where it has none."""
+    return request.get_extra_info("peercert") or {}
+
+
+def _uncertified() -> web.Response:
+    return web.Response(status=401, text="this cluster has TLS, and wants a certificate of its authority\n")

@@ -37,6 +37,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "config.rejected": "a new configuration was refused",
     "operator.request": "an operator asked: {command}",
     "operator.answer failure": "what an operator asked for failed: {command}",
+    "operator.refused": "somebody who may only ask was refused: {command}",
     "cleanup.run": "what a crash left was cleared",
     "audit.gap": "records of the audit trail were lost",
 }

@@ -128,6 +128,12 @@ def validate(ctx: Context) -> Sequence[str]:
         for _, entry in config.entries
         for problem in entry.problems(WORLD.environ)
     ]
+    complaints += [
+        f"{entry.address}: cannot start {program}: {why}"
+        for _, entry in config.entries
+        for program in entry.programs
+        if (why := ctx.barred(program))
+    ]
     if not _boards_of(ctx):
         complaints.append("no address is named; add [[plugins.floating_ip.digitalocean]] or another provider's table")
     return [Note(printable(each)) if isinstance(each, Note) else printable(each) for each in complaints]

@@ -95,6 +95,11 @@ class AddressTable(msgspec.Struct, frozen=True, kw_only=True):
         """What is wrong with it on this host, without asking anybody."""
         return []
 
+    @property
+    def programs(self) -> tuple[Path, ...]:
+        """The programs that it has run."""
+        return ()
+
 
 class ApiTable(AddressTable, frozen=True, kw_only=True):
     """One address behind an API with a token, which stands in `token_file`, or is the `credential` of that name."""

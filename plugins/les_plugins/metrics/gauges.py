@@ -85,6 +85,13 @@ def families(told: Told) -> Iterator[Metric]:
     yield _gauge("les_plugin_loaded", "Whether a plugin that is wanted is loaded.", ("plugin",), wanted)
     if told.backend.quorum.mode == _MAJORITY:
         yield from _votes(told.backend.quorum)
+    if (certificate := told.security.certificate) is not None:
+        yield _gauge(
+            "les_certificate_expiry_timestamp_seconds",
+            "When the certificate of this node ends, in Unix seconds.",
+            (),
+            (((), certificate.expires),),
+        )
     for plugin in told.plugins:
         if plugin.name == _WEBHOOK and plugin.state == _LOADED:
             yield from _webhooks(endpoints(plugin))

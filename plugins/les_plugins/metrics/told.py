@@ -82,6 +82,18 @@ class Backend(msgspec.Struct, frozen=True):
     quorum: Quorum = Quorum()
 
 
+class Certificate(msgspec.Struct, frozen=True):
+    """That of the node; it ends at `expires`, in Unix seconds."""
+
+    expires: float
+
+
+class Security(msgspec.Struct, frozen=True):
+    """What keeps strangers out; no certificate without TLS."""
+
+    certificate: Certificate | None = None
+
+
 class Told(msgspec.Struct, frozen=True):
     """A status."""
 
@@ -101,6 +113,7 @@ class Told(msgspec.Struct, frozen=True):
     plugins: list[Plugin]
     audit: AuditPart
     backend: Backend
+    security: Security = Security()
 
 
 class Endpoint(msgspec.Struct, frozen=True):

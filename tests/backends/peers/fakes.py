@@ -184,6 +184,7 @@ def make_node(
     authority: list[Mandate] = []
     saved: list[int] = []
     machines: list[NotingMachine] = []
+    broken: list[BaseException] = []
 
     def elector(**values: Any) -> NotingMachine:
         machines.append(NotingMachine(**values))
@@ -201,7 +202,7 @@ def make_node(
         on_authority=authority.append,
         disk=NotingDisk(saved, fails=save_fails),
         elector=elector if noting else Machine,
-        **({} if on_broken is None else {"on_broken": on_broken}),
+        on_broken=on_broken or broken.append,
     )
     return Node(backend, own, views, authority, saved, machines)
 

@@ -1,13 +1,17 @@
 """What other nodes may do to a link, and what the machine hears of it."""
 
 import asyncio
+import contextlib
+import time
 from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import WSMsgType
 from structlog.testing import capture_logs
 
 from les_hooks import wire
+from les_hooks.backends.peers import link
 from les_hooks.election.effects import Drop, Send
 from les_hooks.election.frames import (
     Beat,
@@ -19,6 +23,7 @@ from les_hooks.election.frames import (
 )
 from les_hooks.election.messages import Heard, LinkDown, LinkUp
 from les_hooks.members import Address, Boot
+from les_hooks.serving import Rate
 from tests.backends.peers.fakes import Peer, hello, make_node, peer_of, running, until
 from tests.test_wire import STATE
 
@@ -146,6 +151,61 @@ async def test_an_unknown_kind_is_ignored_and_the_link_goes_on() -> None:
         await peer.ws.send_bytes(b'{"kind": "vote"}')
         await peer.say(BEAT)
         await until(lambda: node.machine.all(Heard) == [Heard(sender=THERE, frame=BEAT)])
+
+
+async def test_who_sends_more_than_its_share_is_read_no_faster_and_keeps_its_link(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link, "_FRAMES", Rate(burst=10, per_second=100))
+    node = make_node(noting=True)
+    async with running(node), peer_of(node) as peer:
+        await _greet(peer)
+        begin = time.monotonic()
+        for number in range(40):
+            await peer.say(Beat(seq=number + 1, ack=0))
+        await until(lambda: len(node.machine.all(Heard)) == 40)
+        assert time.monotonic() - begin >= 0.3
+        assert [heard.frame for heard in node.machine.all(Heard)] == [Beat(seq=n + 1, ack=0) for n in range(40)]
+        assert node.machine.all(LinkDown) == []
+
+
+async def test_pings_are_answered_no_faster_than_frames_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "_FRAMES", Rate(burst=10, per_second=100))
+    node = make_node(noting=True)
+    async with running(node), peer_of(node, autoping=False) as peer:
+        await _greet(peer)
+        begin = time.monotonic()
+        for _ in range(40):
+            await peer.ws.ping()
+        async with asyncio.timeout(5):
+            answers = [(await peer.ws.receive()).type for _ in range(40)]
+        assert answers == [WSMsgType.PONG] * 40
+        assert time.monotonic() - begin >= 0.3
+
+
+async def test_what_waits_to_be_read_is_bounded_however_small_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty pings have no size of their own; were they read while nobody takes them, memory would fill with them."""
+    monkeypatch.setattr(link, "_FRAMES", Rate(burst=10, per_second=1))
+    node = make_node(noting=True)
+    async with running(node):
+        host, _, port = node.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        said = wire.encode(hello(THERE))
+        # Masked with zeros, which leaves them as they are.
+        writer.write(b"\x82\xfe" + len(said).to_bytes(2) + bytes(4) + said)
+        await until(lambda: node.machine.all(LinkUp))
+        sent, pings = 0, (b"\x89\x80" + bytes(4)) * 50_000
+        with contextlib.suppress(TimeoutError):
+            while sent < 200:
+                writer.write(pings)
+                async with asyncio.timeout(0.5):
+                    await writer.drain()
+                sent += 1
+        # What the network between the two holds is some 10 MB; all of it would be 60.
+        assert sent < 100
+        writer.transport.abort()
 
 
 async def test_a_first_frame_that_is_no_hello_is_refused() -> None:

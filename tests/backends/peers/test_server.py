@@ -5,6 +5,7 @@ import contextlib
 import errno
 import json
 import socket
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -107,7 +108,7 @@ async def test_a_body_that_never_comes_keeps_no_connection_open() -> None:
 
 
 async def test_connections_past_the_limit_are_turned_away_and_links_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(server, "_LIMITS", replace(server._LIMITS, connections=2))
     node = make_node(noting=True)
     async with running(node), peer_of(node) as peer:
         await peer.say(hello("127.0.0.9:4000"))
@@ -121,6 +122,26 @@ async def test_connections_past_the_limit_are_turned_away_and_links_go_on(monkey
         await until(lambda: len(node.backend._server._http.connections) == 1)
         assert await _get(node, "/ping") == (200, "OK")
         assert len(node.machine.told) == 2
+
+
+async def test_a_link_stays_whoever_comes_and_who_only_holds_connections_keeps_no_member_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "_LIMITS", replace(server._LIMITS, at_once=3))
+    node = make_node(noting=True)
+    async with running(node), peer_of(node) as peer, contextlib.AsyncExitStack() as stack:
+        await peer.say(hello("127.0.0.9:4000"))
+        await peer.hear()
+        host, _, port = node.address.rpartition(":")
+        held = [await asyncio.open_connection(host, int(port)) for _ in range(10)]
+        other = await stack.enter_async_context(peer_of(node))
+        await other.say(hello("127.0.0.8:4000"))
+        await other.hear()
+        for reader, writer in held:
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.transport.abort()
+        assert sorted(link["address"] for link in node.links) == ["127.0.0.8:4000", "127.0.0.9:4000"]
 
 
 async def test_before_it_joins_a_node_refuses_connections_as_if_it_were_not_there() -> None:

@@ -16,6 +16,7 @@ import les_plugins.floating_ip as plugin
 from les_hooks.errors import PluginError
 from les_hooks.events import EventKind
 from les_plugins.floating_ip.providers.aws import signing
+from les_plugins.floating_ip.providers.aws.answers import error_in
 from les_plugins.floating_ip.providers.aws.eip import AwsEipTable
 from les_plugins.floating_ip.providers.aws.private_ip import AwsPrivateIpTable
 from les_plugins.floating_ip.settings import FloatingIpConfig
@@ -604,3 +605,9 @@ async def test_an_id_that_is_none_is_not_passed_on(stage: Stage, credentials_fil
         with pytest.raises(PluginError, match=r"malformed: .*networkInterfaceId is 'xxx"):
             await elect(ctx)
         assert len(str(ctx.audited)) < 1000
+
+
+@pytest.mark.parametrize("encoding", ["x", "hex", "undefined", "idna", "utf-16"])
+def test_no_answer_chooses_a_codec(encoding: str) -> None:
+    body = b"<Response><Errors><Error><Code>AuthFailure</Code></Error></Errors></Response>"
+    assert error_in(f'<?xml version="1.0" encoding="{encoding}"?>'.encode() + body) == ("AuthFailure", "")

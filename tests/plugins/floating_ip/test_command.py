@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 import les_plugins.floating_ip as plugin
+from les_hooks.config import LimitsConfig
 from les_hooks.errors import PluginError
+from les_hooks.processes import Runner, confine
 from les_plugins.floating_ip.providers.command import CommandTable
 from les_plugins.floating_ip.settings import FloatingIpConfig
 from tests.cluster import until
 from tests.fake_context import FakeContext
+from tests.needs import need_program, need_root
 from tests.plugins.floating_ip.stage import Stage, audited, demote, elect
 
 
@@ -137,3 +140,14 @@ def test_les_check_complains_about_programs_that_cannot_run(folder: Folder) -> N
     folder.program.unlink()
     (complaint,) = plugin.validate(ctx)
     assert complaint.endswith("No such file or directory; it has to be an executable file")
+
+
+def test_les_check_complains_about_programs_that_the_user_of_hooks_cannot_start(folder: Folder) -> None:
+    need_root()
+    need_program("setpriv")
+    ctx = folder.context()
+    ctx.runner = Runner(None, confinement=confine("nobody", LimitsConfig(), "hooks.user"))
+    folder.write("true", mode=0o700)
+    (complaint,) = plugin.validate(ctx)
+    assert complaint.startswith(f"203.0.113.7: cannot start {folder.program}: ")
+    assert "nobody (uid 65534) cannot" in complaint

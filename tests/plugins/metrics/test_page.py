@@ -77,6 +77,7 @@ async def test_the_status_is_read() -> None:
     assert found["les_members"] == {"fit": 1, "unfit": 1, "witness": 1, "observer": 0}
     assert found["les_link_rtt_seconds"] == {B: 0.0125}
     assert found["les_links"] == 2
+    assert found["les_certificate_expiry_timestamp_seconds"] == 1893553445.0
     assert found["les_events_waiting"] == {"role": 1, "membership": 2}
     assert found["les_plugin_loaded"] == {"scripts": 1, "vip": 0, "webhook": 1}
     assert found["les_voters"] == {"configured": 3, "heard": 2, "granted": 1}

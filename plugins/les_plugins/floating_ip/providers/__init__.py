@@ -7,6 +7,7 @@ the struct of its table in `les.toml` too, an `Entry`.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -150,6 +151,10 @@ class Entry(Protocol):
     @property
     def calls_per_hour(self) -> int:
         """How many calls its provider may be asked in an hour."""
+
+    @property
+    def programs(self) -> tuple[Path, ...]:
+        """The programs that it has run."""
 
     def problems(self, environ: Mapping[str, str]) -> list[str]:
         """What is wrong with it on this host, without asking anybody."""

@@ -43,8 +43,12 @@ class CommandTable(AddressTable, frozen=True, kw_only=True):
 
     def problems(self, environ: Mapping[str, str]) -> list[str]:
         """Programs that cannot run, or that others could change."""
-        found = (_why_not(Path(program)) for program in dict.fromkeys((self.get[0], self.assign[0])))
-        return [why for why in found if why]
+        return [why for program in self.programs if (why := _why_not(program))]
+
+    @property
+    def programs(self) -> tuple[Path, ...]:
+        """Both, or the one for both."""
+        return tuple(Path(program) for program in dict.fromkeys((self.get[0], self.assign[0])))
 
     def provider(self, tools: Tools) -> "Commands":
         """What runs them."""

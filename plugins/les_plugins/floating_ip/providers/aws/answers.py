@@ -57,7 +57,8 @@ def error_in(body: bytes) -> tuple[str, str]:
 def _parse(body: bytes) -> Element:
     # ElementTree's own parser reads document types, and does not tell of them.
     builder = TreeBuilder()
-    parser = expat.ParserCreate()
+    # Whatever it says of its encoding: a name there could be that of any codec of Python.
+    parser = expat.ParserCreate("utf-8")
     parser.StartDoctypeDeclHandler = _refuse
     parser.StartElementHandler = lambda name, _: builder.start(name, {})
     parser.EndElementHandler = builder.end

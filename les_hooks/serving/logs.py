@@ -1,74 +1,24 @@
-"""What the two listeners of a node have in common: that of the peers, and that of the page.
+"""What strangers may have written into the log: bounded, in our words, and nothing that may be a secret.
 
 Imported by `backends` and `http`.
 """
 
-import asyncio
-import errno
 import logging
-import os
 import re
-import time
-from collections.abc import Callable
 from typing import Final
 
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.errors import StartError
-from les_hooks.members import join_host_port
+from les_hooks.serving.bucket import Bucket
 from les_hooks.wire import excerpt
 
-__all__ = ["Bucket", "Sparing", "TurnedAway", "cannot_listen", "forward_to"]
-
-_ADVICE = {
-    errno.EADDRINUSE: "another process listens there: stop it (`ss -ltnp` names it), or choose another {key}",
-    errno.EACCES: "choose a port above 1023 in {key}, or give this process CAP_NET_BIND_SERVICE",
-    errno.EADDRNOTAVAIL: "this host has no such address: set {key} to one of its own, or to 0.0.0.0",
-}
-
-
-def cannot_listen(key: str, host: str, port: int, error: OSError) -> StartError:
-    """Say why the port cannot be had, and what mends that; `key` is where it is set: `[node] bind`."""
-    # Python 3.13 gives no number where none of the addresses is this host's.
-    code = errno.EADDRNOTAVAIL if error.errno is None else error.errno
-    # asyncio repeats the address in its text; what is no errno of ours (a host that is none) only it can tell.
-    why = os.strerror(code).lower() if code in _ADVICE else str(error)
-    advice = _ADVICE.get(code, "see {key}").format(key=key)
-    return StartError(f"port {join_host_port(host, port)}", why, advice)
-
+__all__ = ["Sparing", "forward_to"]
 
 _LINES_AT_ONCE: Final = 10
 _LINE_SECONDS: Final = 5.0
 # After these the library quotes what was sent, which may be a token or a session.
 _QUOTES: Final = re.compile(r":|\n| when reading")
-
-
-class TurnedAway(asyncio.Protocol):
-    """A connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """End it."""
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
-
-
-class Bucket:
-    """Bounds how often something happens: so many at once, and one more each `seconds`."""
-
-    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._seconds, self._clock = most, seconds, clock
-        self._left, self._at = float(most), clock()
-
-    def take(self) -> bool:
-        """Whether it may happen once more, now."""
-        now = self._clock()
-        self._left = min(float(self._most), self._left + (now - self._at) / self._seconds)
-        self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
 
 
 class Sparing:

@@ -1,0 +1,233 @@
+"""TLS between nodes: from `ca_file`, `cert_file` and `key_file` to what the listener and the dialer take.
+
+With `ssl` of the standard library alone. Imported by the peers backend, the daemon and the command line.
+"""
+
+import ssl
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from les_hooks.errors import StartError
+from les_hooks.security.certificate import Decoded, Subject, expiry, hosts, names
+from les_hooks.security.private import load_private
+
+__all__ = ["Tls", "TlsFiles", "handshake_words", "load_tls"]
+
+_CONFIG_EXIT: Final = 78
+# A bundle of all authorities that browsers know has 230 KiB.
+_MOST_BYTES: Final = 1024 * 1024
+# X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for.
+_ANY_TIME: Final = 0x200000
+_ISSUE: Final = "`les ca issue` makes one"
+
+# Of OpenSSL's x509_vfy.h.
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+_WRONG_PURPOSE: Final = 26
+_UNKNOWN_ISSUER: Final = (2, 18, 19, 20, 21)
+
+# What OpenSSL makes of other bytes than those of TLS.
+_NO_TLS: Final = ("HTTP_REQUEST", "WRONG_VERSION_NUMBER", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """Where `[security.tls]` says that they are; all PEM. `ca` may hold several authorities, `cert` its chain."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """The three of them."""
+        return self.ca, self.cert, self.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """What the files held when they were read, and what was found to be of use.
+
+    `hosts` is whom the certificate of this node names, `expires` its end in Unix seconds, and `authorities` are the
+    subjects that `ca` trusts. `listener` and `dialer` do not look at names: who answers is known by the address in its
+    hello, which `certificate.names` compares. A dialed address will not do, as the name of a seed has been looked up by
+    then. `asker` dials originals, which say no hello, and wants the dialed host named, by the rules of `ssl`.
+    """
+
+    listener: ssl.SSLContext
+    dialer: ssl.SSLContext
+    asker: ssl.SSLContext
+    authorities: frozenset[Subject]
+    hosts: tuple[str, ...]
+    expires: float
+
+
+def load_tls(files: TlsFiles, host: str) -> Tls:
+    """Read the files, and find out whether another node would accept what is in them from `host`.
+
+    Raises StartError, which says which file is wrong, and how.
+    """
+    for path, key in zip(files.all, ("ca_file", "cert_file", "key_file"), strict=True):
+        _look_at(path, key)
+    load_private(files.key, f"[security.tls] key_file {files.key}", "have a new one made: `les ca issue NAME --force`")
+    listener, dialer = _contexts(files)
+    certificate = _accepted(listener, dialer, files)
+    if not names(certificate, host):
+        named = ", ".join(hosts(certificate)) or "no address at all"
+        why = f"names {named}, and not {host}, which others know this node by"
+        advice = f"have it made for {host} (`les ca issue NAME {host}`), or change [node] advertise"
+        raise _wrong("cert_file", files.cert, why, advice)
+    asker = _contexts(files)[1]
+    asker.check_hostname = True
+    return Tls(
+        listener=listener,
+        dialer=dialer,
+        asker=asker,
+        authorities=frozenset(cast(Subject, authority["subject"]) for authority in listener.get_ca_certs()),
+        hosts=hosts(certificate),
+        expires=expiry(certificate),
+    )
+
+
+def handshake_words(error: Exception) -> str:
+    """What to log of a handshake with another node that has failed; it is told of that node."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _UNKNOWN_ISSUER:
+            return "shows a certificate of an authority that is not in ca_file"
+        return f"shows a certificate that is refused: {error.verify_message}"
+    reason = error.reason or "" if isinstance(error, ssl.SSLError) else ""
+    if reason in _NO_TLS:
+        return "speaks no TLS, which [security.tls] asks for: set it on both ends"
+    if "PROTOCOL" in reason or "VERSION" in reason:
+        return "speaks no TLS 1.3"
+    return f"failed in the handshake: {_reason(error) or 'broke off'}"
+
+
+def _wrong(key: str, path: Path, why: str, advice: str) -> StartError:
+    return StartError(f"[security.tls] {key} {path}", why, advice, _CONFIG_EXIT)
+
+
+def _look_at(path: Path, key: str) -> None:
+    """Before OpenSSL does, which would wait for a pipe, and has one word for all that can be wrong."""
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size <= _MOST_BYTES:
+            with path.open("rb"):
+                return
+    except FileNotFoundError as error:
+        made = "`les ca init` makes one" if key == "ca_file" else _ISSUE
+        raise _wrong(key, path, "is not there", f"copy it there; {made}") from error
+    except OSError as error:
+        advice = "let the daemon's user read it, and enter each folder on its path"
+        raise _wrong(key, path, f"cannot be read ({error.strerror})", advice) from error
+    raise _wrong(key, path, f"is no file, or has more than {_MOST_BYTES} bytes", "name a PEM file")
+
+
+class _EncryptedError(Exception):
+    """The key wants a password."""
+
+
+def _no_password() -> str:
+    # Without this, OpenSSL would ask for it on the daemon's terminal.
+    raise _EncryptedError
+
+
+def _contexts(files: TlsFiles) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    listener = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    dialer = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    dialer.check_hostname = False
+    dialer.verify_mode = ssl.CERT_REQUIRED
+    # Strangers are told `/ping`, and in words what they lack; who shows a certificate must show one that holds.
+    listener.verify_mode = ssl.CERT_OPTIONAL
+    # A session that is taken up again would outlive the certificate that began it.
+    listener.num_tickets = 0
+    for context in (listener, dialer):
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        _load_authority(context, files.ca)
+        _load_own(context, files)
+    return listener, dialer
+
+
+def _load_authority(context: ssl.SSLContext, path: Path) -> None:
+    try:
+        text = path.read_text("ascii")
+        # What is left of a certificate that is written at this moment would be passed over without a word.
+        if text.count("-----BEGIN") != text.count("-----END"):
+            raise ValueError("ends in the middle of a certificate")
+        context.load_verify_locations(cadata=text)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        why = "cannot be used" if isinstance(error, UnicodeDecodeError) else f"cannot be used ({_reason(error)})"
+        raise _wrong("ca_file", path, why, "it must hold the certificates of the authority, in PEM") from error
+
+
+def _load_own(context: ssl.SSLContext, files: TlsFiles) -> None:
+    try:
+        context.load_cert_chain(files.cert, files.key, _no_password)
+    except _EncryptedError:
+        advice = f"take the password off (`openssl pkey -in {files.key} -out NEW`), and keep the file private instead"
+        raise _wrong(
+            "key_file", files.key, "is encrypted, and nobody types its password when a node starts", advice
+        ) from None
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            why = f"is the key of another certificate than {files.cert}"
+            raise _wrong("key_file", files.key, why, "copy the two that were made together") from error
+        why = f"cannot be used with {files.key.name} ({_reason(error)})"
+        raise _wrong("cert_file", files.cert, why, f"both must be whole, and PEM; {_ISSUE}") from error
+    except OSError as error:
+        raise _wrong("cert_file", files.cert, f"cannot be read ({error.strerror})", "look at it again") from error
+
+
+def _accepted(listener: ssl.SSLContext, dialer: ssl.SSLContext, files: TlsFiles) -> Decoded:
+    """The node's own certificate, if another node with the same authority would take it on both ends of a link."""
+    try:
+        return _shake_hands(listener, dialer)
+    except ssl.SSLCertVerificationError as error:
+        why, advice = f"would be refused: {error.verify_message}", "have another one made; `les ca issue` does"
+        match error.verify_code:
+            case code if code in _UNKNOWN_ISSUER:
+                why, advice = f"does not come from the authority in {files.ca}", "take both from the same one"
+            case code if code in (_EXPIRED, _NOT_YET_VALID):
+                why, advice = _wrong_time(files)
+            case code if code == _WRONG_PURPOSE:
+                why = "is not for both ends of a link"
+                advice = "its extendedKeyUsage needs serverAuth and clientAuth; `les ca issue` makes such"
+        raise _wrong("cert_file", files.cert, why, advice) from error
+    except ssl.SSLError as error:
+        raise _wrong("cert_file", files.cert, f"would be refused ({_reason(error)})", _ISSUE) from error
+
+
+def _wrong_time(files: TlsFiles) -> tuple[str, str]:
+    """Say which dates do not fit the clock, and what mends that."""
+    contexts = _contexts(files)
+    for context in contexts:
+        context.verify_flags = ssl.VerifyFlags(context.verify_flags | _ANY_TIME)
+    certificate = _shake_hands(*contexts)
+    why = f"is valid from {certificate['notBefore']} to {certificate['notAfter']}, or its authority is not valid, now"
+    return why, "look at the clock of this host (`date -u`); else have another one made: `les ca issue NAME --renew`"
+
+
+def _shake_hands(listener: ssl.SSLContext, dialer: ssl.SSLContext) -> Decoded:
+    """Have both ends meet in memory; returns the certificate that the dialer saw. Raises ssl.SSLError."""
+    to_listener, to_dialer = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        dialer.wrap_bio(to_dialer, to_listener, server_side=False),
+        listener.wrap_bio(to_listener, to_dialer, server_side=True),
+    ]
+    waiting = list(ends)
+    while waiting:
+        end = waiting.pop(0)
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            waiting.append(end)
+    certificate = ends[0].getpeercert()
+    assert certificate, "the dialer takes nobody without one"
+    return certificate
+
+
+def _reason(error: Exception) -> str:
+    reason = error.reason if isinstance(error, ssl.SSLError) else str(error)
+    return str(reason or error).lower().replace("_", " ")
