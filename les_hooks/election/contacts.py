@@ -12,8 +12,8 @@ __all__ = ["Contacts"]
 # leaves the rest to seeds and members; who is left out is named again, or dials us.
 _MOST_HEARD_OF = 64
 
-# How many are wanted besides the seeds, whatever for: no flood of links and lost members leaves a seed, when it is looked
-# up anew, without its place at the dialer.
+# How many are wanted besides the seeds, whatever for: no flood of links and lost members takes the place at the dialer
+# of a seed that is looked up anew.
 _MOST_WANTED = 384
 
 # A member that fell silent may be cut off with others who do not know our seeds: it is looked for this long. Far more

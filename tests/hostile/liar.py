@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,7 @@ import msgspec
 from les_hooks import wire
 from les_hooks.election.frames import Beat, Frame, Relayed, State, Tell
 from les_hooks.members import Address, Boot
-from les_hooks.security import PROTOCOL, Dialed, Seal, Secret
+from les_hooks.security import PROTOCOL, Dialed, Open, Seal, Secret
 from tests.backends.peers.fakes import hello
 from tests.election.lone import state_of
 from tests.hostile.stage import SECRET
@@ -88,13 +89,26 @@ class Lie:
 
 @asynccontextmanager
 async def lying(
-    to: Address, address: str = LIAR, boot: Boot = LIARS_BOOT, *, first: Frame | None = None
+    to: str,
+    address: str = LIAR,
+    boot: Boot = LIARS_BOOT,
+    *,
+    first: Frame | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Lie]:
-    """A link to this node, whose hello names that address and that process; or something else comes `first`."""
-    url = f"ws://{to}/les/link"
-    async with aiohttp.ClientSession() as session, session.ws_connect(url, protocols=(PROTOCOL,)) as ws:
-        greeting = wire.encode(first or hello(address, boot=boot))
-        message, seal = Dialed(Secret(SECRET), os.urandom(32)).answer((await ws.receive()).data, greeting)
+    """A link to this node, whose hello names that address and that process; or something else comes `first`.
+
+    With `tls` he shows that certificate, and there is no secret.
+    """
+    url, protocols = f"{'ws' if tls is None else 'wss'}://{to}/les/link", () if tls else (PROTOCOL,)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, protocols=protocols, ssl=True if tls is None else tls) as ws,
+    ):
+        message = wire.encode(first or hello(address, boot=boot))
+        seal: Seal = Open()
+        if tls is None:
+            message, seal = Dialed(Secret(SECRET), os.urandom(32)).answer((await ws.receive()).data, message)
         await ws.send_bytes(message)
         lie = Lie(ws, seal, address, boot)
         tasks = [asyncio.create_task(lie.hear()), asyncio.create_task(lie.live())]

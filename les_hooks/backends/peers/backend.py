@@ -40,13 +40,8 @@ from les_hooks.election.messages import (
 from les_hooks.errors import StartError
 from les_hooks.events import Reason
 from les_hooks.failures import report_failure
-<<<<<<< HEAD
 from les_hooks.members import NO_MANDATE, Address, Mandate, View
-from les_hooks.security import Credentials
-=======
-from les_hooks.members import NO_MANDATE, Address, Boot, Mandate, View
 from les_hooks.security import Credentials, Tls
->>>>>>> main
 
 __all__ = ["PeersBackend"]
 
