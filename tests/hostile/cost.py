@@ -21,6 +21,7 @@ import structlog
 from les_hooks import wire
 from les_hooks.election.frames import Beat
 from les_hooks.security import PROTOCOL, Dialed, Listened, Seal, Secret
+from tests.hostile.middle import a_source
 from tests.hostile.stage import SECRET, noting
 
 _RUNS, _FRAMES = 9, 2000
@@ -47,13 +48,16 @@ def proof_cost(frame: bytes) -> tuple[float, float]:
 
 
 async def dial(address: str, count: int) -> None:
-    """Prove nothing, so many times."""
-    async with aiohttp.ClientSession() as session:
-        for _ in range(count):
-            async with session.ws_connect(f"ws://{address}/les/link", protocols=(PROTOCOL,)) as ws:
-                await ws.receive()
-                await ws.send_bytes(bytes(200))
-                await ws.receive()
+    """Prove nothing, so many times, from as many addresses: one alone is kept out by the door."""
+    for _ in range(count):
+        connector = aiohttp.TCPConnector(local_addr=a_source())
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.ws_connect(f"ws://{address}/les/link", protocols=(PROTOCOL,)) as ws,
+        ):
+            await ws.receive()
+            await ws.send_bytes(bytes(200))
+            await ws.receive()
 
 
 async def handshake_cost(count: int) -> tuple[float, int, int]:
