@@ -1,9 +1,11 @@
-"""Somebody in the middle of two links, without the secret: keeps, repeats, exchanges, changes and makes up messages.
+"""Somebody between three nodes that dial and three that listen, without the secret: delivers what they say to whom he
+likes, again, in another order, changed, or made up.
 
-What must hold: an end takes a message only if it is the next one that the other end of the same link has sent to it,
-unchanged; whatever else comes ends the link with Unproven, and nothing else is raised.
+What must hold: an end takes a message only if it is the next one that its partner has sent, unchanged, and the two are
+each other's partners; whatever else comes ends the link with Unproven, and nothing else is raised.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,78 +19,81 @@ _MOST_STEPS: Final = 60
 _MOST_BYTES: Final = 255
 
 
-@dataclass
+@dataclass(eq=False)
 class _End:
-    """One end of a link: what it has sent, what it has taken, and its `seal` while it stands."""
+    """One end of a link: what it has sent and taken, who sent that, and its `seal` once it has one."""
 
+    begins: Dialed | Listened
     sent: list[bytes] = field(default_factory=list)
     taken: list[bytes] = field(default_factory=list)
+    partner: "_End | None" = None
     seal: Seal | None = None
     broken: bool = False
 
-
-class _Link:
-    """A dialer and a listener, each with a nonce that no other link has."""
-
-    def __init__(self, number: int) -> None:
-        self.dialed = Dialed(_OURS[number % 2], bytes([number]) * 32)
-        self.listened = Listened(_OURS, bytes([128 + number]) * 32)
-        self.dialer, self.listener = _End(), _End(sent=[self.listened.challenge])
-
-    def deliver(self, end: _End, message: bytes) -> None:
-        """Hand a message to an end, and hold what it makes of it against what the other end has sent."""
-        if end.broken:
+    def take(self, message: bytes, ends: "Sequence[_End]") -> None:
+        """Be given a message, and hold what this end makes of it against what its partner has said."""
+        if self.broken:
             return
-        other = self.listener if end is self.dialer else self.dialer
-        due = other.sent[len(end.taken)] if len(end.taken) < len(other.sent) else None
         try:
-            frame = self._take(end, message)
+            self._take(message)
         except Unproven:
-            end.broken = True
+            self.broken = True
             return
-        if message != due:
-            # The challenge proves nothing yet: whoever takes a wrong one says something that nobody else takes.
-            assert end is self.dialer
-            assert not end.taken
-            end.broken = True
-            return
-        end.taken.append(message)
-        assert message.endswith(frame)
+        if not self.taken:
+            self.partner = next((end for end in ends if end.sent[:1] == [message]), None)
+        if self.partner is None:
+            # Who takes a challenge that nobody made has proven itself to nobody, and hears nothing more.
+            assert isinstance(self.begins, Dialed)
+            assert not self.taken
+        else:
+            assert [message] == self.partner.sent[len(self.taken) : len(self.taken) + 1]
+            assert isinstance(self.begins, Dialed) or self.partner.partner is self
+        self.taken.append(message)
 
-    def _take(self, end: _End, message: bytes) -> bytes:
-        if end.seal is not None:
-            return end.seal.open(message)
-        if end is self.dialer:
-            first, end.seal = self.dialed.answer(message, b"hello")
-            end.sent.append(first)
-            return b""
-        hello, end.seal, _ = self.listened.take(message)
-        end.sent.append(end.seal.seal(b"hello too"))
-        return hello
+    def _take(self, message: bytes) -> None:
+        if self.seal is not None:
+            assert message.endswith(self.seal.open(message))
+        elif isinstance(self.begins, Dialed):
+            first, self.seal = self.begins.answer(message, b"hello")
+            self.sent.append(first)
+        else:
+            hello, self.seal, _ = self.begins.take(message)
+            assert hello == b"hello"
+            self.sent.append(self.seal.seal(b"hello too"))
+
+    def due(self, ends: "Sequence[_End]") -> bytes:
+        """What it should be given next; empty where that was not sent yet."""
+        meant = ends[(ends.index(self) + len(ends) // 2) % len(ends)]
+        return b"".join((self.partner or meant).sent[len(self.taken) : len(self.taken) + 1])
+
+
+def _ends() -> Sequence[_End]:
+    dialers = [_End(Dialed(_OURS[number % 2], bytes([number]) * 32)) for number in range(3)]
+    listeners = [Listened(_OURS, bytes([128 + number]) * 32) for number in range(3)]
+    return [*dialers, *(_End(listener, sent=[listener.challenge]) for listener in listeners)]
 
 
 def intercept(data: bytes) -> None:
     """Tell the story that the bytes choose."""
-    dice = Dice(data)
-    links = (_Link(0), _Link(1), _Link(2))
-    ends = [(link, end) for link in links for end in (link.dialer, link.listener)]
+    dice, ends = Dice(data), _ends()
     for _ in range(_MOST_STEPS):
         if not dice.left:
             break
-        link, end = dice.pick(ends)
-        match dice.below(16):
-            case 0 | 1 | 2 | 3 if end.seal is not None:
-                end.sent.append(end.seal.seal(bytes(dice.below(_MOST_BYTES) for _ in range(dice.below(40)))))
-            case 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11:  # as it should be
-                other = link.listener if end is link.dialer else link.dialer
-                link.deliver(end, other.sent[min(len(end.taken), len(other.sent) - 1)] if other.sent else b"")
-            case 12 if end.sent:  # its own words
-                link.deliver(end, dice.pick(end.sent))
-            case 13 | 14:
-                heard = dice.pick(ends)[1].sent
-                link.deliver(end, _changed(dice, dice.pick(heard) if heard else b""))
-            case _:
-                link.deliver(end, bytes(dice.below(_MOST_BYTES) for _ in range(dice.below(140))))
+        end = dice.pick(ends)
+        kind = dice.below(32)
+        if kind < 10 and end.seal is not None:
+            end.sent.append(end.seal.seal(bytes(dice.below(_MOST_BYTES) for _ in range(dice.below(40)))))
+        elif kind < 26:
+            if due := end.due(ends):
+                end.take(due, ends)
+        elif kind < 28:
+            end.take(dice.pick(end.sent or [b""]), ends)  # its own words
+        elif kind < 30:
+            end.take(dice.pick(dice.pick(ends).sent or [b""]), ends)
+        elif kind < 31:
+            end.take(_changed(dice, dice.pick(dice.pick(ends).sent or [b""])), ends)
+        else:
+            end.take(bytes(dice.below(_MOST_BYTES) for _ in range(dice.below(140))), ends)
 
 
 def _changed(dice: Dice, message: bytes) -> bytes:
