@@ -19,12 +19,13 @@ from les_hooks.members import Part
 from les_hooks.plugins import Registry
 from les_hooks.security import Secrets, new_secret, read_secrets, write_secrets
 from les_hooks.starter import (
-    CREDENTIAL,
+    RUNTIME,
     NewFile,
     existing,
     hidden_by,
     hooks_folder,
     needs_of,
+    root_files,
     settings_file,
     unit_file,
     write_all,
@@ -65,6 +66,9 @@ _INSECURE: Final = (
 )
 @click.option("--interface", metavar="NAME", help="The interface of these addresses, such as eth0.")
 @click.option("--insecure", is_flag=True, help="No secret: whoever reaches the address of --bind can take part.")
+@click.option(
+    "--control-group", metavar="GROUP", help="A group whose members may ask, as with `les status`, and change nothing."
+)
 @click.option("--root-scripts", is_flag=True, help="A relaxed unit, for scripts that manage the host as root.")
 @click.option("--force", is_flag=True, help="Replace the files that are there already.")
 @json_option
@@ -97,9 +101,17 @@ def init(
     plugins = _plugins(vip, interface, role, folder)
     tables = {name: plugin.own for name, plugin in plugins.items()}
     needs = {name: needs_of(plugin.config) for name, plugin in plugins.items()}
+    unit = unit_file(
+        les,
+        toml,
+        root_scripts=root_scripts,
+        needs=needs,
+        credentials=root_files(secret_file=secret),
+        group=given["control_group"] or "",
+    )
     files = [
         NewFile(path=toml, text=settings_file(values, _remarks(values, root_scripts), tables)),
-        NewFile(path=folder / "les.service", text=_unit(les, toml, root_scripts, needs, secret)),
+        NewFile(path=folder / "les.service", text=unit),
         *(() if witness else hooks_folder(folder / "hooks.d")),
     ]
     in_the_way = [] if force else existing(files)
@@ -110,11 +122,6 @@ def init(
     if made is not None:
         write_secrets(made, Secrets(accepted=(new_secret(),)))
     _tell(folder, files, made, _warnings(values, les, folder, root_scripts), as_json)
-
-
-def _unit(les: Path, toml: Path, root_scripts: bool, needs: Mapping[str, Sequence[str]], secret: Path | None) -> str:
-    credentials = {} if secret is None else {CREDENTIAL: secret}
-    return unit_file(les, toml, root_scripts=root_scripts, needs=needs, credentials=credentials)
 
 
 def _role(witness: bool, observer: bool, *, has_voters: bool) -> Part:
@@ -166,6 +173,10 @@ def _values(given: Mapping[str, str | None], role: Part, folder: Path, insecure:
             flags["security.insecure"] = True, "--insecure"
         else:
             flags["security.secret_file"] = str(folder / _SECRET), "--bind"
+    if given["control_group"] is not None:
+        flags["control.group"] = given["control_group"], "--control-group"
+        # The state directory lets nobody else in.
+        flags["control.socket"] = str(RUNTIME / "control.sock"), "--control-group"
     if folder.resolve() != _SYSTEM_FOLDER:
         flags["node.state_dir"] = str(folder / _STATE_DIR), "FOLDER"
     with tempfile.NamedTemporaryFile(suffix=".toml") as empty:

@@ -12,7 +12,7 @@ from typing import Any
 
 from les_hooks.config import NO_HOOKS, Config, Quorum
 from les_hooks.control.client import call
-from les_hooks.control.endpoint import check_place, control_of
+from les_hooks.control.endpoint import check_place
 from les_hooks.daemon.electorate import check_change, electorate_of
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.state import STATE_FILE, VOTERS_FILE
@@ -24,6 +24,7 @@ from les_hooks.http.place import Place
 from les_hooks.members import Part, parse_address
 from les_hooks.plugins import PluginState
 from les_hooks.security import only_in_the_unit
+from les_hooks.starter import RUNTIME
 
 __all__ = ["Finding", "address_findings", "host_findings", "plugin_findings", "refusal", "vote_findings"]
 
@@ -105,10 +106,9 @@ def host_findings(config: Config) -> Iterator[Finding]:
         reason = _why_not_writable(folder)
         if reason:
             yield Finding(area="files", what=f"{what} {folder}", message=reason)
-    purpose = control_of(config.control.group)
-    control = partial(check_place, config.control.socket, state_dir=config.node.state_dir, purpose=purpose)
+    control = partial(check_place, config.control.socket, state_dir=config.node.state_dir)
     looks: tuple[tuple[Path | None, Callable[[], object]], ...] = (
-        (None, control),
+        (config.control.socket, control),
         (config.http.token_file, partial(check_files, config)),
     )
     for file, look in looks:
@@ -122,9 +122,14 @@ def host_findings(config: Config) -> Iterator[Finding]:
     yield from _other_daemon(config)
 
 
+def _comes_with_the_unit(file: Path) -> bool:
+    """Whether systemd makes its folder when it starts the unit, which does not run now."""
+    return only_in_the_unit(file) or (file.is_relative_to(RUNTIME) and not file.parent.exists())
+
+
 def refusal(error: StartError, file: Path | None) -> Finding:
     """What a node would not start with; `file` may be a credential, which there is in its unit alone."""
-    if file is not None and str(file) in error.what and only_in_the_unit(file):
+    if file is not None and str(file) in error.what and _comes_with_the_unit(file):
         message = "was not looked at: systemd makes it when it starts the unit"
         return Finding(area="files", what=error.what, message=message, problem=False)
     return Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")

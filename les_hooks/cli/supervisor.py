@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from les_hooks.config import Config
-from les_hooks.control.endpoint import check_place, control_of
+from les_hooks.control.endpoint import check_place, control_of, group_id
 from les_hooks.control.serve import serve_control
 from les_hooks.daemon import Node
 from les_hooks.daemon.reload import reload
@@ -81,7 +81,8 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         # Before anything runs: a node that leads should not find out that nobody can ask it.
         control = self._config.control
-        check_place(control.socket, state_dir=self._config.node.state_dir, purpose=control_of(control.group))
+        check_place(control.socket, state_dir=self._config.node.state_dir)
+        group_id(control.socket, control_of(control.group))
         check_files(self._config)
         asking = self._spawn(self._ask_for_time(), "the service manager's clock")
         try:

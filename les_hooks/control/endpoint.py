@@ -78,7 +78,6 @@ def check_place(path: Path, *, state_dir: Path, purpose: Purpose = CONTROL) -> N
     """Raise StartError where no socket can be made at the path. Whoever opens the state directory checks that one."""
     # Of os.path and not of Path: what may not be looked at is no error here, but where it is opened.
     what, folder = purpose.what(path), path.parent
-    group_id(path, purpose)
     if folder != state_dir and not os.path.isdir(folder):
         raise StartError(what, f"its folder {folder} does not exist", f"make it, or {purpose.advice}")
     if folder != state_dir and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):

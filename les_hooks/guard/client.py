@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,14 @@ class Tie(StrEnum):
     """The daemon alone."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Intent:
+    """What is about to be started; `words` tell the guard how to find it without reading its environment."""
+
+    tie: Tie
+    words: str
+
+
 class Guard:
     """The process that ends the groups of this daemon's scripts when the daemon dies or lets its authority run out.
 
@@ -72,7 +81,7 @@ class Guard:
         self._times = (str(grace), str(cleanup_limit))
         self._cleanup: tuple[str, ...] = ()
         self._groups: dict[int, Tie] = {}
-        self._intents: dict[str, Tie] = {}
+        self._intents: dict[str, _Intent] = {}
         self._mandate = NO_MANDATE
         self._running: _Running | None = None
         self._closing = False
@@ -101,16 +110,18 @@ class Guard:
         moved = mandate.release_by != self._mandate.release_by
         until = self._mandate.act_until if mandate.act_until == -math.inf else mandate.act_until
         self._mandate = Mandate(act_until=until, release_by=mandate.release_by)
-        if moved or {Tie.AUTHORITY, Tie.RELEASE} & {*self._groups.values(), *self._intents.values()}:
+        ties = {*self._groups.values(), *(intent.tie for intent in self._intents.values())}
+        if moved or {Tie.AUTHORITY, Tie.RELEASE} & ties:
             self._send(self._authority_line())
 
-    def intend(self, run: str, tie: Tie) -> None:
+    def intend(self, run: str, tie: Tie, *, uid: int | None = None, begun: float = 0.0) -> None:
         """Tell that a program with `LES_RUN=run` in its environment is about to be started; `run` is used once.
 
         To be followed by `add` or `unstarted`. Should this process die or freeze before that, the guard finds the
-        program by its environment: so there is no moment in which it runs unguarded.
+        program by its environment: so there is no moment in which it runs unguarded. With `uid` it runs as that other
+        user, whose environments the guard may not be able to read: then it goes by what began after `begun` (boottime).
         """
-        self._intents[run] = tie
+        self._intents[run] = _Intent(tie=tie, words="" if uid is None else f" {uid} {begun:.6f}")
         self._tell_intent(run)
 
     def unstarted(self, run: str) -> None:
@@ -198,8 +209,9 @@ class Guard:
     # Authority goes with the first that needs it, and before: the guard may know an older end, long past.
 
     def _tell_intent(self, run: str) -> None:
-        tie = self._intents[run]
-        self._send((self._authority_line() if tie is Tie.AUTHORITY else "") + f"intent {run} {tie}\n")
+        intent = self._intents[run]
+        before = self._authority_line() if intent.tie is Tie.AUTHORITY else ""
+        self._send(f"{before}intent {run} {intent.tie}{intent.words}\n")
 
     def _tell_group(self, group: int, run: str = "", *, authority: bool = True) -> None:
         tie = self._groups[group]

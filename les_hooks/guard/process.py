@@ -11,6 +11,7 @@ Commands come as lines on stdin, RUN being the value of LES_RUN in the environme
 
     authority TERM END     until when the daemon may act as leader, and when others may (CLOCK_BOOTTIME, or `none`)
     intent RUN KIND        a program of this kind is about to be started
+    intent RUN KIND UID BEGUN   the same, as this other user, and not before that moment (CLOCK_BOOTTIME)
     group PGID KIND [RUN]  this is its group, of that intent
     unstarted RUN          nothing came of the intent
     ending PGID KILL       the daemon itself has sent the group TERM, and sends KILL at that time
@@ -27,8 +28,9 @@ What is malformed is ignored. A group that is once being ended is ended to the e
 
 The intent is there because a daemon may be killed or frozen after a program began and before it could tell the group.
 Then the guard looks for the program by its LES_RUN; for a while, because a child shows its parent's environment until
-its exec. A program that replaces its environment in these moments, or takes an identity whose environment this process
-may not read, is not found.
+its exec. The environment of another user's program takes CAP_SYS_PTRACE to be read; without, it is found as what the
+daemon, or who inherited its children, has of that user, began no sooner, leads a session, and is no group that is
+known. A program that replaces its environment in these moments, or its user otherwise, is not found.
 
 The lock is held by whoever has its descriptor, so it is free when the last group is gone, or this process: whoever
 takes the daemon's place waits for that. It is let go of before the cleanup, which takes its place as well.
@@ -96,6 +98,17 @@ class Group:
         return self.kill_at is not None and now() >= self.kill_at
 
 
+class Intent:
+    """A program that is about to be started: its kind, and as which user, if another one, not before which moment."""
+
+    __slots__ = ("begun", "kind", "uid")
+
+    def __init__(self, kind: bytes, uid: int | None = None, begun: float = 0.0) -> None:
+        self.kind = kind
+        self.uid = uid
+        self.begun = begun
+
+
 class Groups:
     """The groups that are known, those that are about to be, when authority ends, and which groups are being ended."""
 
@@ -103,7 +116,7 @@ class Groups:
         self.grace = grace
         self.until = self.release_by = NEVER
         self.known: dict[int, Group] = {}
-        self.intents: dict[bytes, bytes] = {}
+        self.intents: dict[bytes, Intent] = {}
         self.search_until: dict[bytes, float] = {}
 
     def obey(self, line: bytes) -> bool:
@@ -115,8 +128,10 @@ class Groups:
                 if (first := as_seconds(until)) is not None and (second := as_seconds(release_by)) is not None:
                     self.until, self.release_by = first, second
             case [b"intent", run, kind] if kind in KINDS:
-                if len(self.intents) < MOST_GROUPS:
-                    self.intents[run] = kind
+                self.intend(run, Intent(kind))
+            case [b"intent", run, kind, uid, begun] if kind in KINDS and uid.isdigit() and len(uid) < 11:
+                if (moment := as_seconds(begun)) is not None:
+                    self.intend(run, Intent(kind, int(uid), moment))
             case [b"group", number, kind, *run] if kind in KINDS and is_group(number) and len(run) < 2:
                 self.settle(*run)
                 if len(self.known) < MOST_GROUPS:
@@ -129,6 +144,11 @@ class Groups:
             case [b"ended", number] if is_group(number):
                 self.known.pop(int(number), None)
         return False
+
+    def intend(self, run: bytes, intent: Intent) -> None:
+        """Know this intent from now on."""
+        if len(self.intents) < MOST_GROUPS:
+            self.intents[run] = intent
 
     def add(self, number: int, kind: bytes) -> None:
         """Know this group from now on."""
@@ -178,7 +198,7 @@ class Groups:
     def search_for(self, kind: bytes) -> None:
         """Begin to look for what was intended, and never told, of this kind."""
         for run in self.intents:
-            if self.intents[run] == kind:
+            if self.intents[run].kind == kind:
                 self.search_until.setdefault(run, now() + SEARCH_SECONDS)
 
     def end_all(self) -> None:
@@ -203,9 +223,13 @@ class Groups:
     def search(self) -> None:
         """End what was intended and never told, as far as it can be found by now."""
         sought = self.sought()
-        for run, number in (find(sought) if sought else {}).items():
+        found = find(sought) if sought else {}
+        for run in sought:
+            number = found.get(run) or find_unreadable(self.intents[run], self.known)
+            if number is None:
+                continue
             say("guard-ends-groups", "never-told", 1)
-            self.add(number, self.intents[run])
+            self.add(number, self.intents[run].kind)
             self.settle(run)
             self.end([number])
 
@@ -235,7 +259,7 @@ class Groups:
             return self.pause_seconds()
         # What was searched in vain is not waited for again: a daemon frozen before its vfork would keep this one busy.
         kinds = {group.kind for group in self.known.values()}
-        kinds.update(kind for run, kind in self.intents.items() if run not in self.search_until)
+        kinds.update(intent.kind for run, intent in self.intents.items() if run not in self.search_until)
         due = min(
             self.until if AUTHORITY in kinds else NEVER,
             self.last_moment if kinds - {DAEMON} else NEVER,
@@ -328,6 +352,29 @@ def find(runs: list[bytes]) -> dict[bytes, int]:
             process = int(fields[19]), pid, int(fields[2])
             oldest[run] = min(process, oldest.get(run, process))
     return {run: group for run, (_, _, group) in oldest.items()}
+
+
+def find_unreadable(intent: Intent, known: dict[int, Group]) -> int | None:
+    """Return the group of an intended program of another user's, whose environment this process may not read."""
+    if intent.uid is None:
+        return None
+    # In the same tick of the kernel's clock, or later.
+    soonest = int(intent.begun * os.sysconf("SC_CLK_TCK"))
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        fields = status(pid) if pid not in known and owner(pid) == intent.uid else []
+        if len(fields) < 20 or int(fields[19]) < soonest or int(fields[1]) != os.getppid():
+            continue
+        if int(fields[2]) == int(fields[3]) == pid and not read(f"/proc/{pid}/environ", 1):
+            return pid
+    return None
+
+
+def owner(pid: int) -> int | None:
+    """Whose process it is; None where there is none."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
 
 
 def say(event: str, reason: str, groups: int) -> None:

@@ -5,7 +5,7 @@ Imported through `les_hooks.processes` by `daemon` and what is above.
 What does it are `setpriv` and `prlimit` of util-linux, before the program in its own command line: each becomes the
 next by exec, so pid, group and pipes stay those of the program. The other ways: `preexec_fn` runs Python between fork
 and exec, which may hang beside threads, and forbids vfork; `user=` and `group=` of subprocess leave the bounding set
-and new privileges; a launcher in Python costs 15 ms for each start. These two cost two, are made for exactly this, and
+and new privileges; a launcher in Python costs 15 ms for each start. These two cost 2, are made for exactly this, and
 are on every distribution with systemd. They are looked for in the folders of the system, never along a PATH.
 """
 

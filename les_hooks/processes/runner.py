@@ -97,7 +97,8 @@ class Runner:
         run, tie = secrets.token_hex(8), self._tie(command)
         # Told before: a daemon that is killed in the moment between start and `add` leaves nothing unguarded.
         if self._guard is not None:
-            self._guard.intend(run, tie)
+            uid = None if self._confinement is None else self._confinement.user.uid
+            self._guard.intend(run, tie, uid=uid, begun=started)
         try:
             child = Child(command, self._environment(command, run), self._clock, self._confinement)
         except (OSError, ValueError) as error:

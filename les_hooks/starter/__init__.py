@@ -4,6 +4,7 @@
     scripts    hooks.d, from the sample scripts that came with the package
     hardening  what the units forbid, in one table
     unit       les.service, tight or relaxed, from that
+    installed  what a unit that is there grants
     files      writing them all, or none
 
 Imported by `cli` only.
@@ -11,33 +12,33 @@ Imported by `cli` only.
 
 from les_hooks.starter.files import NewFile, existing, write_all
 from les_hooks.starter.hardening import HARDENING, Directive
+from les_hooks.starter.installed import InstalledUnit
 from les_hooks.starter.scripts import hooks_folder
 from les_hooks.starter.settings import settings_file
 from les_hooks.starter.unit import (
-    CREDENTIAL,
     RUNTIME,
-    credentials_of,
     group_lines,
     hidden_by,
     load_line,
     needs_of,
+    root_files,
     unit_file,
     unit_lines,
 )
 
 __all__ = [
-    "CREDENTIAL",
     "HARDENING",
     "RUNTIME",
     "Directive",
+    "InstalledUnit",
     "NewFile",
-    "credentials_of",
     "existing",
     "group_lines",
     "hidden_by",
     "hooks_folder",
     "load_line",
     "needs_of",
+    "root_files",
     "settings_file",
     "unit_file",
     "unit_lines",

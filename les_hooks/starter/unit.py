@@ -8,31 +8,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from les_hooks.config import Config
 from les_hooks.processes.rights import PROC_SYS, is_capability, is_family
 from les_hooks.starter.hardening import HARDENING
 
-__all__ = [
-    "CREDENTIAL",
-    "RUNTIME",
-    "credentials_of",
-    "group_lines",
-    "hidden_by",
-    "load_line",
-    "needs_of",
-    "unit_file",
-    "unit_lines",
-]
+__all__ = ["RUNTIME", "group_lines", "hidden_by", "load_line", "needs_of", "root_files", "unit_file", "unit_lines"]
 
 RUNTIME: Final = Path("/run/les")
 """The folder that a unit has for a control socket of a group: its state directory lets nobody in."""
 
 # What ProtectHome= and PrivateTmp= hide.
 _HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  (named, not used)
-
-
-CREDENTIAL: Final = "les-secret"
-"""The credential of the cluster's secret, as `les_hooks.config` looks for it."""
 
 
 def hidden_by(path: Path) -> str:
@@ -45,10 +30,9 @@ def needs_of(config: object) -> Sequence[str]:
     return tuple(str(need) for need in getattr(config, "needs", ()))
 
 
-def credentials_of(config: Config) -> Mapping[str, Path]:
-    """The files that only their owner can read, by the name under which systemd is to hand them over."""
-    security = config.security
-    files = {CREDENTIAL: security.secret_file, "les-key": security.tls.key_file if security.tls is not None else None}
+def root_files(*, secret_file: Path | None = None, key_file: Path | None = None) -> Mapping[str, Path]:
+    """The files that root alone can read, those that there are, by the name under which systemd hands them over."""
+    files = {"les-secret": secret_file, "les-key": key_file}
     return {name: path for name, path in files.items() if path is not None}
 
 
@@ -59,7 +43,8 @@ def load_line(name: str, path: Path) -> str:
 
 def group_lines(group: str, *, root_scripts: bool = False) -> list[str]:
     """The lines that let the daemon give its control socket to the group, at a place that others can enter."""
-    own = [] if root_scripts else [f"SupplementaryGroups={group}", "SystemCallFilter=@chown"]
+    # In a user namespace of its own the daemon knows no group but its own, and all callers are nobody.
+    own = [] if root_scripts else [f"SupplementaryGroups={group}", "SystemCallFilter=@chown", "PrivateUsers=no"]
     return [f"RuntimeDirectory={RUNTIME.name}", *own]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench import flips, flood, handover, heal, loss, rest, security, spawn, starts, takeover, vip, webhook
 from tests.bench.table import Row, show
+from tests.network.secured import Secured
 
 PARTS = ("takeover", "spawn", "rest", "flips", "webhook")
 NAMED_PARTS = ("handover", "heal", "starts", "loss", "flood", "security", "vip")
@@ -50,9 +51,11 @@ def main() -> None:
         return
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     if asked.part == "flood":
-        for secret in (False, True):
-            title = f"Flooded for {asked.seconds:g} s from one address, {'a shared' if secret else 'no'} secret"
-            show(title, flood.measure(asked.seconds, asked.calm, secret=secret))
+        for how in Secured:
+            show(
+                f"Flooded for {asked.seconds:g} s from one address: {how}",
+                flood.measure(asked.seconds, asked.calm, how),
+            )
     elif asked.part in NAMED_PARTS:
         show(*_named(asked))
     for part in PARTS:

@@ -1,7 +1,7 @@
 """What a flood from one address does to a node: 5000 connections and 2000 requests a second, beside the calm before it.
 
-The node that is flooded leads two others, with the default timing, on hosts of a network; once without a secret and
-once with one.
+The node that is flooded leads two others, with the default timing, on hosts of a network; once for each way to know
+its members.
 """
 
 import contextlib
@@ -10,12 +10,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from les_hooks.security import Secrets, new_secret, write_secrets
 from tests.bench.rest import cpu_seconds
 from tests.bench.table import Row
 from tests.network.cluster import Cluster, NetDaemon
 from tests.network.floods import flooding
 from tests.network.lan import Lan
+from tests.network.secured import Secured, security
 
 __all__ = ["measure"]
 
@@ -47,7 +47,7 @@ class _Look:
         ]
 
 
-def measure(seconds: float, calm: float, *, secret: bool) -> list[Row]:
+def measure(seconds: float, calm: float, how: Secured) -> list[Row]:
     """Before and during the flood, the ratio of both, and what became of the flood and of the cluster.
 
     Each link is measured once in five seconds, so that the `calm` before it all should be longer.
@@ -55,11 +55,7 @@ def measure(seconds: float, calm: float, *, secret: bool) -> list[Row]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="les-flood-")))
         lan = stack.enter_context(Lan(3, clients=1))
-        security = "insecure = true"
-        if secret:
-            security = f'secret_file = "{folder / "secret"}"'
-            write_secrets(folder / "secret", Secrets(accepted=(new_secret(),)))
-        cluster = Cluster(folder, lan, timing="", security=security, silent=True)
+        cluster = Cluster(folder, lan, timing="", security=security(how, folder, lan.hosts), silent=True)
         stack.callback(cluster.close)
         leader = cluster.whole()
         time.sleep(calm)

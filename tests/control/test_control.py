@@ -274,6 +274,19 @@ class TestBadClients:
         reply = await raw(daemon, b'{"action":"ec')
         assert reply["error"] == "no request came within 0.5 s"
 
+    async def test_a_line_that_comes_byte_by_byte_ends_in_time_too(self, daemon: Daemon) -> None:
+        def trickle() -> str:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(daemon.path))
+                client.settimeout(0.05)
+                for byte in b'{"action":"echo","arguments":{"a":"' + b"x" * 200:
+                    with contextlib.suppress(TimeoutError):
+                        client.send(bytes([byte]))
+                        return client.recv(4096).decode()
+            return ""
+
+        assert "no request came within 0.5 s" in await in_thread(trickle)
+
     async def test_one_that_says_nothing_and_goes_is_no_trouble(self, daemon: Daemon) -> None:
         assert await raw(daemon, b"", end=True) == {}
         assert await is_well(daemon)

@@ -12,7 +12,7 @@ import pytest
 
 from les_hooks.control.caller import Caller, Places
 from les_hooks.control.client import call
-from les_hooks.control.endpoint import CONTROL, Endpoint, check_place, closed_to_group, control_of
+from les_hooks.control.endpoint import CONTROL, Endpoint, closed_to_group, control_of, group_id
 from les_hooks.errors import ControlError, StartError
 from tests.control.guests import GROUP, as_user, open_folder
 from tests.control.test_control import Daemon, in_thread, is_well, until
@@ -168,7 +168,7 @@ class TestEndpoint:
 
     def test_a_group_that_does_not_exist_is_told_beforehand_and_at_the_start(self, tmp_path: Path) -> None:
         path, purpose = tmp_path / "c.sock", control_of("no-such-group")
-        for look in (lambda: check_place(path, state_dir=tmp_path, purpose=purpose), lambda: Endpoint(path, purpose)):
+        for look in (lambda: group_id(path, purpose), lambda: Endpoint(path, purpose)):
             with pytest.raises(StartError, match=r"there is no group no-such-group, .* make it with `groupadd no-such"):
                 look()
         assert not path.exists()

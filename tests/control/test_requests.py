@@ -173,6 +173,25 @@ async def _no_reload() -> tuple[str, ...]:
     return ()
 
 
+@pytest.mark.parametrize("depth", [50, 200, 400, 600, 800, 900, 950, 1000, 5000])
+async def test_arguments_that_are_nested_deep_harm_nothing(node: Node, depth: int) -> None:
+    line = b'{"action":"transfer","arguments":{"target":' + b"[" * depth + b"]" * depth + b"}}\n"
+
+    def talk() -> Any:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(node.config.control.socket))
+            client.sendall(line)
+            with client.makefile("rb") as answer:
+                return msgspec.json.decode(answer.readline())
+
+    answer = await asyncio.to_thread(talk)
+    assert (answer["ok"], answer["exit"]) == (False, 1)
+    assert "the request is malformed" in answer["error"]
+    assert node.is_leader
+    assert len(await _requests(node)) == ("target" in answer["error"])
+
+
 async def test_refusals_are_recorded_and_cannot_fill_the_disk(node: Node) -> None:
     requests = Requests(node, _no_reload)
     for _ in range(1000):

@@ -1,6 +1,7 @@
 """What a stranger on the network can say to a whole daemon: it is refused with a reason, and nothing changes."""
 
 import asyncio
+import contextlib
 import http.server
 import json
 import os
@@ -210,13 +211,18 @@ def test_a_peer_that_never_finishes_a_frame_is_let_go(daemon: Daemon) -> None:
 
 
 async def test_hundreds_of_connections_that_say_nothing_keep_nobody_out(daemon: Daemon) -> None:
+    """They come from another address: who shares theirs has to wait its turn."""
     host, port = _host_port(daemon)
-    silent = [await asyncio.open_connection(host, port) for _ in range(300)]
+    silent = []
+    for _ in range(300):
+        with contextlib.suppress(ConnectionError):
+            silent.append(await asyncio.open_connection(host, port, local_addr=("127.0.0.2", 0)))
     try:
         assert await asyncio.to_thread(_get, daemon, "/ping") == 200
-        # Without a word they are let go after `failure`.
+        # Those that are not turned away at once are let go after `failure`, without a word.
         for reader, _ in silent:
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
     finally:
         for _, writer in silent:
             writer.close()

@@ -1,6 +1,6 @@
 """A daemon that is struck in the middle of a start.
 
-    python interrupted.py MOMENT SIGNAL CLEANUP AUTHORITY_SECONDS SCRIPT
+    python interrupted.py MOMENT SIGNAL CLEANUP AUTHORITY_SECONDS SCRIPT [USER]
 
 It strikes itself: `before-start` (the guard knows the intent, and nothing comes of it), `before-exec` (the child is
 there, with the daemon's environment still, and becomes the script a while later), or `before-add` (the script runs, and
@@ -16,9 +16,10 @@ from pathlib import Path
 
 import structlog
 
+from les_hooks.config import LimitsConfig
 from les_hooks.guard import Guard, Tie
 from les_hooks.members import Mandate
-from les_hooks.processes import Command, Runner
+from les_hooks.processes import Command, Runner, confine
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 EXEC_AFTER_SECONDS = 0.7
@@ -31,9 +32,9 @@ class Interrupted(Guard):
     number = 0
     script = ""
 
-    def intend(self, run: str, tie: Tie) -> None:
+    def intend(self, run: str, tie: Tie, *, uid: int | None = None, begun: float = 0.0) -> None:
         """Tell, and then be struck where it is time."""
-        super().intend(run, tie)
+        super().intend(run, tie, uid=uid, begun=begun)
         if self.moment == "before-exec":
             # A vfork child that takes long: the parent of a real one could not be struck so exactly.
             if os.fork() == 0:
@@ -55,7 +56,7 @@ class Interrupted(Guard):
         super().add(group, tie, run)
 
 
-async def main(moment: str, number: str, cleanup: str, seconds: str, script: str) -> None:
+async def main(moment: str, number: str, cleanup: str, seconds: str, script: str, user: str = "") -> None:
     """Run the script, for as long as it is let."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     guard = Interrupted(structlog.get_logger(), grace=0.5)
@@ -64,7 +65,8 @@ async def main(moment: str, number: str, cleanup: str, seconds: str, script: str
     end = time.clock_gettime(time.CLOCK_BOOTTIME) + float(seconds)
     guard.authority(Mandate(act_until=end, release_by=math.inf))
     command = Command(argv=(script,), env=ENVIRONMENT, timeout=None, ends_with_authority=True)
-    await Runner(guard).run(command)
+    confinement = confine(user, LimitsConfig(), "hooks.user") if user else None
+    await Runner(guard, confinement=confinement).run(command)
     await guard.close()
 
 

@@ -1,16 +1,22 @@
 """No moment of a start is unguarded: whenever the daemon dies or freezes, what it has just begun is found and ended."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.needs import need_program, need_root
+
 from .conftest import Script, lives, within
 
 Strike = Callable[..., "subprocess.Popen[bytes]"]
+Confined = Callable[..., Path]
 
 # It says that it began, and its group, then works; a service that it starts leaves the group, and is not the guard's.
 BODY = "setsid sh -c 'echo $$ > {0}/service; exec sleep 3' >/dev/null 2>&1 &\necho $$ > {0}/group; exec sleep 1000"
@@ -90,3 +96,53 @@ def test_a_service_that_left_the_group_is_left_alone(strike: Strike, tmp_path: P
     group, service = number_in(tmp_path / "group"), number_in(tmp_path / "service")
     within(15, lambda: not lives(group))
     assert lives(service)
+
+
+@pytest.fixture
+def confined(script: Script, tmp_path: Path) -> Iterator[Confined]:
+    """The same with a script of another user's, whose environment neither daemon nor guard may read."""
+    need_root()
+    setpriv = need_program("setpriv")
+    started: list[subprocess.Popen[bytes]] = []
+    public = Path(tempfile.mkdtemp(prefix="les-interrupted-", dir="/tmp"))
+    public.chmod(0o755)
+    (public / "out").mkdir()
+    (public / "out").chmod(0o1777)
+
+    def begin(number: signal.Signals, authority: float = 60.0) -> Path:
+        path = public / "script"
+        path.write_text(f"#!/bin/sh\n{BODY.format(public / 'out')}\n")
+        path.chmod(0o755)
+        program = str(Path(__file__).with_name("interrupted.py"))
+        cleanup = script("cleanup", f"touch {tmp_path}/cleaned")
+        words = ["before-add", str(int(number)), cleanup, str(authority), str(path), "nobody"]
+        # Newer kernels are content with either of the other two.
+        without = "-sys_ptrace,-sys_admin,-perfmon"
+        blind = [setpriv, f"--bounding-set={without}", f"--inh-caps={without}"]
+        started.append(subprocess.Popen([*blind, sys.executable, program, *words]))
+        return public / "out"
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+    if (public / "out" / "group").exists() and lives(group := number_in(public / "out" / "group")):
+        os.killpg(group, signal.SIGKILL)
+    shutil.rmtree(public)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_script_of_another_user_is_found_though_nobody_may_read_its_environment(
+    confined: Confined,
+    capfd: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    """And nothing else of that user's: a service that it had just started has another parent, or began before."""
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    with subprocess.Popen([*as_nobody, "setsid", "sleep", "30"]) as other:
+        out = confined(number, authority=0.6 if number is signal.SIGSTOP else 60.0)
+        group = number_in(out / "group")
+        within(15, lambda: not lives(group))
+        assert "never-told" in capfd.readouterr().err
+        assert other.poll() is None
+        other.kill()

@@ -6,23 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from les_hooks.security import Secrets, new_secret, write_secrets
 from tests.needs import need_netns
 from tests.network.cluster import Cluster
 from tests.network.floods import flooding
 from tests.network.lan import Lan
+from tests.network.secured import Secured, security
 
 _SECONDS = 4.0
 
 
-@pytest.fixture(params=["open", "secret"])
+@pytest.fixture(params=Secured)
 def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
     """Four hosts with the default timing, whose daemons are not started yet, and a client."""
     need_netns()
-    write_secrets(tmp_path / "secret", Secrets(accepted=(new_secret(),)))
-    security = "insecure = true" if request.param == "open" else f'secret_file = "{tmp_path / "secret"}"'
     with Lan(4, clients=1) as lan:
-        made = Cluster(tmp_path, lan, timing="", security=security, silent=True)
+        made = Cluster(tmp_path, lan, timing="", security=security(request.param, tmp_path, lan.hosts), silent=True)
         with contextlib.closing(made):
             yield made
 

@@ -10,6 +10,8 @@ from tests.cluster import until
 from tests.services.conftest import LOG, Install
 from tests.services.manager import CONFIG, HOOKS, LES, Manager
 
+PLANTED = "planted-" + "0" * 43 + "\n"
+
 # What a script finds out: about itself, and about what it may do.
 PROBE = """\
 #!/bin/sh
@@ -140,7 +142,7 @@ def test_a_frozen_daemon_is_killed_by_the_watchdog_and_started_again(manager: Ma
 
 def test_what_only_root_can_read_reaches_the_daemon_and_its_guard_alone(manager: Manager, install: Install) -> None:
     """A reload and the cleanup of a unit get nothing from systemd, and must do without."""
-    manager.write("/opt/les/etc/secret", "planted\n", mode=0o600)
+    manager.write("/opt/les/etc/secret", PLANTED, mode=0o600)
     manager.write(
         HOOKS / "demoted.d" / "reasons", '#!/bin/sh\necho "$LES_REASON" >> /var/lib/les/reasons\n', mode=0o755
     )
@@ -151,12 +153,12 @@ def test_what_only_root_can_read_reaches_the_daemon_and_its_guard_alone(manager:
     copy = f"{main}/root/run/credentials/les.service/les-secret"
     owners = manager.run("stat", "-c", "%u", copy, main).stdout.split()
     assert owners[0] == owners[1] != "0"
-    assert manager.run("cat", copy).stdout == "planted\n"
+    assert manager.run("cat", copy).stdout == PLANTED
 
     manager.systemctl("reload", "les")
     manager.systemctl("kill", "--kill-whom=all", "--signal=KILL", "les")
     until(lambda: "crashed" in manager.path("/var/lib/les/reasons").read_text(), "the cleanup has run")
-    assert "planted" not in manager.path(LOG).read_text()
+    assert PLANTED.strip() not in manager.path(LOG).read_text()
 
 
 def test_addresses_move_under_the_tight_unit_that_lets_them(manager: Manager, install: Install) -> None:
@@ -175,3 +177,82 @@ def test_addresses_move_under_the_tight_unit_that_lets_them(manager: Manager, in
     manager.systemctl("stop", "les")
     assert "10.9.8.7/" not in addresses()
     assert "10.9.8.1/24" in addresses()
+
+
+def test_under_the_relaxed_unit_scripts_run_as_a_user_without_any_right(manager: Manager, install: Install) -> None:
+    manager.run("install", "-d", "-m", "1777", "/srv/out")
+    for event in ("elected", "demoted", "while-leader"):
+        body = f'echo "$LES_REASON $(id -u) $(grep CapBnd /proc/self/status)" >> /srv/out/{event}'
+        last = "trap '' TERM; while :; do sleep 0.1; done" if event == "while-leader" else ""
+        manager.write(HOOKS / f"{event}.d" / "note", f"#!/bin/sh\n{body}\n{last}\n", mode=0o755)
+    install(root_scripts=True, more='[hooks]\nuser = "nobody"\n')
+    manager.systemctl("start", "les")
+    out = manager.path("/srv/out")
+    until(lambda: (out / "while-leader").exists(), "the work has begun")
+    # The daemon alone: its guard ends what that user runs, and has it cleaned up as that user.
+    manager.systemctl("kill", "--kill-whom=main", "--signal=KILL", "les")
+    until(lambda: "crashed" in (out / "demoted").read_text(), "the cleanup has run")
+    until(lambda: manager.systemctl("is-active", "les", check=False) == "active", "it is started again")
+    lines = [line for path in out.iterdir() for line in path.read_text().splitlines()]
+    assert {line.split(" ", 1)[1].replace("\t", " ") for line in lines} == {f"65534 CapBnd: {'0' * 16}"}
+    assert {line.split()[0] for line in (out / "demoted").read_text().splitlines()} == {"startup", "crashed"}
+    told = json.loads(manager.run(LES, "check", "--json", "-c", CONFIG, check=False).stdout)
+    assert not [finding for finding in told["findings"] if finding["problem"]]
+
+
+def test_under_the_tight_unit_no_other_user_can_be_had_and_the_start_says_so(
+    manager: Manager, install: Install
+) -> None:
+    install(root_scripts=False, more='[hooks]\nuser = "nobody"\n')
+    manager.systemctl("start", "les", check=False)
+    assert manager.systemctl("show", "-p", "ExecMainStatus", "les") == "ExecMainStatus=77"
+    said = manager.path(LOG).read_text()
+    assert "this process lacks CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_KILL; run the daemon as root" in said
+
+
+SOCKET = "/run/les/control.sock"
+# Of Debian and others: a user who is in a group of the same name, and in no other.
+AS_DAEMON = ("setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups", LES)
+AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", LES)
+
+
+@pytest.mark.parametrize("root_scripts", [False, True])
+def test_a_group_may_ask_under_the_unit_that_lets_it(manager: Manager, install: Install, root_scripts: bool) -> None:
+    more = f'[control]\ngroup = "daemon"\nsocket = "{SOCKET}"\n'
+    install(root_scripts=root_scripts, group="daemon", more=more)
+    manager.systemctl("start", "les")
+    assert status(manager, SOCKET)["role"] == "leader"
+    member = manager.run(*AS_DAEMON, "leader", "--socket", SOCKET)
+    assert member.stdout == "127.0.0.1:4000\n"
+    refused = manager.run(*AS_DAEMON, "leave", "--socket", SOCKET, check=False)
+    assert (refused.returncode, "leave is not for uid 1," in refused.stderr) == (77, True)
+    stranger = manager.run(*AS_NOBODY, "leader", "--socket", SOCKET, check=False)
+    assert stranger.returncode == 77
+    assert [(each["command"], each["uid"]) for each in trail(manager) if each["action"] == "operator.refused"] == [
+        ("leave", 1)
+    ]
+
+
+def test_a_unit_that_does_not_let_the_daemon_give_its_socket_away_says_what_it_needs(
+    manager: Manager, install: Install
+) -> None:
+    install(
+        root_scripts=False,
+        more=f'[control]\ngroup = "daemon"\nsocket = "{SOCKET}"\n',
+        override="RuntimeDirectory=les\nRestart=no",
+    )
+    assert manager.run("systemctl", "start", "les", check=False).returncode != 0
+    said = manager.path(LOG).read_text()
+    assert f"control socket {SOCKET}: cannot be given to the group daemon by uid" in said
+    assert "SupplementaryGroups=daemon, SystemCallFilter=@chown and PrivateUsers=no" in said
+
+
+def test_a_secret_that_a_group_may_read_is_read_again_when_it_changes(manager: Manager, install: Install) -> None:
+    """What systemd hands over is a copy, made at the start; a file that the unit's group can read is none."""
+    secret = CONFIG.with_name("secret")
+    manager.write(secret, "a" * 43 + "\n", mode=0o640)
+    manager.run("chgrp", "daemon", secret)
+    install(root_scripts=False, override="SupplementaryGroups=daemon", more=f'[security]\nsecret_file = "{secret}"\n')
+    manager.systemctl("start", "les")
+    manager.write(secret, "b" * 43 + "\n" + "a" * 43 + "\n", mode=0o640)
+    until(lambda: "secret-read" in manager.path(LOG).read_text(), "the new secret is in force")

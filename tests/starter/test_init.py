@@ -226,6 +226,14 @@ def test_the_keys_of_the_bundled_plugin_are_in_the_file_and_on_the_page(tmp_path
         assert f'\n{field.name} = "{value}" ' in page
 
 
+def test_a_group_that_may_ask_gets_a_socket_that_it_can_reach(tmp_path: Path) -> None:
+    assert init(str(tmp_path), "--control-group", "ops").exit_code == 0
+    config = load_with_plugins(tmp_path / "les.toml")
+    assert (config.control.group, config.control.socket) == ("ops", Path("/run/les/control.sock"))
+    unit = (tmp_path / "les.service").read_text(encoding="utf-8")
+    assert "\nRuntimeDirectory=les\nSupplementaryGroups=ops\n" in unit
+
+
 def test_what_is_there_is_never_replaced_without_force(tmp_path: Path) -> None:
     mine = tmp_path / "hooks.d" / "README.md"
     mine.parent.mkdir()

@@ -136,6 +136,13 @@ def test_systemd_rates_the_units_as_the_page_says(
     assert found == float(told[1]) if _version() == 252 else abs(found - float(told[1])) <= 0.5
 
 
+@pytest.mark.parametrize("needs", [{}, NEEDS])
+def test_what_a_group_takes_leaves_it_at_two_or_better(tmp_path: Path, needs: Mapping[str, Sequence[str]]) -> None:
+    path = tmp_path / "les.service"
+    path.write_text(unit_file(LES, CONFIG, root_scripts=False, needs=needs, group="ops"), encoding="utf-8")
+    assert rating(path) <= 2.0
+
+
 def _version() -> int:
     said = subprocess.run(
         [need_program("systemd-analyze"), "--version"], capture_output=True, text=True, timeout=30, check=True
@@ -161,6 +168,7 @@ def test_a_group_gets_a_socket_at_a_place_that_it_can_enter() -> None:
         "RuntimeDirectory=les",
         "SupplementaryGroups=ops",
         "SystemCallFilter=@chown",
+        "PrivateUsers=no",
     ]
     assert [line for line in relaxed if line not in settings(unit(root_scripts=True))] == ["RuntimeDirectory=les"]
 

@@ -235,6 +235,10 @@ class Dialer:
     async def _greet(self, ws: ClientWebSocketResponse[Any], address: Address) -> Greeting:
         greeting = await self._greeter.dial(ws, address)
         if greeting.hello.boot == self._own.boot:
+            # Who passes our own words on to us has proven nothing, and must not make us believe that nobody else is
+            # there. Without a secret anybody could say the same himself.
+            if greeting.proved is not None and not self._links.is_own_call(ws):
+                raise PeerError(address, "leads back to this node by way of somebody else")
             raise _AnsweredBySelfError
         check_peer(greeting.hello, self._own)
         return greeting

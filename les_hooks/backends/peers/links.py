@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
 from les_hooks.backends.peers.greeting import Greeter, Greeting
-from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, check_peer, close_socket
+from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, Socket, check_peer, close_socket
 from les_hooks.election.frames import Farewell, Frame, Hello
 from les_hooks.election.messages import (
     Heard,
@@ -22,11 +24,15 @@ from les_hooks.election.messages import (
 from les_hooks.errors import PeerError
 from les_hooks.members import Address
 from les_hooks.security import Credentials
+from les_hooks.serving import Sparing
 
 __all__ = ["Links"]
 
 # Two nodes that dial each other at the same moment make two links; both ends must close the same one of them.
 _CROSSING_SECONDS = 2.0
+
+# A call of this node to itself is asked about at once; what is left over are those that somebody else made of ours.
+_MOST_OWN_CALLS = 64
 
 
 class Links:
@@ -48,6 +54,9 @@ class Links:
         self._changed = changed
         self._now = now
         self._log = log
+        # Any stranger can be refused as often as he likes.
+        self._refusals = Sparing(log)
+        self._own_calls: deque[tuple[str, int]] = deque(maxlen=_MOST_OWN_CALLS)
         self._links: dict[Address, Link] = {}
         # Which member answered at an address that is not its own: a seed by another name.
         self._aliases: dict[Address, Address] = {}
@@ -112,6 +121,8 @@ class Links:
         try:
             check_peer(hello, self._own)
         except PeerError as error:
+            if hello.boot == self._own.boot:
+                self._own_calls.append(_end(ws, "peername"))
             with contextlib.suppress(ConnectionError):
                 await ws.send_bytes(greeting.seal.seal(wire.encode(self._own)))
             if hello.boot != self._own.boot:
@@ -124,6 +135,10 @@ class Links:
             await self.serve(link)
         else:
             await link.close()
+
+    def is_own_call(self, ws: Socket) -> bool:
+        """Whether this node dialed itself with it, and nobody in between passed on what was said to another."""
+        return _end(ws, "sockname") in self._own_calls
 
     def admit(self, link: Link) -> bool:
         """Take the link as its member's, to be served from now on; False where the one that stands is to be kept."""
@@ -190,7 +205,7 @@ class Links:
             self._report(Heard(sender=link.address, frame=frame))
 
     async def _refuse(self, ws: WebSocketResponse[Any], peer: str, reason: str) -> None:
-        self._log.warning("link-refused", peer=peer, reason=reason)
+        self._refusals.write(logging.WARNING, "link-refused", peer=peer, reason=reason)
         await close_socket(ws, reason)
 
     def _forget(self, link: Link) -> None:
@@ -201,3 +216,9 @@ class Links:
 
     def _initiator(self, link: Link) -> str:
         return link.address if link.dialed is None else self._own.address
+
+
+def _end(ws: Socket, which: str) -> tuple[str, int]:
+    """Host and port of one end of the connection: `peername` or `sockname`."""
+    host, port, *_ = ws.get_extra_info(which) or ("", 0)
+    return host, port
