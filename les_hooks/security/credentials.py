@@ -87,11 +87,14 @@ class Credentials:
         self._remind()
         return self.secrets != secrets or self.tls is not tls
 
-    def objection(self, proved: Secret | None, issuer: Subject | None) -> str:
-        """Why a link that rests on these would not be made any more; empty where it would."""
+    def objection(self, proved: Secret | None, authorities: frozenset[Subject]) -> str:
+        """Why a link that rests on these would not be made any more; empty where it would.
+
+        It rests on one of the `authorities`, so that each of them must still be there.
+        """
         if proved is not None and self.secrets is not None and proved not in self.secrets.accepted:
             return "its secret is accepted no more"
-        if issuer is not None and self.tls is not None and issuer not in self.tls.authorities:
+        if self.tls is not None and not authorities <= self.tls.authorities:
             return "the authority of its certificate is accepted no more"
         return ""
 
