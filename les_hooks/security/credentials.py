@@ -66,6 +66,11 @@ class Credentials:
         return None if self.secrets is None else self.secrets.accepted[0]
 
     @property
+    def has_files(self) -> bool:
+        """Whether there is anything to `refresh`."""
+        return self._secret is not None or self._tls is not None
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with the files since they have changed, and the end of the certificate."""
         found = (
@@ -78,7 +83,10 @@ class Credentials:
         return (*troubles, *filter(None, [self._ending()]))
 
     def refresh(self) -> bool:
-        """Look at the files; returns whether something else is in force now. A system call each where nothing is."""
+        """Look at the files; returns whether something else is in force now. A system call each where nothing is.
+
+        May be called in a thread of its own, once at a time.
+        """
         secrets, tls = self.secrets, self.tls
         if self._secret is not None and self._secret.refresh() and self.secrets != secrets:
             self._log.info("secret-read", fingerprints=[] if self.secrets is None else list(self.secrets.fingerprints))

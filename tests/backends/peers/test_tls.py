@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -103,11 +104,35 @@ async def test_half_a_renewal_changes_nothing_and_is_told_once(authority: TestAu
     async with running(node):
         with capture_logs() as logs:
             files.key.write_bytes(authority.issue("other", ONE).key.read_bytes())
-            node.backend._beat()
-            node.backend._beat()
+            for _ in range(2):
+                node.backend._beat()
+                await node.backend._refreshing  # type: ignore[misc]  # it has begun
         assert [log["what"] for log in logs] == [f"[security.tls] key_file {files.key}"]
         assert "is the key of another certificate" in logs[0]["reason"]
         assert await get(node, "/ping", files) == (200, "OK")
+
+
+async def test_a_disk_that_hangs_holds_up_no_heartbeat(
+    authority: TestAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [node_at(ONE, authority.issue("one", ONE))]
+    nodes.append(node_at(TWO, authority.issue("two", TWO), nodes[0].address))
+    hanging, over = threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        hanging.set()
+        over.wait(10)
+        return False
+
+    async with running(*nodes):
+        await until(lambda: agree(nodes) and linked(nodes))
+        monkeypatch.setattr(nodes[0].backend._credentials, "refresh", hang)
+        await until(hanging.is_set)
+        before = [len(node.views) for node in nodes]
+        await asyncio.sleep(2 * nodes[0].backend._settings.timing.failure)
+        over.set()
+        assert linked(nodes)
+        assert [len(node.views) for node in nodes] == before
 
 
 async def test_links_and_farewells_are_of_tls_1_3(authority: TestAuthority) -> None:
