@@ -4,13 +4,14 @@ Backends import it, and tests. What an original sends and reads is in `wire_orig
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import get_args
 
 import msgspec
 
 from les_hooks.election.frames import (
+    MOST_ADDRESSES,
     Answer,
     Ask,
     Beat,
@@ -27,6 +28,7 @@ from les_hooks.election.frames import (
     Request,
     State,
     Tell,
+    addresses_in,
 )
 from les_hooks.election.roles import Role
 from les_hooks.errors import PeerError
@@ -139,6 +141,7 @@ def _faults(frame: Frame) -> Iterator[str]:
             yield from _boot_faults(frame.boot)
             yield from _cluster_faults(frame.cluster)
         case Tell():
+            yield from _address_faults(_named(frame))
             yield from _state_faults(frame.state)
             yield from _name_faults(frame.state.name, frame.state.version)
             for relayed in frame.relayed:
@@ -168,17 +171,19 @@ def _relayed_faults(relayed: Relayed) -> Iterator[str]:
         yield "an original with words that it does not know"
 
 
+def _named(tell: Tell) -> Collection[str]:
+    """Whom it speaks of, each of them once."""
+    named: dict[str, None] = {}
+    for state in (tell.state, *(relayed.state for relayed in tell.relayed)):
+        named |= dict.fromkeys(addresses_in(state))
+    return named
+
+
 def _state_faults(state: State) -> Iterator[str]:
-    yield from _address_faults((state.address,))
-    if state.leader is not None:
-        yield from _address_faults((state.leader,))
-    yield from _address_faults(state.links)
-    yield from _address_faults(state.members)
     yield from _boot_faults(state.boot)
     if state.leader_boot is not None:
         yield from _boot_faults(state.leader_boot)
     for leadership in state.sitting:
-        yield from _address_faults((leadership.address,))
         yield from _boot_faults(leadership.boot)
     if state.role not in _ROLES:
         yield "a role that is none"
@@ -192,14 +197,16 @@ def _state_faults(state: State) -> Iterator[str]:
 
 def _electorate_faults(electorate: Electorate) -> Iterator[str]:
     voters = electorate.voters
-    yield from _address_faults(voters)
     if not voters or list(voters) != sorted(set(voters)):
         yield "voters that are not sorted, each of them once"
     if not 0 < electorate.lease <= _LONGEST_LEASE:
         yield f"a lease of {electorate.lease:g} s"
 
 
-def _address_faults(addresses: Iterable[str]) -> Iterator[str]:
+def _address_faults(addresses: Collection[str]) -> Iterator[str]:
+    if len(addresses) > MOST_ADDRESSES:
+        yield f"{len(addresses)} addresses; {MOST_ADDRESSES} are allowed"
+        return
     for address in addresses:
         if not is_address(address):
             yield f"an address that is none: {excerpt(address)}"

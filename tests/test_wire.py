@@ -1,6 +1,8 @@
 """What is believed of bytes that come over a link, and what is not."""
 
+import contextlib
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from les_hooks import wire
 from les_hooks.election.frames import (
+    MOST_ADDRESSES,
     Beat,
     Electorate,
     Farewell,
@@ -193,6 +196,57 @@ def test_what_is_malformed_is_the_peers_fault_and_the_reason_is_safe_to_log(data
 def test_a_frame_past_the_limit_is_refused_unread() -> None:
     with pytest.raises(PeerError, match="262144 are allowed"):
         wire.decode(_changed(Beat(seq=1, ack=2), x="x" * wire.FRAME_LIMIT))
+
+
+def test_a_frame_of_more_addresses_than_a_cluster_has_members_is_refused() -> None:
+    def tell(count: int) -> Tell:
+        made_up = [f"[::{number:x}]:4000" for number in range(1, count)]
+        lists = [tuple(made_up[at : at + 250]) for at in range(0, len(made_up), 250)]
+        relayed = tuple(Relayed(state=msgspec.structs.replace(STATE, links=links), age=0.1) for links in lists)
+        return Tell(seq=1, ack=1, state=STATE, relayed=relayed)
+
+    known = len({STATE.address, *STATE.members})
+    assert wire.decode(wire.encode(tell(MOST_ADDRESSES - known + 1))) is not None
+    with pytest.raises(PeerError, match="1025 addresses; 1024 are allowed"):
+        wire.decode(wire.encode(tell(MOST_ADDRESSES - known + 2)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * wire.FRAME_LIMIT,
+        b'{"kind":"newer","x":' + b"[" * (wire.FRAME_LIMIT - 40),
+        b'{"kind":"beat","ack":0,"seq":' + b"9" * (wire.FRAME_LIMIT - 40) + b"}",
+        b'{"kind":"offer","boot":[1,"x"],"start_time":0.' + b"9" * (wire.FRAME_LIMIT - 60) + b"}",
+        b'{"kind":"beat","seq":1,"ack":0' + b',"seq":1' * 32_000 + b"}",
+        b"{" + b'"a":1,' * 43_000 + b'"kind":"beat","seq":1,"ack":-1}',
+        b'{"kind":"beat","seq":1,"ack":0,"x":"' + b"\\u0041" * 43_000 + b'"}',
+        wire.encode(
+            Tell(
+                seq=1,
+                ack=1,
+                state=msgspec.structs.replace(STATE, links=(), members=()),
+                relayed=tuple(
+                    Relayed(
+                        age=0.1,
+                        state=msgspec.structs.replace(
+                            STATE, links=tuple(f"[::{256 * place + number:x}]:1" for number in range(1, 257))
+                        ),
+                    )
+                    for place in range(60)
+                ),
+            )
+        ),
+    ],
+    ids=lambda data: repr(data[:24]),
+)
+def test_the_worst_frame_costs_less_than_a_heartbeat(data: bytes) -> None:
+    """The slowest that was found takes some milliseconds; before there were bounds it was most of a second."""
+    wire.is_address.cache_clear()
+    begun = time.process_time()
+    with contextlib.suppress(PeerError):
+        wire.decode(data)
+    assert time.process_time() - begun < 0.1
 
 
 def test_a_tell_of_80_members_with_all_links_relayed_fits_in_a_frame() -> None:

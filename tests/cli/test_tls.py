@@ -56,7 +56,9 @@ def trio(tmp_path_factory: pytest.TempPathFactory, authority: Path) -> Iterator[
     for daemon in cluster.daemons:
         text = daemon.config.read_text()
         text = text.replace("[cluster]\n", f'[cluster]\nquorum = "majority"\nvoters = [{voters}]\n')
-        daemon.config.write_text(text.replace("[timing]\n", '[timing]\nlease = "5s"\n'))
+        # A busy machine is to lose nobody here: what must be quick is measured elsewhere.
+        text = text.replace('failure = "500ms"', 'failure = "2s"')
+        daemon.config.write_text(text.replace("[timing]\n", '[timing]\nlease = "8s"\n'))
         with_tls(daemon)
         issue(authority, daemon, HOST)
     with cluster:
@@ -93,7 +95,7 @@ def test_a_renewal_is_taken_while_one_leads(trio: Cluster, authority: Path, rene
         before = daemon.said().count("certificate-read")
         issue(authority, daemon, *(("--renew",) if renewal == "certificate" else ("--force", HOST)))
         until(partial(said, daemon, "certificate-read", before + 1), "it is read")
-        assert not daemon.status()["warnings"]
+        assert not [each for each in daemon.status()["warnings"] if "certificate" in each]
     assert (trio.wait_leader(), trio.daemons[0].status()["term"]) == (leader, term)
 
 
