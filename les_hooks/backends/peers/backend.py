@@ -103,6 +103,7 @@ class PeersBackend:
         self._server = Server(settings, self, self._log)
         self._tasks = Tasks(on_broken)
         self._writer = Writer(disk, spawn=self._tasks.spawn, report=self._tell, log=self._log)
+        self._refreshing: asyncio.Task[None] | None = None
         self._left = asyncio.Event()
         self._heard: dict[Address, State | OriginalAnswered] = {}
 
@@ -304,9 +305,14 @@ class PeersBackend:
         self._warned = warnings
 
     def _beat(self) -> None:
-        if self._credentials.refresh():
-            self._links.review(self._credentials)
+        if self._credentials.has_files and (self._refreshing is None or self._refreshing.done()):
+            self._refreshing = self._tasks.spawn(self._refresh())
         self._on_beat()
+
+    async def _refresh(self) -> None:
+        """Look at the files of the credentials; in a thread, as one on a disk that hangs must hold up no heartbeat."""
+        if await asyncio.to_thread(self._credentials.refresh):
+            self._links.review(self._credentials)
 
     def _links_changed(self) -> None:
         self._dialer.wake()
