@@ -4,13 +4,14 @@ Backends import it, and tests. What an original sends and reads is in `wire_orig
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import get_args
 
 import msgspec
 
 from les_hooks.election.frames import (
+    MOST_ADDRESSES,
     Answer,
     Ask,
     Beat,
@@ -27,13 +28,26 @@ from les_hooks.election.frames import (
     Request,
     State,
     Tell,
+    addresses_in,
 )
 from les_hooks.election.roles import Role
 from les_hooks.errors import PeerError
 from les_hooks.members import NAME, Boot, Part, join_host_port, parse_address
 from les_hooks.text import printable
 
-__all__ = ["FRAME_LIMIT", "PROTOCOL", "check_hello", "decode", "encode", "excerpt", "is_address", "is_boot", "phrase"]
+__all__ = [
+    "FRAME_LIMIT",
+    "PROTOCOL",
+    "check_hello",
+    "check_terms",
+    "decode",
+    "encode",
+    "excerpt",
+    "highest_term",
+    "is_address",
+    "is_boot",
+    "phrase",
+]
 
 PROTOCOL = 1
 """The version of the frames; nodes of two versions refuse each other."""
@@ -48,6 +62,10 @@ _VERSION = re.compile(r"[A-Za-z0-9.+!_-]{0,64}")
 _MOST_STARTS = 2**53
 _REASON_LENGTH = 200
 _PHRASE_LENGTH = 256
+# No cluster gets past the first by itself, so that clocks do not matter to it. And none elects faster than the second,
+# so that one which was lied to has terms left, too.
+_TERMS_AT_ONCE = 2**32
+_TERMS_PER_SECOND = 1000
 # As long as a duration can be in a configuration.
 _LONGEST_LEASE = 366 * 86400.0
 
@@ -98,6 +116,36 @@ def check_hello(hello: Hello | Farewell, cluster: str) -> None:
         raise PeerError(hello.address, f"belongs to cluster {hello.cluster!r}, this node to cluster {cluster!r}")
 
 
+def highest_term(wall: float) -> int:
+    """The highest term that is believed at this time, in Unix seconds.
+
+    A term lasts for ever, on every disk. If any number went, a single frame could name the last one that there is, and
+    nobody could be elected again. What is believed grows with time alone, the same on all nodes: whoever names the
+    highest of now leaves enough for everybody a moment later, those that were away at the time included.
+    """
+    return _TERMS_AT_ONCE + int(_TERMS_PER_SECOND * max(0.0, wall))
+
+
+def check_terms(frame: Frame, wall: float, peer: str) -> None:
+    """Raise PeerError, about `peer`, where a term in the frame is past belief at this time."""
+    match frame:
+        case Tell():
+            states = (frame.state, *(relayed.state for relayed in frame.relayed))
+            term = max(max(state.term, state.led_term, *_sitting_terms(state)) for state in states)
+        case Request() | Refusal():
+            term = frame.term
+        case _:
+            return
+    highest = highest_term(wall)
+    if term > highest:
+        why = f"names the term {term}, and none above {highest} is believed; compare the clocks of both hosts"
+        raise PeerError(peer, why)
+
+
+def _sitting_terms(state: State) -> Iterator[int]:
+    return (leadership.term for leadership in state.sitting)
+
+
 @lru_cache(maxsize=4096)  # the same few addresses stand in every tell; the bound is for a peer that makes them up
 def is_address(text: str) -> bool:
     """Whether the text is an address in its one spelling."""
@@ -139,6 +187,7 @@ def _faults(frame: Frame) -> Iterator[str]:
             yield from _boot_faults(frame.boot)
             yield from _cluster_faults(frame.cluster)
         case Tell():
+            yield from _address_faults(_named(frame))
             yield from _state_faults(frame.state)
             yield from _name_faults(frame.state.name, frame.state.version)
             for relayed in frame.relayed:
@@ -168,17 +217,19 @@ def _relayed_faults(relayed: Relayed) -> Iterator[str]:
         yield "an original with words that it does not know"
 
 
+def _named(tell: Tell) -> Collection[str]:
+    """Whom it speaks of, each of them once."""
+    named: dict[str, None] = {}
+    for state in (tell.state, *(relayed.state for relayed in tell.relayed)):
+        named |= dict.fromkeys(addresses_in(state))
+    return named
+
+
 def _state_faults(state: State) -> Iterator[str]:
-    yield from _address_faults((state.address,))
-    if state.leader is not None:
-        yield from _address_faults((state.leader,))
-    yield from _address_faults(state.links)
-    yield from _address_faults(state.members)
     yield from _boot_faults(state.boot)
     if state.leader_boot is not None:
         yield from _boot_faults(state.leader_boot)
     for leadership in state.sitting:
-        yield from _address_faults((leadership.address,))
         yield from _boot_faults(leadership.boot)
     if state.role not in _ROLES:
         yield "a role that is none"
@@ -192,14 +243,16 @@ def _state_faults(state: State) -> Iterator[str]:
 
 def _electorate_faults(electorate: Electorate) -> Iterator[str]:
     voters = electorate.voters
-    yield from _address_faults(voters)
     if not voters or list(voters) != sorted(set(voters)):
         yield "voters that are not sorted, each of them once"
     if not 0 < electorate.lease <= _LONGEST_LEASE:
         yield f"a lease of {electorate.lease:g} s"
 
 
-def _address_faults(addresses: Iterable[str]) -> Iterator[str]:
+def _address_faults(addresses: Collection[str]) -> Iterator[str]:
+    if len(addresses) > MOST_ADDRESSES:
+        yield f"{len(addresses)} addresses; {MOST_ADDRESSES} are allowed"
+        return
     for address in addresses:
         if not is_address(address):
             yield f"an address that is none: {excerpt(address)}"

@@ -1,6 +1,8 @@
 """What is believed of bytes that come over a link, and what is not."""
 
+import contextlib
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from les_hooks import wire
 from les_hooks.election.frames import (
+    MOST_ADDRESSES,
     Beat,
     Electorate,
     Farewell,
@@ -195,6 +198,57 @@ def test_a_frame_past_the_limit_is_refused_unread() -> None:
         wire.decode(_changed(Beat(seq=1, ack=2), x="x" * wire.FRAME_LIMIT))
 
 
+def test_a_frame_of_more_addresses_than_a_cluster_has_members_is_refused() -> None:
+    def tell(count: int) -> Tell:
+        made_up = [f"[::{number:x}]:4000" for number in range(1, count)]
+        lists = [tuple(made_up[at : at + 250]) for at in range(0, len(made_up), 250)]
+        relayed = tuple(Relayed(state=msgspec.structs.replace(STATE, links=links), age=0.1) for links in lists)
+        return Tell(seq=1, ack=1, state=STATE, relayed=relayed)
+
+    known = len({STATE.address, *STATE.members})
+    assert wire.decode(wire.encode(tell(MOST_ADDRESSES - known + 1))) is not None
+    with pytest.raises(PeerError, match="1025 addresses; 1024 are allowed"):
+        wire.decode(wire.encode(tell(MOST_ADDRESSES - known + 2)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * wire.FRAME_LIMIT,
+        b'{"kind":"newer","x":' + b"[" * (wire.FRAME_LIMIT - 40),
+        b'{"kind":"beat","ack":0,"seq":' + b"9" * (wire.FRAME_LIMIT - 40) + b"}",
+        b'{"kind":"offer","boot":[1,"x"],"start_time":0.' + b"9" * (wire.FRAME_LIMIT - 60) + b"}",
+        b'{"kind":"beat","seq":1,"ack":0' + b',"seq":1' * 32_000 + b"}",
+        b"{" + b'"a":1,' * 43_000 + b'"kind":"beat","seq":1,"ack":-1}',
+        b'{"kind":"beat","seq":1,"ack":0,"x":"' + b"\\u0041" * 43_000 + b'"}',
+        wire.encode(
+            Tell(
+                seq=1,
+                ack=1,
+                state=msgspec.structs.replace(STATE, links=(), members=()),
+                relayed=tuple(
+                    Relayed(
+                        age=0.1,
+                        state=msgspec.structs.replace(
+                            STATE, links=tuple(f"[::{256 * place + number:x}]:1" for number in range(1, 257))
+                        ),
+                    )
+                    for place in range(60)
+                ),
+            )
+        ),
+    ],
+    ids=lambda data: repr(data[:24]),
+)
+def test_the_worst_frame_costs_less_than_a_heartbeat(data: bytes) -> None:
+    """The slowest that was found takes some milliseconds; before there were bounds it was most of a second."""
+    wire.is_address.cache_clear()
+    begun = time.process_time()
+    with contextlib.suppress(PeerError):
+        wire.decode(data)
+    assert time.process_time() - begun < 0.1
+
+
 def test_a_tell_of_80_members_with_all_links_relayed_fits_in_a_frame() -> None:
     everybody = tuple(f"10.100.0.{n}:4000" for n in range(100, 180))
     full = msgspec.structs.replace(
@@ -261,3 +315,30 @@ def test_words_that_are_too_long_end_in_dots() -> None:
     assert wire.phrase("x" * 256) == "x" * 256
     assert wire.phrase("x" * 257) == "x" * 253 + "..."
     assert wire.phrase("two\nlines") == r"two\nlines"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        msgspec.structs.replace(TELL, state=msgspec.structs.replace(STATE, term=2**52)),
+        msgspec.structs.replace(TELL, state=msgspec.structs.replace(STATE, led_term=2**52)),
+        msgspec.structs.replace(TELL, state=msgspec.structs.replace(STATE, sitting=(Leadership("a:1", BOOT, 2**52),))),
+        Request(number=1, term=2**52, sitting=False),
+        Refusal(number=1, boot=BOOT, term=2**52),
+    ],
+)
+def test_a_term_that_no_cluster_can_have_come_to_is_not_believed(frame: Frame) -> None:
+    with pytest.raises(PeerError, match="names the term 4503599627370496"):
+        wire.check_terms(frame, 1.8e9, "b:1")
+
+
+@pytest.mark.parametrize("wall", [-5.0, 0.0, 1.8e9])
+def test_the_terms_of_a_cluster_that_nobody_lied_to_are_believed_whatever_the_clock_says(wall: float) -> None:
+    wire.check_terms(Request(number=1, term=2**32, sitting=False), wall, "b:1")
+    wire.check_terms(TELL, wall, "b:1")
+    wire.check_terms(Beat(seq=1, ack=0), wall, "b:1")
+
+
+def test_whoever_names_the_highest_term_of_now_leaves_a_thousand_for_the_next_second() -> None:
+    assert wire.highest_term(1.8e9 + 1) - wire.highest_term(1.8e9) == 1000
+    assert wire.highest_term(2.0**33) < 2**53

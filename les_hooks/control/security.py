@@ -1,6 +1,7 @@
 """What keeps strangers out of this node, as `les status` tells it. For `report`."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -42,9 +43,12 @@ def security(config: Config, credentials: Credentials) -> Mapping[str, Any]:
     """
     mode, fingerprints = mode_of(config), () if credentials.secrets is None else credentials.secrets.fingerprints
     tls = credentials.tls
+    more = [", then ".join(fingerprints)] if fingerprints else []
+    if tls is not None:
+        more.append(f"certificate until {datetime.fromtimestamp(tls.expires, UTC):%Y-%m-%d}")
     return {
         "mode": mode,
-        "summary": " ".join([_WORDS[mode], *([f"({', then '.join(fingerprints)})"] if fingerprints else [])]),
+        "summary": f"{_WORDS[mode]} ({'; '.join(more)})" if more else _WORDS[mode],
         "fingerprints": list(fingerprints),
         "certificate": None if tls is None else {"hosts": list(tls.hosts), "expires": tls.expires},
         "public": config.security.public,

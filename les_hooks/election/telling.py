@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from les_hooks.election.effects import Effect, Send
-from les_hooks.election.frames import Beat, Relayed, State, Tell
+from les_hooks.election.frames import MOST_ADDRESSES, Beat, Relayed, State, Tell, addresses_in
 from les_hooks.election.membership import Link, Peer, Roster
 from les_hooks.members import Address
 
@@ -13,7 +13,7 @@ __all__ = ["Teller", "beat"]
 
 # What may stand in one tell, in characters, as `_length` counts them: a frame has at most 256 KiB.
 _ROOM = 240 * 1024
-# What a state takes at most beside its lists and its words; an address beside its letters; a leadership beside those.
+# What a state takes at most beside addresses and words; an address beside its letters; a leadership beside those.
 _STATE_LENGTH, _ADDRESS_LENGTH, _LEADERSHIP_LENGTH = 1024, 3, 128
 
 
@@ -93,19 +93,19 @@ class Teller:
         """
         if not peers:
             return []
-        found, room = [], _ROOM - _length(self.state)
+        found, room, named = [], _ROOM - _length(self.state), set(addresses_in(self.state))
         for peer in sorted(peers, key=lambda peer: _length(peer.state)):
             room -= _length(peer.state)
-            if room >= 0:
-                found.append(peer)
+            named.update(addresses_in(peer.state))
+            if room < 0 or len(named) > MOST_ADDRESSES:
+                break
+            found.append(peer)
         return found
 
 
 def _length(state: State) -> int:
     """No less than how long the state is as it travels."""
-    voters = state.electorate.voters if state.electorate is not None else ()
-    named = [*state.links, *state.members, *voters]
-    leaders = sum(len(leader.address) + _LEADERSHIP_LENGTH for leader in state.sitting)
-    listed = sum(map(len, named)) + _ADDRESS_LENGTH * len(named)
+    named = addresses_in(state)
+    listed = sum(map(len, named)) + _ADDRESS_LENGTH * len(named) + _LEADERSHIP_LENGTH * len(state.sitting)
     # Of UTF-8 a character has up to four bytes.
-    return _STATE_LENGTH + listed + leaders + 4 * len(state.unfit)
+    return _STATE_LENGTH + listed + 4 * len(state.unfit)

@@ -66,6 +66,11 @@ class Credentials:
         return None if self.secrets is None else self.secrets.accepted[0]
 
     @property
+    def has_files(self) -> bool:
+        """Whether there is anything to `refresh`."""
+        return self._secret is not None or self._tls is not None
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with the files since they have changed, and the end of the certificate."""
         found = (
@@ -78,7 +83,10 @@ class Credentials:
         return (*troubles, *filter(None, [self._ending()]))
 
     def refresh(self) -> bool:
-        """Look at the files; returns whether something else is in force now. A system call each where nothing is."""
+        """Look at the files; returns whether something else is in force now. A system call each where nothing is.
+
+        May be called in a thread of its own, once at a time.
+        """
         secrets, tls = self.secrets, self.tls
         if self._secret is not None and self._secret.refresh() and self.secrets != secrets:
             self._log.info("secret-read", fingerprints=[] if self.secrets is None else list(self.secrets.fingerprints))
@@ -87,11 +95,14 @@ class Credentials:
         self._remind()
         return self.secrets != secrets or self.tls is not tls
 
-    def objection(self, proved: Secret | None, issuer: Subject | None) -> str:
-        """Why a link that rests on these would not be made any more; empty where it would."""
+    def objection(self, proved: Secret | None, authorities: frozenset[Subject]) -> str:
+        """Why a link that rests on these would not be made any more; empty where it would.
+
+        It rests on one of the `authorities`, so that each of them must still be there.
+        """
         if proved is not None and self.secrets is not None and proved not in self.secrets.accepted:
             return "its secret is accepted no more"
-        if issuer is not None and self.tls is not None and issuer not in self.tls.authorities:
+        if self.tls is not None and not authorities <= self.tls.authorities:
             return "the authority of its certificate is accepted no more"
         return ""
 

@@ -53,7 +53,7 @@ class Tls:
     `hosts` is whom the certificate of this node names, `expires` its end in Unix seconds, and `authorities` are the
     subjects that `ca` trusts. `listener` and `dialer` do not look at names: who answers is known by the address in its
     hello, which `certificate.names` compares. A dialed address will not do, as the name of a seed has been looked up by
-    then. `asker` dials who says no hello, and wants the dialed host named.
+    then. `asker` dials originals, which say no hello, and wants the dialed host named, by the rules of `ssl`.
     """
 
     listener: ssl.SSLContext

@@ -56,7 +56,9 @@ def trio(tmp_path_factory: pytest.TempPathFactory, authority: Path) -> Iterator[
     for daemon in cluster.daemons:
         text = daemon.config.read_text()
         text = text.replace("[cluster]\n", f'[cluster]\nquorum = "majority"\nvoters = [{voters}]\n')
-        daemon.config.write_text(text.replace("[timing]\n", '[timing]\nlease = "5s"\n'))
+        # A busy machine is to lose nobody here: what must be quick is measured elsewhere.
+        text = text.replace('failure = "500ms"', 'failure = "2s"')
+        daemon.config.write_text(text.replace("[timing]\n", '[timing]\nlease = "8s"\n'))
         with_tls(daemon)
         issue(authority, daemon, HOST)
     with cluster:
@@ -70,7 +72,8 @@ def test_the_status_says_that_it_is_in_force_and_until_when(trio: Cluster) -> No
     assert (security["mode"], security["public"]) == ("tls", False)
     assert security["certificate"]["hosts"] == [HOST]
     assert len(leader.wait(lambda status: len(status["backend"]["links"]) == 2, "is linked")["warnings"]) == 0
-    assert "TLS" in next(line for line in Les(leader.config)("status").stdout.splitlines() if "security" in line)
+    until_when = time.strftime("%Y-%m-%d", time.gmtime(security["certificate"]["expires"]))
+    assert f"TLS (certificate until {until_when})" in Les(leader.config)("status").stdout
 
 
 def test_no_daemon_loads_what_makes_certificates(trio: Cluster) -> None:
@@ -92,7 +95,7 @@ def test_a_renewal_is_taken_while_one_leads(trio: Cluster, authority: Path, rene
         before = daemon.said().count("certificate-read")
         issue(authority, daemon, *(("--renew",) if renewal == "certificate" else ("--force", HOST)))
         until(partial(said, daemon, "certificate-read", before + 1), "it is read")
-        assert not daemon.status()["warnings"]
+        assert not [each for each in daemon.status()["warnings"] if "certificate" in each]
     assert (trio.wait_leader(), trio.daemons[0].status()["term"]) == (leader, term)
 
 

@@ -159,6 +159,23 @@ def test_what_found_no_room_goes_with_the_next_tells_the_shortest_first() -> Non
     check(lone)
 
 
+def test_members_with_lists_of_their_own_are_told_of_bit_by_bit() -> None:
+    lone = Lone()
+    lone.seeds("a:1")
+    liars = [f"l{number}:1" for number in range(9)]
+    for liar in liars:
+        lone.link(liar)
+        made_up = tuple(f"{liar[:2]}-{number}:1" for number in range(200))
+        state = state_of(liar, links=made_up, fit=False, part=Part.OBSERVER)
+        lone.frame(liar, Tell(seq=1, ack=0, state=state, relayed=()))
+    lone.link("a:1")
+    lone.tick(0.5)
+    tells = [effect.frame for effect in lone.history if isinstance(effect, Send) and effect.address == "a:1"]
+    bits = [[relayed.state.address for relayed in tell.relayed] for tell in tells if isinstance(tell, Tell)]
+    assert [bit for bit in bits if bit] == [liars[:5], liars[5:]]
+    check(lone)
+
+
 def test_a_cluster_of_eighty_is_told_of_at_one_go() -> None:
     lone = Lone()
     lone.seeds("a:1")

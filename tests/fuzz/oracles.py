@@ -32,6 +32,7 @@ from les_hooks.control.protocol import Request
 from les_hooks.daemon.stored import load_state, load_told, load_voters
 from les_hooks.errors import ConfigError, ControlError, PeerError, Problem, StartError
 from les_hooks.guard.process import Groups
+from les_hooks.security.secret import parse_secrets
 from les_hooks.text import encodable, plain, printable
 from les_hooks.wire_original import decode_original
 from les_plugins.vip.frames import read_claim
@@ -43,6 +44,7 @@ from les_plugins.webhook.posting.transport import MOST_REPLY_BYTES
 from les_plugins.webhook.posting.transport import Reply as Response
 from tests.fuzz.clouds import ask_cloud
 from tests.fuzz.script import play
+from tests.fuzz.wiretap import intercept
 
 __all__ = ["ORACLES", "Oracle"]
 
@@ -208,6 +210,22 @@ def state(data: bytes) -> None:
     assert load_state(path) == (False, kept)
 
 
+def secret(data: bytes) -> None:
+    """The file of the secret: one or two of them, or why not, without a word of what is in it."""
+    try:
+        found = parse_secrets(data)
+    except ValueError as error:
+        _check_hidden(data, str(error))
+        return
+    assert 1 <= len(found.accepted) <= 2
+    assert all(held.reveal().isprintable() and held.reveal().encode() in data for held in found.accepted)
+    assert parse_secrets("\n".join(held.reveal() for held in found.accepted).encode()) == found
+
+
+def _check_hidden(data: bytes, why: str) -> None:
+    assert not any(word.decode("latin-1") in why for word in data.split() if len(word) > 16)
+
+
 def claim(data: bytes) -> None:
     """A frame of a link: nobody claims the address, or who does has six bytes of a hardware address."""
     for address in (ipaddress.ip_address("10.0.0.100"), ipaddress.ip_address("fd00::64")):
@@ -271,6 +289,8 @@ def _scratch() -> Path:
 ORACLES: Final[Mapping[str, Oracle]] = MappingProxyType(
     {
         "frame": frame,
+        "handshake": intercept,
+        "secret": secret,
         "machine": play,
         "original": original,
         "settings": settings,

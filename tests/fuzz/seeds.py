@@ -210,6 +210,8 @@ _COMMANDS: Final = (
 SEEDS: Final[Mapping[str, Sequence[bytes]]] = MappingProxyType(
     {
         "frame": tuple(map(wire.encode, _FRAMES)),
+        "handshake": tuple(bytes((place * step + step) % 256 for place in range(90)) for step in range(1, 60, 2)),
+        "secret": (b"# ours\n" + b"les_" + b"a" * 43 + b"\n" + b"0123456789abcdef" * 2 + b"\n", b"les_short\n"),
         "machine": tuple(bytes((17 * step * place + step) % 256 for place in range(200)) for step in range(1, 30)),
         "original": (encode_state(_STATE), b'{"members": ["a:1", "b:1"], "leader": false, "start_time": 1.6e9}'),
         "settings": (_TOML, _TOML.replace(b"\n", b"\r\n")),

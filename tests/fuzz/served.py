@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ __all__ = ["ask", "served"]
 T = TypeVar("T")
 
 _START_SECONDS: Final = 20.0
+# Each connection comes from another address: one alone would soon be let in no more.
+_sources: Final = itertools.count()
 
 
 @contextlib.contextmanager
@@ -61,6 +64,9 @@ def ask(where: tuple[str, int] | str, data: bytes, then: bytes = b"", seconds: f
     found = b""
     with socket.socket(family) as client:
         client.settimeout(seconds)
+        if isinstance(where, tuple):
+            number = next(_sources)
+            client.bind((f"127.9.{number // 250 % 250}.{1 + number % 250}", 0))
         client.connect(where)
         with contextlib.suppress(ConnectionError):
             client.sendall(data)

@@ -25,8 +25,9 @@ from les_hooks.control.protocol import Reply
 from les_hooks.election.frames import Farewell
 from les_hooks.election.messages import Message
 from les_hooks.members import Address, Boot
-from les_hooks.security import Credentials
+from les_hooks.security import PROTOCOL, Credentials
 from tests.backends.peers.fakes import hello, make_node, running
+from tests.backends.peers.test_secret import OLD, write
 from tests.backends.peers.test_server import UPGRADE
 from tests.fuzz import BOUNDED
 from tests.fuzz.http_requests import HEADERS, bodies, requests
@@ -128,6 +129,45 @@ def test_a_link_ends_in_order_whatever_comes_over_it(
     where, logs = peers
     answer = ask(where, UPGRADE, then=b"".join([greeting, *said]))
     assert answer.startswith(b"HTTP/1.1 101 ")
+    assert unwanted(logs) == []
+
+
+# -- a link of who has a secret ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proving(tmp_path: Path) -> Iterator[tuple[Where, list[Log]]]:
+    """The port of a node with a secret, and its log."""
+
+    @contextlib.asynccontextmanager
+    async def start() -> AsyncIterator[Any]:
+        node = make_node(credentials=write(tmp_path / "secret", OLD))
+        async with running(node):
+            yield node
+
+    with capture_logs() as logs, served(start) as node:
+        host, _, port = node.address.rpartition(":")
+        yield (host, int(port)), logs
+
+
+@BOUNDED
+@given(
+    st.lists(pieces | greetings | st.binary(min_size=64, max_size=125).map(lambda data: masked(0x82, data)), min_size=1)
+)
+def test_who_has_no_secret_is_no_member_whatever_he_says(proving: tuple[Where, list[Log]], said: list[bytes]) -> None:
+    where, logs = proving
+    proves = UPGRADE.replace(b"\r\n\r\n", f"\r\nSec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n".encode())
+    answer = ask(where, proves, then=b"".join(said))
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert not [line for line in logs if line["event"] == "link-up"]
+    assert unwanted(logs) == []
+
+
+@BOUNDED
+@given(requests)
+def test_the_port_of_who_has_a_secret_answers_whatever_comes(proving: tuple[Where, list[Log]], request: bytes) -> None:
+    where, logs = proving
+    check(ask(where, request))
     assert unwanted(logs) == []
 
 

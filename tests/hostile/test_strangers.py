@@ -7,6 +7,7 @@ import asyncio
 import os
 import tracemalloc
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ import pytest
 from aiohttp import web
 
 from les_hooks import wire
+from les_hooks.backends.peers import server
 from les_hooks.election.effects import Dial
 from les_hooks.election.frames import Beat, Frame
 from les_hooks.election.messages import DialFailed, LinkDown, LinkUp, SeedIsSelf
 from les_hooks.members import Address
 from les_hooks.security import NONCE_BYTES, PROTOCOL, Dialed, Secret
 from les_hooks.security.proof import MAGIC
+from les_hooks.serving import Rate
 from tests.backends.peers.fakes import Node, free_port, hello, until
-from tests.hostile.middle import Middle, Tamper, Way, between, cut_after, playing, serving
+from tests.hostile.middle import Middle, Tamper, Way, a_source, between, cut_after, playing, serving
 from tests.hostile.stage import (
     NOBODY,
     OTHER,
@@ -42,7 +45,11 @@ UNPROVEN = "does not prove"
 async def say(node: Node, *messages: bytes) -> str:
     """Dial the node and say this, whatever it answers; returns what it ended the connection with."""
     url = f"ws://{node.address}/les/link"
-    async with aiohttp.ClientSession() as session, session.ws_connect(url, protocols=(PROTOCOL,)) as ws:
+    connector = aiohttp.TCPConnector(local_addr=a_source())
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.ws_connect(url, protocols=(PROTOCOL,)) as ws,
+    ):
         assert (await ws.receive()).data.startswith(MAGIC)
         for data in messages:
             await ws.send_bytes(data)
@@ -278,6 +285,14 @@ async def test_messages_of_two_links_of_the_same_nodes_do_not_mix(tmp_path: Path
             assert frames(listener) == [Beat(seq=0, ack=0)]
 
 
+@pytest.fixture
+def no_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let come as many as like: what is tried here is what stands behind the door."""
+    often = Rate(burst=100_000, per_second=100_000.0)
+    monkeypatch.setattr(server, "_LIMITS", replace(server._LIMITS, source=often, everybody=often))
+
+
+@pytest.mark.usefixtures("no_rates")
 @pytest.mark.parametrize("way", Way)
 async def test_a_connection_cut_at_any_byte_leaves_nothing_behind(tmp_path: Path, way: Way) -> None:
     """All of the handshake, and the first frames; a link that stood is told to have ended."""
@@ -345,6 +360,7 @@ async def test_a_node_with_a_secret_looks_nobody_up_for_a_stranger(tmp_path: Pat
         assert node.backend.status()["dialed"] == []
 
 
+@pytest.mark.usefixtures("no_rates")
 async def test_many_handshakes_one_after_the_other_leave_nothing_behind(tmp_path: Path) -> None:
     """`python -m tests.hostile.cost` makes 10 000 and measures them."""
     data = os.urandom(200)

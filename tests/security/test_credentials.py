@@ -139,10 +139,12 @@ def test_links_are_objected_to_whose_secret_or_authority_is_accepted_no_more(tmp
     assert credentials.tls is not None
     subjects = credentials.tls.authorities
     assert len(subjects) == 2
-    assert not any(credentials.objection(Secret(OLD), subject) for subject in (*subjects, None))
-    assert credentials.objection(None, None) == ""
-    assert credentials.objection(Secret(NEW), None) == "its secret is accepted no more"
+    each = [frozenset((subject,)) for subject in subjects]
+    assert not any(credentials.objection(Secret(OLD), authorities) for authorities in (*each, subjects, frozenset()))
+    assert credentials.objection(None, frozenset()) == ""
+    assert credentials.objection(Secret(NEW), frozenset()) == "its secret is accepted no more"
     files.ca.write_bytes(old.certificate)
     assert credentials.refresh()
-    objections = {credentials.objection(Secret(OLD), subject) for subject in subjects}
-    assert objections == {"", "the authority of its certificate is accepted no more"}
+    objections = {credentials.objection(Secret(OLD), authorities) for authorities in each}
+    assert objections == {"", gone := "the authority of its certificate is accepted no more"}
+    assert credentials.objection(Secret(OLD), subjects) == gone, "it may be the one that it rests on"

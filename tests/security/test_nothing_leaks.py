@@ -14,6 +14,7 @@ import pytest
 from les_hooks.security import Secret, write_secrets
 from les_hooks.security.secret import Secrets
 from tests.cluster import Cluster, Daemon, free_ports, until
+from tests.security.files import TestAuthority
 
 _TELL_ALL = """
 exec 3>>"$(dirname "$0")/../../seen"
@@ -26,6 +27,7 @@ _COMMANDS = (
     *("status", "status --json", "config show --origin", "check", "audit show", "audit verify", "history"),
     *("webhooks list", "plugins list", "hooks list", "secret rotate"),
 )
+_PAGES = ("/", "/metrics", "/api/v1", "/api/v1/status", "/api/v1/history", "/api/v1/openapi.json")
 
 
 class Planted:
@@ -71,18 +73,21 @@ def planted(tmp_path: Path) -> Planted:
 
 @pytest.fixture
 def cluster(tmp_path: Path, planted: Planted) -> Iterator[Cluster]:
-    """Three nodes with a secret, pages behind a token, and webhooks that nobody takes."""
+    """Three nodes with a secret and TLS, pages behind a token, and webhooks that nobody takes."""
     cluster = Cluster(tmp_path, 3)
     old, new = (f"les_{secrets.token_urlsafe(32)}" for _ in range(2))
     token = planted.file("token", secrets.token_hex(32))
     signing = planted.file("signing", f"whsec_{base64.b64encode(os.urandom(32)).decode()}")
     url = planted.file("url", f"http://127.0.0.1:{free_ports(1)[0]}/services/{secrets.token_hex(24)}")
     header = f"Bearer {secrets.token_hex(24)}"
+    tls = TestAuthority(tmp_path / "authority").issue("node", "127.0.0.1")
+    planted.note("key", tls.key.read_text().splitlines()[1], tls.key)
     for daemon, port in zip(cluster.daemons, free_ports(3), strict=True):
         shared = planted.note("cluster secret", old, daemon.folder / "secret")
         write_secrets(shared, Secrets(accepted=(Secret(old), Secret(new))))
         daemon.config.write_text(
             f'{daemon.config.read_text()}\n[security]\nsecret_file = "{shared}"\n'
+            f'[security.tls]\nca_file = "{tls.ca}"\ncert_file = "{tls.cert}"\nkey_file = "{tls.key}"\n'
             f'[http]\nlisten = "127.0.0.1:{port}"\ntoken_file = "{token}"\n'
             f'[[plugins.webhook.endpoints]]\nname = "chat"\nurl_file = "{url}"\nsecret_file = "{signing}"\n'
             f'allow_http = true\nheaders = {{Authorization = "{header}"}}\n'
@@ -128,10 +133,12 @@ def keep_busy(cluster: Cluster, leader: Daemon, planted: Planted) -> Mapping[str
     stranger(first)
     for daemon in cluster.daemons:
         token, port = planted.secrets["token"], int(daemon.status()["http"]["url"].rstrip("/").rpartition(":")[2])
-        for path in ("/", "/api/status", "/api/history", "/metrics", "/nothing", f"/?token={token}", f"/{token}"):
-            said[f"{daemon.name}{path[:9]} with the token"] = ask(port, path, token)
-            said[f"{daemon.name}{path[:9]} without"] = ask(port, path, "wrong" * 10)
-        said[f"{daemon.name} login"] = ask(port, "/", token[:-1])
+        for path in (*_PAGES, "/nothing", f"/?token={token}", f"/{token}"):
+            status, said[f"{daemon.name}{path[:20]} with the token"] = ask(port, path, token)
+            assert status == 200 or path not in _PAGES, path
+            status, said[f"{daemon.name}{path[:20]} without"] = ask(port, path, "wrong" * 10)
+            assert status != 200, path
+        said[f"{daemon.name} login"] = ask(port, "/", token[:-1])[1]
         for words in _COMMANDS if daemon is first else ():
             done = daemon.les(*words.split())
             said[f"{daemon.name}: les {words}"] = (done.stdout + done.stderr).encode()
@@ -167,7 +174,8 @@ def stranger(daemon: Daemon) -> None:
     port = free_ports(1)[0]
     other = Daemon(folder, port, [int(daemon.address.rpartition(":")[2])])
     write_secrets(folder / "secret", Secrets(accepted=(Secret("les_" + "x" * 43),)))
-    other.config.write_text(f'{other.config.read_text()}[security]\nsecret_file = "secret"\n')
+    tls = daemon.config.read_text().partition("[security.tls]\n")[2].partition("[")[0]
+    other.config.write_text(f'{other.config.read_text()}[security]\nsecret_file = "secret"\n[security.tls]\n{tls}')
     other.start()
     try:
         until(lambda: "link-refused" in daemon.said() and "dial-failed" in other.said(), "it is refused")
@@ -176,15 +184,15 @@ def stranger(daemon: Daemon) -> None:
         other.les("cleanup", "--wait", "20")
 
 
-def ask(port: int, path: str, token: str) -> bytes:
-    """The whole answer, headers included."""
+def ask(port: int, path: str, token: str) -> tuple[int, bytes]:
+    """The status, and the whole answer, headers included; 0 where there was none."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
         answer = connection.getresponse()
-        return str(answer.getheaders()).encode() + answer.read(2_000_000)
+        return answer.status, str(answer.getheaders()).encode() + answer.read(2_000_000)
     except (OSError, http.client.HTTPException) as error:
-        return str(error).encode()
+        return 0, str(error).encode()
     finally:
         connection.close()
 

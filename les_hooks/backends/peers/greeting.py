@@ -28,18 +28,21 @@ from les_hooks.security import (
 
 __all__ = ["Greeter", "Greeting", "decoded"]
 
+_Socket = ClientWebSocketResponse[Any] | WebSocketResponse[Any]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Greeting:
     """Who is at the other end, how the frames of the link travel from now on, and which secret this rests on.
 
-    `issuer` is the authority of its certificate, None without TLS and where another stands between the two.
+    `authorities` are those of which one vouches for its certificate: one, or all where another stands between the two,
+    as `ssl` does not tell which then; none without TLS.
     """
 
     hello: Hello
     seal: Seal
     proved: Secret | None
-    issuer: Subject | None
+    authorities: frozenset[Subject]
 
 
 class Greeter:
@@ -88,7 +91,8 @@ class Greeter:
             raise PeerError(peer, "answered with a farewell")
         if not isinstance(said, Hello):
             raise PeerError(peer, "did not begin with a hello")
-        return Greeting(hello=said, seal=seal, proved=proven, issuer=self._certified(ws, said, peer))
+        authorities = self._vouched(ws, said, proven, peer)
+        return Greeting(hello=said, seal=seal, proved=proven, authorities=authorities)
 
     async def hear(self, ws: WebSocketResponse[Any], peer: str) -> Greeting | Farewell:
         """Challenge who dialed, and hear its first frame, which is not answered here. Raises PeerError."""
@@ -108,22 +112,35 @@ class Greeter:
             said = wire.decode(frame, peer)
         if not isinstance(said, Hello | Farewell):
             raise PeerError(peer, "did not begin with a hello")
-        issuer = self._certified(ws, said, peer)
+        authorities = self._vouched(ws, said, proved, peer)
         if isinstance(said, Farewell):
             return said
-        return Greeting(hello=said, seal=seal, proved=proved, issuer=issuer)
+        return Greeting(hello=said, seal=seal, proved=proved, authorities=authorities)
 
-    def _certified(
-        self, ws: ClientWebSocketResponse[Any] | WebSocketResponse[Any], said: Hello | Farewell, peer: str
-    ) -> Subject | None:
-        """Hold what the other end calls itself against its certificate; returns the authority of that."""
-        if self.tls is None:
-            return None
-        certificate = ws.get_extra_info("peercert") or {}
-        if wrong := mismatch(certificate, said.address):
-            raise PeerError(peer, wrong)
-        issuer: Subject = certificate["issuer"]
-        return issuer if issuer in self.tls.authorities else None
+    def _vouched(self, ws: _Socket, said: Hello | Farewell, proved: Secret | None, peer: str) -> frozenset[Subject]:
+        """Hold what it rests on against what is accepted by now: files may have changed since the other end began.
+
+        Returns the authorities of the other end's certificate.
+        """
+        authorities = _certified(ws, said, self.tls, peer)
+        if objection := self._credentials.objection(proved, authorities):
+            raise PeerError(peer, objection)
+        return authorities
+
+
+def _certified(ws: _Socket, said: Hello | Farewell, tls: Tls | None, peer: str) -> frozenset[Subject]:
+    """Hold what the other end calls itself against its certificate; returns the authorities of that."""
+    if tls is None:
+        return frozenset()
+    certificate = ws.get_extra_info("peercert") or {}
+    if wrong := mismatch(certificate, said.address):
+        raise PeerError(peer, wrong)
+    issuer: Subject = certificate["issuer"]
+    if issuer in tls.authorities:
+        return frozenset((issuer,))
+    if ws.get_extra_info("ssl_object").context not in (tls.listener, tls.dialer):
+        raise PeerError(peer, "its handshake began before the files of [security.tls] changed")
+    return tls.authorities
 
 
 def decoded(message: WSMessage, peer: str, seal: Seal) -> Frame | None:
@@ -146,7 +163,7 @@ def decoded(message: WSMessage, peer: str, seal: Seal) -> Frame | None:
             raise PeerError(peer, "sent text where frames are bytes")
 
 
-async def _receive(ws: ClientWebSocketResponse[Any] | WebSocketResponse[Any], peer: str) -> bytes:
+async def _receive(ws: _Socket, peer: str) -> bytes:
     """A message that is no frame yet."""
     message = await ws.receive()
     if message.type is not WSMsgType.BINARY:

@@ -46,6 +46,7 @@ class Links:
         report: Callable[[Message], None],
         changed: Callable[[], None],
         now: Callable[[], float],
+        wall: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         self._own = own
@@ -53,6 +54,7 @@ class Links:
         self._report = report
         self._changed = changed
         self._now = now
+        self._wall = wall
         self._log = log
         # Any stranger can be refused as often as he likes, and a node that does not fit tries for ever.
         self._refusals = Sparing(log, once=True)
@@ -183,7 +185,7 @@ class Links:
     def review(self, credentials: Credentials) -> None:
         """End the links that rest on what is accepted no more; whoever dialed them makes them anew, if it can."""
         for link in self.all():
-            objection = credentials.objection(link.proved, link.issuer)
+            objection = credentials.objection(link.proved, link.authorities)
             if objection:
                 link.reason = objection
                 link.cut()
@@ -202,6 +204,7 @@ class Links:
     def _hear(self, link: Link, frame: Frame) -> None:
         if isinstance(frame, Hello | Farewell):
             raise PeerError(link.address, "said hello twice")
+        wire.check_terms(frame, self._wall(), link.address)
         if self._links.get(link.address) is link:
             self._report(Heard(sender=link.address, frame=frame))
 

@@ -218,3 +218,19 @@ async def test_a_farewell_is_proven_too(tmp_path: Path, secret: str, taken: bool
         )
         assert told == ({node.address} if taken else frozenset())
         assert [message.boot for message in node.machine.all(Undone)] == ([Boot(1, "x")] if taken else [])
+
+
+async def test_a_link_that_began_with_a_secret_is_not_made_once_that_is_accepted_no_more(tmp_path: Path) -> None:
+    """As of somebody who has the old secret, and keeps his handshake open until it is taken out."""
+    node = make_node(noting=True, credentials=write(tmp_path / "one", NEW, OLD))
+    stranger = wire.encode(hello("127.0.0.1:9"))
+    async with running(node):
+        url = f"ws://{node.address}/les/link"
+        async with aiohttp.ClientSession() as session, session.ws_connect(url, protocols=(PROTOCOL,)) as ws:
+            first, _ = Dialed(Secret(OLD), os.urandom(32)).answer((await ws.receive()).data, stranger)
+            write(tmp_path / "one", NEW)
+            node.backend._beat()
+            await until(lambda: node.backend._credentials.secrets.accepted == (Secret(NEW),))  # type: ignore[union-attr]
+            await ws.send_bytes(first)
+            assert (await ws.receive()).extra == "its secret is accepted no more"
+        assert node.machine.all(LinkUp) == []

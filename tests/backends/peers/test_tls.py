@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -93,9 +94,8 @@ async def test_everything_changes_while_one_leads(tmp_path: Path) -> None:
         assert agree(nodes)
         for node, before in zip(nodes, told, strict=True):
             assert {(view.leader, view.term, view.departed) for view in node.views[before:]} <= {(leader, term, ())}
-        subjects = {link.issuer for node in nodes for link in node.backend._links.all()}
-        assert len(subjects) == 1
-        assert subjects == nodes[0].backend._credentials.tls.authorities  # type: ignore[union-attr]  # there is TLS
+        subjects = {link.authorities for node in nodes for link in node.backend._links.all()}
+        assert subjects == {nodes[0].backend._credentials.tls.authorities}  # type: ignore[union-attr]  # there is TLS
 
 
 async def test_half_a_renewal_changes_nothing_and_is_told_once(authority: TestAuthority) -> None:
@@ -104,11 +104,35 @@ async def test_half_a_renewal_changes_nothing_and_is_told_once(authority: TestAu
     async with running(node):
         with capture_logs() as logs:
             files.key.write_bytes(authority.issue("other", ONE).key.read_bytes())
-            node.backend._beat()
-            node.backend._beat()
+            for _ in range(2):
+                node.backend._beat()
+                await node.backend._refreshing  # type: ignore[misc]  # it has begun
         assert [log["what"] for log in logs] == [f"[security.tls] key_file {files.key}"]
         assert "is the key of another certificate" in logs[0]["reason"]
         assert await get(node, "/ping", files) == (200, "OK")
+
+
+async def test_a_disk_that_hangs_holds_up_no_heartbeat(
+    authority: TestAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [node_at(ONE, authority.issue("one", ONE))]
+    nodes.append(node_at(TWO, authority.issue("two", TWO), nodes[0].address))
+    hanging, over = threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        hanging.set()
+        over.wait(10)
+        return False
+
+    async with running(*nodes):
+        await until(lambda: agree(nodes) and linked(nodes))
+        monkeypatch.setattr(nodes[0].backend._credentials, "refresh", hang)
+        await until(hanging.is_set)
+        before = [len(node.views) for node in nodes]
+        await asyncio.sleep(2 * nodes[0].backend._settings.timing.failure)
+        over.set()
+        assert linked(nodes)
+        assert [len(node.views) for node in nodes] == before
 
 
 async def test_links_and_farewells_are_of_tls_1_3(authority: TestAuthority) -> None:
@@ -248,6 +272,21 @@ async def test_a_handshake_that_is_never_answered_is_given_up_in_time(authority:
                 told = [*logs]
     assert max(after - before for before, after in pairwise(connections)) < node.backend._settings.timing.failure
     assert reasons(told, "dial-failed") == ["did not answer in time"]
+
+
+async def test_a_link_whose_handshake_was_made_with_an_authority_is_not_made_once_that_is_gone(tmp_path: Path) -> None:
+    old, new = TestAuthority(tmp_path / "old"), TestAuthority(tmp_path / "new")
+    files = new.trusting(new.issue("one", ONE), old)
+    node, mine = node_at(ONE, files, noting=True), old.trusting(old.issue("two", TWO), new)
+    context = held(mine, TWO).tls.dialer  # type: ignore[union-attr]  # there is TLS
+    async with running(node), aiohttp.ClientSession() as session:
+        async with session.ws_connect(f"https://{node.address}/les/link", ssl=context) as ws:
+            files.ca.write_bytes(new.certificate)
+            node.backend._beat()
+            await until(lambda: len(node.backend._credentials.tls.authorities) == 1)  # type: ignore[union-attr]
+            await ws.send_bytes(wire.encode(hello(f"{TWO}:9")))
+            assert (await ws.receive()).extra == "its handshake began before the files of [security.tls] changed"
+        assert node.machine.all(LinkUp) == []
 
 
 # -- what is answered --------------------------------------------------------------------------------------------------

@@ -28,14 +28,17 @@ with atheris.instrument_imports(include=["les_hooks", "les_plugins", "tomli", "e
 
 _KEPT = Path(".fuzz")
 # Made of choices, not of JSON.
-_BLIND = frozenset({"machine", "claim", "receiver", "guard", "words", "settings"})
-_LONGEST = {"frame": 16_384, "machine": 1500, "trail": 16_384, "original": 16_384}
+_BLIND = frozenset({"machine", "handshake", "secret", "claim", "receiver", "guard", "words", "settings"})
+_LONGEST = {"frame": 16_384, "machine": 1500, "handshake": 600, "trail": 16_384, "original": 16_384}
 
 
 def _mutate(data: bytes, most: int, seed: int) -> bytes:
     chance = random.Random(seed)
     if chance.random() < 0.5:
-        changed = b"\n".join(mutated(line, chance) for line in data.split(b"\n"))
+        lines = data.split(b"\n")
+        place = chance.randrange(len(lines))
+        lines[place] = mutated(lines[place], chance)
+        changed = b"\n".join(lines)
         if changed != data and len(changed) <= most:
             return changed
     return bytes(atheris.Mutate(data, most))
