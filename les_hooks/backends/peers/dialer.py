@@ -207,7 +207,9 @@ class Dialer:
             if error.status in _REFUSALS:
                 return _Failure(why=_REFUSALS[error.status], unfit=True)
             if self._greeter.protocols:
-                return _Failure(why="runs the original LES or something else, which cannot prove the secret", unfit=True)
+                return _Failure(
+                    why="runs the original LES or something else, which cannot prove the secret", unfit=True
+                )
             return await self._poll(address)
         except PeerError as error:
             return _Failure(why=error.why, unfit=True)
