@@ -124,10 +124,17 @@ async def get(node: Node, path: str) -> int:
 async def test_a_stranger_introduces_nobody_and_learns_nothing(tmp_path: Path) -> None:
     node = make_node(noting=True, public=False, credentials=write(tmp_path / "one", OLD))
     async with running(node):
-        found = {
-            path: await get(node, path) for path in ("/ping", "/state", "/diag", "/state/127.0.0.1:9", "/les/link")
+        told = {
+            "/ping": 200,
+            "/state": 403,
+            "/diag": 403,
+            "/state/127.0.0.1:9": 403,
+            "/les/link": 401,
+            "/nothing": 403,
+            "/les": 403,
+            "/": 403,
         }
-        assert found == {"/ping": 200, "/state": 403, "/diag": 403, "/state/127.0.0.1:9": 403, "/les/link": 401}
+        assert {path: await get(node, path) for path in told} == told
         assert node.machine.all(Introduced) == []
 
 
