@@ -35,7 +35,19 @@ from les_hooks.errors import PeerError
 from les_hooks.members import NAME, Boot, Part, join_host_port, parse_address
 from les_hooks.text import printable
 
-__all__ = ["FRAME_LIMIT", "PROTOCOL", "check_hello", "decode", "encode", "excerpt", "is_address", "is_boot", "phrase"]
+__all__ = [
+    "FRAME_LIMIT",
+    "PROTOCOL",
+    "check_hello",
+    "check_terms",
+    "decode",
+    "encode",
+    "excerpt",
+    "highest_term",
+    "is_address",
+    "is_boot",
+    "phrase",
+]
 
 PROTOCOL = 1
 """The version of the frames; nodes of two versions refuse each other."""
@@ -50,6 +62,10 @@ _VERSION = re.compile(r"[A-Za-z0-9.+!_-]{0,64}")
 _MOST_STARTS = 2**53
 _REASON_LENGTH = 200
 _PHRASE_LENGTH = 256
+# No cluster gets past the first by itself, so that clocks do not matter to it. And none elects faster than the second,
+# so that one which was lied to has terms left, too.
+_TERMS_AT_ONCE = 2**32
+_TERMS_PER_SECOND = 1000
 # As long as a duration can be in a configuration.
 _LONGEST_LEASE = 366 * 86400.0
 
@@ -98,6 +114,36 @@ def check_hello(hello: Hello | Farewell, cluster: str) -> None:
         raise PeerError(hello.address, f"speaks protocol {hello.protocol}, this node speaks protocol {PROTOCOL}")
     if hello.cluster != cluster:
         raise PeerError(hello.address, f"belongs to cluster {hello.cluster!r}, this node to cluster {cluster!r}")
+
+
+def highest_term(wall: float) -> int:
+    """The highest term that is believed at this time, in Unix seconds.
+
+    A term lasts for ever, on every disk. If any number went, a single frame could name the last one that there is, and
+    nobody could be elected again. What is believed grows with time alone, the same on all nodes: whoever names the
+    highest of now leaves enough for everybody a moment later, those that were away at the time included.
+    """
+    return _TERMS_AT_ONCE + int(_TERMS_PER_SECOND * max(0.0, wall))
+
+
+def check_terms(frame: Frame, wall: float, peer: str) -> None:
+    """Raise PeerError, about `peer`, where a term in the frame is past belief at this time."""
+    match frame:
+        case Tell():
+            states = (frame.state, *(relayed.state for relayed in frame.relayed))
+            term = max(max(state.term, state.led_term, *_sitting_terms(state)) for state in states)
+        case Request() | Refusal():
+            term = frame.term
+        case _:
+            return
+    highest = highest_term(wall)
+    if term > highest:
+        why = f"names the term {term}, and none above {highest} is believed; compare the clocks of both hosts"
+        raise PeerError(peer, why)
+
+
+def _sitting_terms(state: State) -> Iterator[int]:
+    return (leadership.term for leadership in state.sitting)
 
 
 @lru_cache(maxsize=4096)  # the same few addresses stand in every tell; the bound is for a peer that makes them up

@@ -315,3 +315,30 @@ def test_words_that_are_too_long_end_in_dots() -> None:
     assert wire.phrase("x" * 256) == "x" * 256
     assert wire.phrase("x" * 257) == "x" * 253 + "..."
     assert wire.phrase("two\nlines") == r"two\nlines"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        msgspec.structs.replace(TELL, state=msgspec.structs.replace(STATE, term=2**52)),
+        msgspec.structs.replace(TELL, state=msgspec.structs.replace(STATE, led_term=2**52)),
+        msgspec.structs.replace(TELL, state=msgspec.structs.replace(STATE, sitting=(Leadership("a:1", BOOT, 2**52),))),
+        Request(number=1, term=2**52, sitting=False),
+        Refusal(number=1, boot=BOOT, term=2**52),
+    ],
+)
+def test_a_term_that_no_cluster_can_have_come_to_is_not_believed(frame: Frame) -> None:
+    with pytest.raises(PeerError, match="names the term 4503599627370496"):
+        wire.check_terms(frame, 1.8e9, "b:1")
+
+
+@pytest.mark.parametrize("wall", [-5.0, 0.0, 1.8e9])
+def test_the_terms_of_a_cluster_that_nobody_lied_to_are_believed_whatever_the_clock_says(wall: float) -> None:
+    wire.check_terms(Request(number=1, term=2**32, sitting=False), wall, "b:1")
+    wire.check_terms(TELL, wall, "b:1")
+    wire.check_terms(Beat(seq=1, ack=0), wall, "b:1")
+
+
+def test_whoever_names_the_highest_term_of_now_leaves_a_thousand_for_the_next_second() -> None:
+    assert wire.highest_term(1.8e9 + 1) - wire.highest_term(1.8e9) == 1000
+    assert wire.highest_term(2.0**33) < 2**53

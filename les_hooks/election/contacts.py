@@ -12,6 +12,10 @@ __all__ = ["Contacts"]
 # leaves the rest to seeds and members; who is left out is named again, or dials us.
 _MOST_HEARD_OF = 64
 
+# How many are wanted besides the seeds, whatever for: no flood of links and lost members takes the place at the dialer
+# of a seed that is looked up anew.
+_MOST_WANTED = 384
+
 # A member that fell silent may be cut off with others who do not know our seeds: it is looked for this long. Far more
 # than any cluster has that elects by unanimity.
 _LOOK_FOR_LOST = 3600.0
@@ -72,6 +76,8 @@ class Contacts:
         """Try to reach the address of a seed or of a member, or the other end of a link, from now on."""
         if address in self.wanted or address == self.me:
             return []
+        if address not in self.seeds and len(self.wanted) >= len(self.seeds) + _MOST_WANTED:
+            return []
         self.wanted.add(address)
         self.untried.add(address)
         return [Dial(address=address)]
@@ -88,9 +94,12 @@ class Contacts:
         self.untried.discard(address)
         return [Drop(address=address)]
 
-    def lost(self, address: Address, now: float) -> list[Effect]:
-        """A member fell silent: break its link, which may hang, and look for it for a while."""
-        if address in self.wanted and len(self.estranged) < _MOST_LOST:
+    def lost(self, address: Address, now: float, *, met: bool) -> list[Effect]:
+        """A member fell silent: break its link, which may hang, and look for it for a while.
+
+        For who was never `met`, and stood only in the words of others, they will look themselves.
+        """
+        if met and address in self.wanted and len(self.estranged) < _MOST_LOST:
             self.estranged[address] = now + _LOOK_FOR_LOST
         return self.redial(address)
 

@@ -83,9 +83,10 @@ class Intake:
         """Remove the members whose time is up; returns whether there were any."""
         lost = self.roster.lost(now.boottime)
         for address in lost:
-            self.viewer.depart(self.roster.remove(address), Reason.TIMEOUT)
+            peer = self.roster.remove(address)
+            self.viewer.depart(peer, Reason.TIMEOUT)
             self.pulse.awaited.pop(address, None)
-            self.effects += self.contacts.lost(address, now.boottime)
+            self.effects += self.contacts.lost(address, now.boottime, met=peer.met)
         return bool(lost)
 
     def doubt_the_silent(self, now: Instant) -> bool:
@@ -150,7 +151,7 @@ class Intake:
             known = Address(relayed.state.address)
             if known != self.identity.address and not self._hears(known):
                 self._supersede_older(known, relayed.state.boot, now)
-                self.roster.overhear(relayed, now.boottime)
+                self.roster.overhear(relayed, sender, now.boottime)
                 self._learn(relayed.state, now)
         return True
 
@@ -191,6 +192,7 @@ class Intake:
             self.effects += [Drop(address=address), Dial(address=address)]
             return
         self._supersede(address, boot, now)
+        self.roster.disown(address)
         self.roster.links[address] = Link(boot, since=now.boottime)
         self.effects.append(self.teller.introduce(address, now.boottime))
         self.pulse.relinked(address, self.roster.links[address].sent)

@@ -30,6 +30,7 @@ from les_hooks.election.messages import (
     Instant,
     Leave,
     LinkDown,
+    LinkUp,
     Message,
     Pledged,
     PledgeFailed,
@@ -51,7 +52,7 @@ from les_hooks.election.terms import Terms
 from les_hooks.election.unanimity import Unanimity
 from les_hooks.election.viewing import Viewer
 from les_hooks.events import Reason
-from les_hooks.members import UNSTAMPED, Mandate, Part, View
+from les_hooks.members import UNSTAMPED, Address, Mandate, Part, View
 
 __all__ = ["Machine"]
 
@@ -247,8 +248,11 @@ class Machine:
                 self._office.transfer(target, now)
             case Leave():
                 self._office.leave(now)
-            case Undone(boot=boot):
-                self._quorum.undone(boot)
+            case Undone(address=address, boot=boot):
+                self._quorum.undone(address, boot)
+                self._intake.take_in(message, now)
+            case LinkUp(hello=hello):
+                self._quorum.unlinked(Address(hello.address))
                 self._intake.take_in(message, now)
             case LinkDown(address=address):
                 self._quorum.unlinked(address)
@@ -266,7 +270,7 @@ class Machine:
                 return False  # a link that was replaced or closed meanwhile
             case Bye(boot=boot):
                 if boot == self._roster.links[sender].boot:
-                    self._quorum.undone(boot)
+                    self._quorum.undone(sender, boot)
                 return self._intake.hear(sender, frame, now)
             case Offer():
                 return self._office.take_offer(sender, frame, now)

@@ -210,13 +210,14 @@ class Majority:
                 if frame.boot == self.identity.boot:
                     self.ballot.granted(sender, frame.number)
             case _:
-                if frame.boot == self.identity.boot and frame.number > self.ballot.floor:
+                mine = frame.boot == self.identity.boot and frame.number > self.ballot.floor
+                if mine and sender in self.electorate.voters:
                     self.standing.term = max(self.standing.term, frame.term)
 
-    def undone(self, boot: Boot) -> None:
+    def undone(self, address: Address, boot: Boot) -> None:
         """The vote of that process is free."""
         if self.voter is not None:
-            self.voter.undone(boot)
+            self.voter.undone(address, boot)
 
     def unlinked(self, address: Address) -> None:
         """Forget what the member wished for."""

@@ -53,12 +53,17 @@ class Link:
 class Peer:
     """Another member: the last that it said of itself, and when it was last heard, `directly` and by `others`.
 
+    `teller` is whose word `state` is: its own, or that of who relayed it. None: that one is gone, or has a new link,
+    and what comes next counts, whatever its number. `met`: it has spoken for itself.
+
     `doubted`: its host refuses us although others hear it, so a refusal proves nothing about it any more.
     """
 
     state: State
     original: bool
     directly: float
+    teller: Address | None
+    met: bool = False
     others: float = -math.inf
     suspected: bool = False
     doubted: bool = False
@@ -123,15 +128,17 @@ class Roster:
         self.graves.pop(address, None)
         peer = self.peers.get(address)
         if peer is None:
-            self._add(address, Peer(state=state, original=original, directly=now))
+            self._add(address, Peer(state=state, original=original, directly=now, teller=address, met=True))
             return
-        if original or state.serial > peer.state.serial:
-            peer.state = state
+        # Its own word counts against any that was put into its mouth.
+        if original or peer.teller != address or state.serial > peer.state.serial:
+            peer.state, peer.teller = state, address
+        peer.met = True
         if original or peer.directly == -math.inf:
             peer.directly, peer.suspected = now, False
 
-    def overhear(self, relayed: Relayed, now: float) -> None:
-        """Take in what another member heard of this one."""
+    def overhear(self, relayed: Relayed, teller: Address, now: float) -> None:
+        """Take in what another member, the `teller`, heard of this one."""
         state = relayed.state
         address = Address(state.address)
         sign = now - relayed.age
@@ -139,15 +146,15 @@ class Roster:
             return
         peer = self.peers.get(address)
         if peer is None:
-            self._raise(relayed, sign)
+            self._raise(relayed, teller, sign)
         elif peer.state.boot == state.boot:
             # Everybody who polls an original numbers its states for himself: there the latest poll is the newest state.
             newer = sign > peer.sign if peer.original else state.serial > peer.state.serial
-            if newer:
-                peer.state = state
+            if newer or peer.teller is None:
+                peer.state, peer.teller = state, teller
             peer.others = max(peer.others, sign)
 
-    def _raise(self, relayed: Relayed, sign: float) -> None:
+    def _raise(self, relayed: Relayed, teller: Address, sign: float) -> None:
         """Take in a member that only others hear, unless it was buried and they have not noticed."""
         address = Address(relayed.state.address)
         boot, buried = self.graves.get(address, (None, -math.inf))
@@ -160,6 +167,7 @@ class Roster:
             state=relayed.state,
             original=relayed.original,
             directly=-math.inf,
+            teller=teller,
             others=sign,
             suspected=True,
             doubted=doubted,
@@ -179,7 +187,18 @@ class Roster:
     def remove(self, address: Address) -> Peer:
         """Remove a member, and the link to it."""
         self.links.pop(address, None)
+        self.disown(address)
         return self.peers.pop(address)
+
+    def disown(self, teller: Address) -> None:
+        """What this member said, of itself and of others, gives way to what is said next.
+
+        States are numbered by who they are of. A liar can relay one with the last number that there is, or say it in
+        the name of another: it must not outlast the link that it came over.
+        """
+        for peer in self.peers.values():
+            if peer.teller == teller:
+                peer.teller = None
 
     def horizon(self, original: bool) -> float:
         """Seconds without a sign of life after which a member is lost; an original speaks only when it is polled."""

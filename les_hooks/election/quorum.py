@@ -70,11 +70,11 @@ class Quorum(Protocol):
     def hear(self, sender: Address, frame: Request | Grant | Refusal | Release) -> None:
         """Take in a frame about votes, of a member with a link."""
 
-    def undone(self, boot: Boot) -> None:
-        """This process is gone, and nothing of it is left."""
+    def undone(self, address: Address, boot: Boot) -> None:
+        """This process at this address is gone, and nothing of it is left."""
 
     def unlinked(self, address: Address) -> None:
-        """The link to this member broke: what it asked for may have been taken back over it, unheard."""
+        """The link to this member broke, or is another one: what it asked for may have been taken back, unheard."""
 
     def written(self, report: Pledged | PledgeFailed) -> None:
         """What was promised is on disk, or is not."""

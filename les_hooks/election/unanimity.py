@@ -127,7 +127,7 @@ class Unanimity:
     def hear(self, sender: Address, frame: Request | Grant | Refusal | Release) -> None:
         """Nothing: votes are of no interest here."""
 
-    def undone(self, boot: Boot) -> None:
+    def undone(self, address: Address, boot: Boot) -> None:
         """Nothing."""
 
     def unlinked(self, address: Address) -> None:

@@ -77,17 +77,22 @@ class Voter:
             del self.wishes[address]
             return Refusal(number=wish.number, boot=boot, term=self.term)
         # Written before the vote is free, so that the next leader need not wait for the disk.
-        if not self._is_pledged(wish) or self.is_bound(boot, now):
+        if not self._is_pledged(wish) or self.is_bound(address, boot, now):
             return None
         del self.wishes[address]
         self.vote = Vote(holder=address, boot=boot, number=wish.number, until=now + self.electorate.lease)
         return Grant(number=wish.number, boot=boot)
 
-    def is_bound(self, boot: Boot, now: float) -> bool:
+    def is_bound(self, address: Address, boot: Boot, now: float) -> bool:
         """Whether this voter must not grant its vote to that process: another has it, or may have it."""
         if now < self.quiet_until:
             return True
-        return self.vote is not None and now < self.vote.until and self.vote.boot != boot
+        return self.vote is not None and now < self.vote.until and not self._has_vote(address, boot)
+
+    def _has_vote(self, address: Address, boot: Boot) -> bool:
+        # The address, too: it is what a certificate proves. Any member can say that it is the process of another's
+        # boot, and could give back the vote of that one, or have it granted twice.
+        return self.vote is not None and (self.vote.holder, self.vote.boot) == (address, boot)
 
     def _is_pledged(self, wish: Wish) -> bool:
         """Whether the disk knows what it must; has it written where it does not.
@@ -125,18 +130,25 @@ class Voter:
         wish = self.wishes.get(sender)
         if wish is not None and wish.boot == boot and wish.number <= number:
             del self.wishes[sender]
-        if self.vote is not None and self.vote.boot == boot and self.vote.number <= number:
+        if self.vote is not None and self._has_vote(sender, boot) and self.vote.number <= number:
             self.vote = None
 
-    def undone(self, boot: Boot) -> None:
-        """The process is gone, and so is all that it did as a leader: its vote is free."""
-        self.wishes = {address: wish for address, wish in self.wishes.items() if wish.boot != boot}
-        if self.vote is not None and self.vote.boot == boot:
+    def undone(self, address: Address, boot: Boot) -> None:
+        """The process at the address is gone, and so is all that it did as a leader: its vote is free."""
+        wish = self.wishes.get(address)
+        if wish is not None and wish.boot == boot:
+            del self.wishes[address]
+        if self._has_vote(address, boot):
             self.vote = None
 
     def forget(self, address: Address) -> None:
-        """Forget what this member wished for; it asks again at every heartbeat for as long as it does."""
+        """Forget what this member wished for and took back, over a link that has ended or been replaced.
+
+        It asks again at every heartbeat for as long as it wishes. And the number up to which it took its wishes back
+        may have been the word of somebody who went by its address: it would bind for as long as the process lives.
+        """
         self.wishes.pop(address, None)
+        self.released.pop(address, None)
 
     def next_chance(self) -> tuple[float, ...]:
         """When a wish that waits may be granted."""

@@ -19,6 +19,7 @@ from les_hooks.serving.advice import cannot_listen
 from les_hooks.serving.binding import bound
 from les_hooks.serving.guest import Guest
 from les_hooks.serving.logs import Sparing
+from les_hooks.serving.metered import Metered
 from les_hooks.serving.sources import Limits, Refusal, Sources, source_of
 from les_hooks.wire import excerpt
 
@@ -47,7 +48,8 @@ class Door:
 
     `factory` makes the protocol of a connection that is let in. `context` is asked for each of them, None is no TLS;
     a handshake may take `handshake_seconds`, and who has not proven itself goes after `stranger_seconds`, whatever it
-    does. `kind` begins the names of its log events.
+    does, or once it has said more than `stranger_bytes`, those of TLS included; None is no limit. `kind` begins the
+    names of its log events.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Door:
         limits: Limits,
         *,
         stranger_seconds: float,
+        stranger_bytes: int | None = None,
         log: FilteringBoundLogger,
         kind: str = "",
         context: Callable[[], ssl.SSLContext | None] = lambda: None,
@@ -64,6 +67,7 @@ class Door:
         self._factory = factory
         self._limits = limits
         self._stranger_seconds = stranger_seconds
+        self._stranger_bytes = stranger_bytes
         self._kind = kind
         self._context = context
         self._handshake_seconds = handshake_seconds
@@ -165,18 +169,18 @@ class Door:
                 logging.WARNING, f"{self._kind}connection-refused", source=source, reason=refusal.value
             )
             return
-        connection.setblocking(False)
+        metered = Metered(connection, self._stranger_bytes)
         context = self._context()
-        guest = Guest(self, connection, source, self._stranger_seconds)
+        guest = Guest(self, metered, source, self._stranger_seconds)
         self._guests.add(guest)
         leaver = self._sources.enter(source, guest)
         if leaver is not None:
             leaver.turn_out()
-        task = asyncio.create_task(self._greet(guest, connection, context))
+        task = asyncio.create_task(self._greet(guest, metered, context))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
 
-    async def _greet(self, guest: Guest, connection: socket.socket, context: ssl.SSLContext | None) -> None:
+    async def _greet(self, guest: Guest, connection: Metered, context: ssl.SSLContext | None) -> None:
         seconds = None if context is None else self._handshake_seconds
         try:
             await asyncio.get_running_loop().connect_accepted_socket(

@@ -5,6 +5,8 @@ import contextlib
 import socket
 from typing import Protocol
 
+from les_hooks.serving.metered import Metered
+
 __all__ = ["Guest", "House"]
 
 
@@ -21,7 +23,7 @@ class House(Protocol):
 class Guest(asyncio.Protocol):
     """A connection on its way in, and then a shell around its protocol that tells the door of its end."""
 
-    def __init__(self, house: House, connection: socket.socket, source: str, seconds: float) -> None:
+    def __init__(self, house: House, connection: Metered, source: str, seconds: float) -> None:
         self.source = source
         self._house = house
         self._connection = connection
@@ -36,8 +38,9 @@ class Guest(asyncio.Protocol):
         return self._transport is not None
 
     def settle(self) -> None:
-        """Its time is not limited any more."""
+        """Neither its time is limited any more, nor what it says."""
         self._end.cancel()
+        self._connection.unbound()
 
     def turn_out(self) -> None:
         """End the connection, at once."""

@@ -197,9 +197,9 @@ def test_a_wish_of_a_process_that_was_replaced_is_not_granted_to_the_next() -> N
 def test_the_vote_of_a_process_that_is_undone_is_free() -> None:
     seat = Seat()
     seat.ask(A, 1)
-    seat.voter.undone(BOOT_B)
+    seat.voter.undone(B, BOOT_B)
     assert seat.voter.vote is not None
-    seat.voter.undone(BOOT_A)
+    seat.voter.undone(A, BOOT_A)
     assert granted(seat.ask(B, 1, term=2))
 
 

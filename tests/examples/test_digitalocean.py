@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from les_hooks import plugin_call
 from les_hooks.config import advice, load_config
 from les_hooks.plugins import Registry
+from les_hooks.security import Secrets, new_secret, write_secrets
 from tests.cluster import Cluster, Daemon, until
 from tests.plugins.floating_ip.fakes import TOKEN, FakeDigitalOcean
 
@@ -38,7 +39,7 @@ def test_the_files_have_the_same_voters_and_nothing_to_advise() -> None:
 
 
 def on_loopback(daemon: Daemon, name: str, addresses: dict[str, str], url: str) -> None:
-    """Write its file of the example, with only that changed that is different here."""
+    """Write its file of the example, with only that changed which differs here: what is in /etc/les is beside it."""
     text = (EXAMPLE / f"{name}.toml").read_text()
     for far, near in addresses.items():
         assert far in text
@@ -62,8 +63,10 @@ async def test_the_address_follows_the_leader_whose_daemon_is_killed_and_comes_n
     async with cloud.serving() as url:
         cluster = Cluster(tmp_path, len(FILES))
         addresses = {f"10.114.0.{2 + i}:4000": daemon.address for i, daemon in enumerate(cluster.daemons)}
+        secret = Secrets(accepted=(new_secret(),))
         for daemon, name in zip(cluster.daemons, FILES, strict=True):
             on_loopback(daemon, name, addresses, url)
+            write_secrets(daemon.config.with_name("secret"), secret)
         await asyncio.to_thread(_fail_over, cluster, cloud)
     assert TOKEN not in "".join(daemon.said() for daemon in cluster.daemons)
 
@@ -80,6 +83,7 @@ def _fail_over(cluster: Cluster, cloud: Cloud) -> None:
         first = until(lambda: next((each for each in (a, b) if each.status().get("is_me")), None), "a leader")
         second = b if first is a else a
         one, other = (DROPLETS[name] for name in (("a", "b") if first is a else ("b", "a")))
+        assert first.status()["security"]["mode"] == "secret"
         until(lambda: cloud.holder == one, "has the address")
         first.kill()
         until(lambda: cloud.holder == other, "the other one has it")

@@ -19,6 +19,7 @@ from les_hooks.daemon import load_config as load_with_plugins
 from tests.backends.peers.fakes import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+NODES = sorted(file for file in EXAMPLES.glob("*/*.toml") if file.name != "pyproject.toml")
 
 
 @contextmanager
@@ -59,6 +60,19 @@ def test_the_library_tells_events_and_acts_while_it_leads(tmp_path: Path) -> Non
 def test_leader_changed_is_called_with_the_leader(tmp_path: Path) -> None:
     with running("leader_changed.py", tmp_path) as (process, address):
         assert lines(process, 1) == [address], (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("file", NODES, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_whatever_others_reach_has_the_secret_that_its_readme_has_les_init_make(file: Path) -> None:
+    config = load_with_plugins(file)
+    readme = (file.parent / "README.md").read_text()
+    assert config.security.secret_file == Path("/etc/les/secret")
+    assert not config.security.insecure
+    first = config.cluster.seeds[0]
+    assert f"les init /etc/les --bind {first}" in readme
+    copied = re.findall(r"^ *(?:for host in|ssh) ([\d. ]+?)(?:;| mkdir)", readme, flags=re.MULTILINE)
+    others = [seed.rpartition(":")[0] for seed in config.cluster.seeds[1:]]
+    assert [each.split() for each in copied] == [others], "and that it copies to all the others"
 
 
 def test_the_three_nodes_differ_in_what_is_their_own_and_find_each_other() -> None:

@@ -16,7 +16,7 @@ from aiohttp import WSMsgType, web
 from les_hooks.members import Address
 from tests.backends.peers.fakes import free_port
 
-__all__ = ["Middle", "Tamper", "Way", "between", "cut_after", "playing", "serving"]
+__all__ = ["Middle", "Tamper", "Way", "a_source", "between", "cut_after", "playing", "serving"]
 
 Socket = aiohttp.ClientWebSocketResponse[Any] | web.WebSocketResponse[Any]
 
@@ -26,6 +26,15 @@ class Way(StrEnum):
 
     DIALER = "dialer"
     LISTENER = "listener"
+
+
+_sources = itertools.count()
+
+
+def a_source() -> tuple[str, int]:
+    """Another address of this host each time: what is limited for each source must be got over by who has many."""
+    number = next(_sources) % 50_000
+    return f"127.77.{number // 250}.{number % 250 + 1}", 0
 
 
 Tamper = Callable[[Way, int, bytes], Iterable[bytes]]
@@ -155,7 +164,7 @@ async def cut_after(target: Address, way: Way, limit: int) -> AsyncIterator[Addr
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.close()
-        there, far = await asyncio.open_connection(*_split(target))
+        there, far = await asyncio.open_connection(*_split(target), local_addr=a_source())
         pumps = [
             asyncio.create_task(pump(reader, far, limit if way is Way.DIALER else None)),
             asyncio.create_task(pump(there, writer, limit if way is Way.LISTENER else None)),

@@ -25,7 +25,7 @@ from les_hooks.security import NONCE_BYTES, PROTOCOL, Dialed, Secret
 from les_hooks.security.proof import MAGIC
 from les_hooks.serving import Rate
 from tests.backends.peers.fakes import Node, free_port, hello, until
-from tests.hostile.middle import Middle, Tamper, Way, between, cut_after, playing, serving
+from tests.hostile.middle import Middle, Tamper, Way, a_source, between, cut_after, playing, serving
 from tests.hostile.stage import (
     NOBODY,
     OTHER,
@@ -45,7 +45,11 @@ UNPROVEN = "does not prove"
 async def say(node: Node, *messages: bytes) -> str:
     """Dial the node and say this, whatever it answers; returns what it ended the connection with."""
     url = f"ws://{node.address}/les/link"
-    async with aiohttp.ClientSession() as session, session.ws_connect(url, protocols=(PROTOCOL,)) as ws:
+    connector = aiohttp.TCPConnector(local_addr=a_source())
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.ws_connect(url, protocols=(PROTOCOL,)) as ws,
+    ):
         assert (await ws.receive()).data.startswith(MAGIC)
         for data in messages:
             await ws.send_bytes(data)

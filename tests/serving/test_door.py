@@ -208,6 +208,27 @@ async def test_a_stranger_goes_after_its_time_whatever_it_does_and_who_has_prove
         leave(member, busy)
 
 
+async def test_a_stranger_goes_once_it_has_said_too_much_and_who_has_proven_itself_goes_on() -> None:
+    async with house(stranger_bytes=8) as made:
+        talker, member = await made.visit(), await made.visit()
+        assert await says(talker, b"12345678") == b"12345678"
+        assert await says(talker, b"9") == b""
+        assert await says(member, b"12345678") == b"12345678"
+        made.door.prove(made.present[0])
+        assert await says(member, b"x" * 100) == b"x" * 100
+        for _, writer in (talker, member):
+            writer.transport.abort()
+
+
+async def test_what_tls_takes_for_itself_counts_too(tmp_path: Path) -> None:
+    """A handshake alone is more than this, and nothing of it ever reaches what is behind the door."""
+    server, client = contexts(tmp_path)
+    async with house(stranger_bytes=100, context=lambda: server) as made:
+        with pytest.raises(OSError):  # noqa: PT011  (a reset or an end, as the kernel likes)
+            await made.visit(ssl=client, server_hostname="127.0.0.1")
+        assert not made.present
+
+
 async def test_no_more_than_so_many_in_all(logs: list[Any]) -> None:
     async with house(replace(LIMITS, connections=2)) as at:
         visits = [await at.visit() for _ in range(2)]

@@ -20,6 +20,7 @@ from les_hooks.backends.peers.seeds import Seeds
 from les_hooks.backends.peers.server import Server
 from les_hooks.backends.peers.settings import Settings
 from les_hooks.backends.peers.tasks import Tasks
+from les_hooks.backends.peers.writer import Writer
 from les_hooks.election import effects
 from les_hooks.election.frames import State, Tell
 from les_hooks.election.identity import Memory
@@ -32,18 +33,14 @@ from les_hooks.election.messages import (
     Leave,
     Message,
     OriginalAnswered,
-    Pledged,
-    PledgeFailed,
     Released,
-    Saved,
-    SaveFailed,
     StepDown,
     Transfer,
 )
 from les_hooks.errors import StartError
 from les_hooks.events import Reason
 from les_hooks.failures import report_failure
-from les_hooks.members import NO_MANDATE, Address, Boot, Mandate, View
+from les_hooks.members import NO_MANDATE, Address, Mandate, View
 from les_hooks.security import Credentials, Tls
 
 __all__ = ["PeersBackend"]
@@ -82,7 +79,6 @@ class PeersBackend:
         self._credentials = credentials
         self._on_view = on_view
         self._on_authority = on_authority
-        self._disk = disk
         self._elector = elector
         self._on_beat = on_beat
         self._on_broken = on_broken
@@ -92,7 +88,13 @@ class PeersBackend:
         self._warned: tuple[str, ...] = ()
         greeter = self._greeter = Greeter(settings.hello, credentials)
         self._links = Links(
-            settings.hello, greeter, report=self._tell, changed=self._links_changed, now=self._now, log=self._log
+            settings.hello,
+            greeter,
+            report=self._tell,
+            changed=self._links_changed,
+            now=self._now,
+            wall=lambda: clock().wall,
+            log=self._log,
         )
         self._dialer = Dialer(
             settings, self._links, greeter, report=self._tell, now=self._now, log=self._log, on_broken=on_broken
@@ -100,8 +102,8 @@ class PeersBackend:
         self._seeds = Seeds(settings, self._links, report=self._tell, log=self._log)
         self._server = Server(settings, self, self._log)
         self._tasks = Tasks(on_broken)
+        self._writer = Writer(disk, spawn=self._tasks.spawn, report=self._tell, log=self._log)
         self._refreshing: asyncio.Task[None] | None = None
-        self._saving = asyncio.Lock()
         self._left = asyncio.Event()
         self._heard: dict[Address, State | OriginalAnswered] = {}
 
@@ -274,7 +276,7 @@ class PeersBackend:
             case effects.Send(address=address, frame=frame):
                 self._links.send(address, frame)
             case effects.Pledge(term=term, boot=boot, lease=lease):
-                self._tasks.spawn(self._pledge(term, boot, lease))
+                self._writer.pledge(term, boot, lease)
             case effects.Changed(view=view):
                 self._show(view)
             case effects.Dial(address=address):
@@ -283,7 +285,7 @@ class PeersBackend:
                 self._dialer.drop(address)
                 self._links.drop(address)
             case effects.Save(term=term, newest=newest):
-                self._tasks.spawn(self._keep(term, newest))
+                self._writer.save(term, newest)
             case effects.Left():
                 self._left.set()
 
@@ -301,26 +303,6 @@ class PeersBackend:
             if warning not in self._warned:
                 self._log.warning("cluster-doubtful", what=warning)
         self._warned = warnings
-
-    async def _keep(self, term: int, newest: float) -> None:
-        async with self._saving:
-            try:
-                await self._disk.save(term, newest)
-            except OSError as error:
-                self._log.error("state-unsaved", term=term, reason=str(error))
-                self._tell(SaveFailed(term=term))
-            else:
-                self._tell(Saved(term=term))
-
-    async def _pledge(self, term: int, boot: Boot, lease: float) -> None:
-        async with self._saving:
-            try:
-                await self._disk.pledge(term, boot, lease)
-            except OSError as error:
-                self._log.error("vote-unsaved", term=term, reason=str(error))
-                self._tell(PledgeFailed(term=term, boot=boot))
-            else:
-                self._tell(Pledged(term=term, boot=boot))
 
     def _beat(self) -> None:
         if self._credentials.has_files and (self._refreshing is None or self._refreshing.done()):

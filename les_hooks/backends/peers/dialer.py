@@ -236,8 +236,9 @@ class Dialer:
         greeting = await self._greeter.dial(ws, address)
         if greeting.hello.boot == self._own.boot:
             # Who passes our own words on to us has proven nothing, and must not make us believe that nobody else is
-            # there. Without a secret anybody could say the same himself.
-            if greeting.proved is not None and not self._links.is_own_call(ws):
+            # there. Where nothing is proven anybody could say the same himself.
+            is_proven = greeting.proved is not None or self._greeter.tls is not None
+            if is_proven and not self._links.is_own_call(ws):
                 raise PeerError(address, "leads back to this node by way of somebody else")
             raise _AnsweredBySelfError
         check_peer(greeting.hello, self._own)

@@ -46,6 +46,7 @@ class Links:
         report: Callable[[Message], None],
         changed: Callable[[], None],
         now: Callable[[], float],
+        wall: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         self._own = own
@@ -53,6 +54,7 @@ class Links:
         self._report = report
         self._changed = changed
         self._now = now
+        self._wall = wall
         self._log = log
         # Any stranger can be refused as often as he likes.
         self._refusals = Sparing(log)
@@ -201,6 +203,7 @@ class Links:
     def _hear(self, link: Link, frame: Frame) -> None:
         if isinstance(frame, Hello | Farewell):
             raise PeerError(link.address, "said hello twice")
+        wire.check_terms(frame, self._wall(), link.address)
         if self._links.get(link.address) is link:
             self._report(Heard(sender=link.address, frame=frame))
 

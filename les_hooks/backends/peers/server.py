@@ -31,6 +31,9 @@ _LIMITS = Limits(
     everybody=Rate(burst=512, per_second=256),
 )
 
+# A handshake with a chain of certificates, the head of a request, and a hello take less than half of it.
+_STRANGER_BYTES = 16 * 1024
+
 # Room for `/state/<address>` with every letter escaped, and for the headers of a client that is not ours.
 _MOST_LINE = 2048
 _MOST_FIELD = 8190
@@ -83,6 +86,7 @@ class Server:
             _LIMITS,
             # For the handshake, the head of the request, a hello, and an answer that is read slowly.
             stranger_seconds=4 * patience,
+            stranger_bytes=_STRANGER_BYTES,
             log=log,
             context=lambda: None if answers.tls is None else answers.tls.listener,
             handshake_seconds=patience,
@@ -114,9 +118,9 @@ class Server:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path.removesuffix("/")
         if request.method != "GET":
-            response = web.Response(status=405, text="only GET is answered here\n")
+            response: web.StreamResponse = web.Response(status=405, text="only GET is answered here\n")
         elif path == LINK_PATH:
-            return await self._link(request)
+            response = await self._link(request)
         elif path != "/ping" and not self._is_open(request) and not path.startswith("/state/"):
             response = web.Response(status=403, text="not for everybody: see [security] public\n")
         elif path in self._routes:

@@ -174,6 +174,7 @@ def make_node(
     noting: bool = False,
     save_fails: bool = False,
     credentials: Credentials | None = None,
+    on_broken: Callable[[BaseException], None] | None = None,
     **settings: Any,
 ) -> Node:
     """A node on a loopback address of its own; `noting` puts a NotingMachine in it."""
@@ -183,6 +184,7 @@ def make_node(
     authority: list[Mandate] = []
     saved: list[int] = []
     machines: list[NotingMachine] = []
+    broken: list[BaseException] = []
 
     def elector(**values: Any) -> NotingMachine:
         machines.append(NotingMachine(**values))
@@ -200,6 +202,7 @@ def make_node(
         on_authority=authority.append,
         disk=NotingDisk(saved, fails=save_fails),
         elector=elector if noting else Machine,
+        on_broken=on_broken or broken.append,
     )
     return Node(backend, own, views, authority, saved, machines)
 

@@ -12,10 +12,13 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from les_hooks import wire
 from les_hooks.backends.peers import server
-from les_hooks.election.messages import Introduced
+from les_hooks.election.frames import Offer
+from les_hooks.election.messages import Heard, Introduced
 from les_hooks.errors import StartError
-from tests.backends.peers.fakes import Node, hello, make_node, peer_of, running, until
+from les_hooks.members import Boot
+from tests.backends.peers.fakes import QUICK, Node, hello, make_node, peer_of, running, until
 
 UPGRADE = (
     b"GET /les/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -105,6 +108,44 @@ async def test_a_body_that_never_comes_keeps_no_connection_open() -> None:
     async with running(node):
         answer = await _answer_to(node, b"GET /ping HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
         assert answer.endswith(b"OK")
+
+
+@pytest.mark.parametrize("header", ["", "Origin: http://evil.example\r\n", "Sec-WebSocket-Protocol: x\r\n"])
+async def test_who_is_refused_a_link_is_answered_once_and_hung_up_on(header: str) -> None:
+    """Whatever follows on the connection would be answered as fast as it comes, past every limit of the door."""
+    node = make_node(noting=True)
+    async with running(node):
+        answer = await _answer_to(node, f"GET /les/link HTTP/1.1\r\nHost: x\r\n{header}\r\n".encode() * 5)
+        assert answer.count(b"HTTP/1.1 4") == 1
+
+
+FRAGMENTS = b"\x02\x81\0\0\0\0a" + b"\x00\x80\0\0\0\0" * 4000
+"""The beginning of a message, and fragments with nothing in them: no limit of a message ends that."""
+
+
+async def test_who_says_too_much_before_it_is_known_is_hung_up_on() -> None:
+    """Not after its time, in which a fast line carries more than this node could read beside its heartbeats."""
+    node = make_node(noting=True, timing=replace(QUICK, failure=60.0))
+    async with running(node):
+        host, _, port = node.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(UPGRADE + FRAGMENTS)
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(3):
+                await reader.read()
+        writer.transport.abort()
+        await until(lambda: not node.backend._server._http.connections)
+
+
+async def test_a_member_may_say_as_much_as_it_likes() -> None:
+    node = make_node(noting=True)
+    async with running(node), peer_of(node) as peer:
+        await peer.say(hello("127.0.0.9:4000"))
+        await peer.hear()
+        for _ in range(5):
+            await peer.ws.ping(b"x" * 125)
+            await peer.ws.send_bytes(wire.encode(Offer(start_time=0.0, boot=Boot(1, "x" * 60))) + b" " * 8000)
+        await until(lambda: len(node.machine.all(Heard)) == 5)
 
 
 async def test_connections_past_the_limit_are_turned_away_and_links_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ def hunt(mutant: Mutant, most_seeds: int, *, first: int = 0) -> Catch | None:
 
 
 def _no_restart_wait() -> list[Patch]:
-    def is_bound(self: voter.Voter, boot: Boot, now: float) -> bool:
+    def is_bound(self: voter.Voter, address: Address, boot: Boot, now: float) -> bool:
         return self.vote is not None and now < self.vote.until and self.vote.boot != boot
 
     return [(voter.Voter, "is_bound", is_bound)]
@@ -109,7 +109,7 @@ def _release_without_number() -> list[Patch]:
 
 
 def _grant_to_two() -> list[Patch]:
-    def is_bound(self: voter.Voter, boot: Boot, now: float) -> bool:
+    def is_bound(self: voter.Voter, address: Address, boot: Boot, now: float) -> bool:
         return now < self.quiet_until
 
     return [(voter.Voter, "is_bound", is_bound)]
