@@ -20,7 +20,6 @@ from les_hooks.security import (
     Open,
     Seal,
     Secret,
-    Subject,
     Tls,
     Unproven,
     mismatch,
@@ -33,13 +32,13 @@ __all__ = ["Greeter", "Greeting", "decoded"]
 class Greeting:
     """Who is at the other end, how the frames of the link travel from now on, and which secret this rests on.
 
-    `issuer` is the authority of its certificate, None without TLS and where another stands between the two.
+    `authorities` are those that its certificate may rest on, none without TLS.
     """
 
     hello: Hello
     seal: Seal
     proved: Secret | None
-    issuer: Subject | None
+    authorities: frozenset[bytes]
 
 
 class Greeter:
@@ -88,7 +87,9 @@ class Greeter:
             raise PeerError(peer, "answered with a farewell")
         if not isinstance(said, Hello):
             raise PeerError(peer, "did not begin with a hello")
-        return Greeting(hello=said, seal=seal, proved=proven, issuer=self._certified(ws, said, peer))
+        authorities = self._certified(ws, said, peer)
+        self._still_accepted(proven, authorities, peer)
+        return Greeting(hello=said, seal=seal, proved=proven, authorities=authorities)
 
     async def hear(self, ws: WebSocketResponse[Any], peer: str) -> Greeting | Farewell:
         """Challenge who dialed, and hear its first frame, which is not answered here. Raises PeerError."""
@@ -108,22 +109,33 @@ class Greeter:
             said = wire.decode(frame, peer)
         if not isinstance(said, Hello | Farewell):
             raise PeerError(peer, "did not begin with a hello")
-        issuer = self._certified(ws, said, peer)
+        authorities = self._certified(ws, said, peer)
+        self._still_accepted(proved, authorities, peer)
         if isinstance(said, Farewell):
             return said
-        return Greeting(hello=said, seal=seal, proved=proved, issuer=issuer)
+        return Greeting(hello=said, seal=seal, proved=proved, authorities=authorities)
+
+    def _still_accepted(self, proved: Secret | None, authorities: frozenset[bytes], peer: str) -> None:
+        """Raise PeerError where what the greeting began with has been taken back since.
+
+        Links are looked at when something changes, and not again: one that was not there yet would stand for ever.
+        """
+        if objection := self._credentials.objection(proved, authorities):
+            raise PeerError(peer, objection)
 
     def _certified(
         self, ws: ClientWebSocketResponse[Any] | WebSocketResponse[Any], said: Hello | Farewell, peer: str
-    ) -> Subject | None:
-        """Hold what the other end calls itself against its certificate; returns the authority of that."""
-        if self.tls is None:
-            return None
+    ) -> frozenset[bytes]:
+        """Hold what the other end calls itself against its certificate; returns the authorities of that."""
+        tls = self.tls
+        if tls is None:
+            return frozenset()
         certificate = ws.get_extra_info("peercert") or {}
         if wrong := mismatch(certificate, said.address):
             raise PeerError(peer, wrong)
-        issuer: Subject = certificate["issuer"]
-        return issuer if issuer in self.tls.authorities else None
+        if ws.get_extra_info("ssl_object").context not in (tls.listener, tls.dialer):
+            raise PeerError(peer, "began this link before the certificates of the other end changed; it may try again")
+        return tls.behind(certificate)
 
 
 def decoded(message: WSMessage, peer: str, seal: Seal) -> Frame | None:

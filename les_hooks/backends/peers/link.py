@@ -41,7 +41,7 @@ _Write = Callable[[bytes], Awaitable[None]]
 class Link:
     """A connection whose hello has come; `dialed` is the address that this node dialed for it, if it did.
 
-    `proved` is the secret that it rests on, `issuer` the authority of the other end's certificate. `since` is when it
+    `proved` is the secret that it rests on, `authorities` are those of the other end's certificate. `since` is when it
     came up, on the clock `now` (boottime seconds); `reason` why it ends, once somebody knows.
     """
 
@@ -56,7 +56,7 @@ class Link:
         hello = greeting.hello
         self.hello = hello
         self.proved = greeting.proved
-        self.issuer = greeting.issuer
+        self.authorities = greeting.authorities
         self.address = Address(hello.address)
         self.dialed = dialed
         self.since = now()

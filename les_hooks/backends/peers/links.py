@@ -182,7 +182,7 @@ class Links:
     def review(self, credentials: Credentials) -> None:
         """End the links that rest on what is accepted no more; whoever dialed them makes them anew, if it can."""
         for link in self.all():
-            objection = credentials.objection(link.proved, link.issuer)
+            objection = credentials.objection(link.proved, link.authorities)
             if objection:
                 link.reason = objection
                 link.cut()

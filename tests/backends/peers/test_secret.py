@@ -190,6 +190,22 @@ async def test_a_link_ends_with_the_first_frame_whose_tag_is_wrong(tmp_path: Pat
             assert "does not prove the secret" in str(message.extra)
 
 
+async def test_a_secret_that_is_taken_back_while_a_link_is_made_makes_none(tmp_path: Path) -> None:
+    """Whoever keeps the proof until the others are done would else be in for good, with the secret that was lost."""
+    node = make_node(noting=True, credentials=write(tmp_path / "one", OLD, NEW))
+    async with running(node):
+        url = f"ws://{node.address}/les/link"
+        async with aiohttp.ClientSession() as session, session.ws_connect(url, protocols=(PROTOCOL,)) as ws:
+            challenge = (await ws.receive()).data
+            write(tmp_path / "one", NEW)
+            node.backend._beat()
+            await ws.send_bytes(
+                Dialed(Secret(OLD), os.urandom(32)).answer(challenge, wire.encode(hello("127.0.0.1:9")))[0]
+            )
+            assert (await ws.receive()).extra == "its secret is accepted no more"
+        assert node.machine.all(LinkUp) == []
+
+
 async def test_a_challenge_that_is_never_answered_is_not_waited_for(tmp_path: Path) -> None:
     node = make_node(noting=True, credentials=write(tmp_path / "one", OLD))
     async with running(node):

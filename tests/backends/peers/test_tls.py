@@ -93,9 +93,27 @@ async def test_everything_changes_while_one_leads(tmp_path: Path) -> None:
         assert agree(nodes)
         for node, before in zip(nodes, told, strict=True):
             assert {(view.leader, view.term, view.departed) for view in node.views[before:]} <= {(leader, term, ())}
-        subjects = {link.issuer for node in nodes for link in node.backend._links.all()}
-        assert len(subjects) == 1
-        assert subjects == nodes[0].backend._credentials.tls.authorities  # type: ignore[union-attr]  # there is TLS
+        authorities = {each for node in nodes for link in node.backend._links.all() for each in link.authorities}
+        assert len(authorities) == 1
+        assert authorities == set(nodes[0].backend._credentials.tls.authorities)  # type: ignore[union-attr]  # there is TLS
+
+
+async def test_an_authority_that_is_taken_back_while_a_link_is_made_makes_none(tmp_path: Path) -> None:
+    """Whoever keeps its hello until the others are done would else be in for good, with a certificate of before."""
+    old, new = TestAuthority(tmp_path / "old"), TestAuthority(tmp_path / "new")
+    node = node_at(ONE, old.issue("a", ONE, folder=tmp_path), noting=True)
+    guest = held(old.issue("b", TWO), TWO).tls
+    assert guest is not None
+    async with (
+        running(node),
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"wss://{node.address}/les/link", ssl=guest.dialer) as ws,
+    ):
+        new.issue("a", ONE, folder=tmp_path)
+        node.backend._beat()
+        await ws.send_bytes(wire.encode(hello(f"{TWO}:9")))
+        assert "before the certificates of the other end changed" in str((await ws.receive()).extra)
+    assert node.machine.all(LinkUp) == []
 
 
 async def test_half_a_renewal_changes_nothing_and_is_told_once(authority: TestAuthority) -> None:
