@@ -28,7 +28,7 @@ _MARK: Final = "les_"
 _NEW_CHARACTERS: Final = len(_MARK) + (_NEW_BYTES * 8 + 5) // 6  # of base64, without its padding
 _CONFIG_EXIT: Final = 78
 _HEAD: Final = "# The secret of a cluster of les-hooks. Whoever has it can take part, and lead.\n"
-_ADVICE: Final = "`les secret new {path}` writes one"
+_ADVICE: Final = "copy it from another node (`scp -p`); for a new cluster `les secret new {path}` writes one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

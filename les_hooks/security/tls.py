@@ -253,5 +253,7 @@ def _shake_hands(listener: ssl.SSLContext, dialer: ssl.SSLContext) -> Decoded:
 
 
 def _reason(error: Exception) -> str:
-    reason = error.reason if isinstance(error, ssl.SSLError) else str(error)
-    return str(reason or error).lower().replace("_", " ")
+    if isinstance(error, ssl.SSLError):
+        # Where OpenSSL has no word for it, which is so for a file that is cut, `ssl` tells a line of its own source.
+        return (error.reason or "a part is missing").lower().replace("_", " ")
+    return str(error).lower().replace("_", " ")

@@ -53,6 +53,7 @@ def test_any_other_file_is_refused_without_repeating_it(file: Path, text: str, w
         read_secrets(file)
     assert why in caught.value.why
     assert caught.value.exit_code == 78
+    assert "copy it from another node (`scp -p`)" in caught.value.advice
     assert f"`les secret new {file}`" in caught.value.advice
     told = "".join(traceback.format_exception(caught.value))
     assert OLD not in told
