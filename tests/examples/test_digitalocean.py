@@ -39,7 +39,7 @@ def test_the_files_have_the_same_voters_and_nothing_to_advise() -> None:
 
 
 def on_loopback(daemon: Daemon, name: str, addresses: dict[str, str], url: str) -> None:
-    """Write its file of the example, with only that changed that is different here: what is in /etc/les is beside it."""
+    """Write its file of the example, with only that changed which differs here: what is in /etc/les is beside it."""
     text = (EXAMPLE / f"{name}.toml").read_text()
     for far, near in addresses.items():
         assert far in text
