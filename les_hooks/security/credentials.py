@@ -5,7 +5,7 @@ Files are read again when they have changed; what cannot be used leaves in force
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks.errors import StartError
-from les_hooks.security.certificate import Subject, expiry_warning
+from les_hooks.security.certificate import expiry_warning
 from les_hooks.security.private import Secret
 from les_hooks.security.secret import Secrets, read_secrets
 from les_hooks.security.tls import Tls, TlsFiles, load_tls
@@ -95,14 +95,14 @@ class Credentials:
         self._remind()
         return self.secrets != secrets or self.tls is not tls
 
-    def objection(self, proved: Secret | None, authorities: frozenset[Subject]) -> str:
+    def objection(self, proved: Secret | None, authorities: Collection[bytes]) -> str:
         """Why a link that rests on these would not be made any more; empty where it would.
 
-        It rests on one of the `authorities`, so that each of them must still be there.
+        `authorities` are those that `Tls.behind` told of the other end's certificate, none without TLS.
         """
         if proved is not None and self.secrets is not None and proved not in self.secrets.accepted:
             return "its secret is accepted no more"
-        if self.tls is not None and not authorities <= self.tls.authorities:
+        if self.tls is not None and not self.tls.authorities.keys() >= set(authorities):
             return "the authority of its certificate is accepted no more"
         return ""
 

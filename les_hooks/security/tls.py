@@ -3,8 +3,10 @@
 With `ssl` of the standard library alone. Imported by the peers backend, the daemon and the command line.
 """
 
+import hashlib
 import ssl
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -51,17 +53,27 @@ class Tls:
     """What the files held when they were read, and what was found to be of use.
 
     `hosts` is whom the certificate of this node names, `expires` its end in Unix seconds, and `authorities` are the
-    subjects that `ca` trusts. `listener` and `dialer` do not look at names: who answers is known by the address in its
-    hello, which `certificate.names` compares. A dialed address will not do, as the name of a seed has been looked up by
-    then. `asker` dials originals, which say no hello, and wants the dialed host named, by the rules of `ssl`.
+    certificates that `ca` trusts, by their SHA-256, with their subjects. `listener` and `dialer` do not look at names:
+    who answers is known by the address in its hello, which `certificate.names` compares. A dialed address will not do,
+    as the name of a seed has been looked up by then. `asker` dials originals, which say no hello, and wants the dialed
+    host named, by the rules of `ssl`.
     """
 
     listener: ssl.SSLContext
     dialer: ssl.SSLContext
     asker: ssl.SSLContext
-    authorities: frozenset[Subject]
+    authorities: Mapping[bytes, Subject]
     hosts: tuple[str, ...]
     expires: float
+
+    def behind(self, certificate: Decoded) -> frozenset[bytes]:
+        """Which authorities a certificate, whose chain holds, may rest on: all those of its issuer's name.
+
+        The name alone says little, for another authority may take it; and where others stand between the two it says
+        nothing, so that it may be any of them.
+        """
+        named = frozenset(each for each, subject in self.authorities.items() if subject == certificate["issuer"])
+        return named or frozenset(self.authorities)
 
 
 def load_tls(files: TlsFiles, host: str) -> Tls:
@@ -85,7 +97,10 @@ def load_tls(files: TlsFiles, host: str) -> Tls:
         listener=listener,
         dialer=dialer,
         asker=asker,
-        authorities=frozenset(cast(Subject, authority["subject"]) for authority in listener.get_ca_certs()),
+        authorities={
+            hashlib.sha256(whole).digest(): cast(Subject, authority["subject"])
+            for whole, authority in zip(listener.get_ca_certs(True), listener.get_ca_certs(), strict=True)
+        },
         hosts=hosts(certificate),
         expires=expiry(certificate),
     )
@@ -115,6 +130,8 @@ def _look_at(path: Path, key: str) -> None:
         status = path.stat()
         if stat.S_ISREG(status.st_mode) and status.st_size <= _MOST_BYTES:
             with path.open("rb"):
+                if key == "ca_file":
+                    _only_its_owner_changes(path, status.st_mode)
                 return
     except FileNotFoundError as error:
         made = "`les ca init` makes one" if key == "ca_file" else _ISSUE
@@ -123,6 +140,13 @@ def _look_at(path: Path, key: str) -> None:
         advice = "let the daemon's user read it, and enter each folder on its path"
         raise _wrong(key, path, f"cannot be read ({error.strerror})", advice) from error
     raise _wrong(key, path, f"is no file, or has more than {_MOST_BYTES} bytes", "name a PEM file")
+
+
+def _only_its_owner_changes(path: Path, mode: int) -> None:
+    """Who can write it lets in whom he likes; of the certificate, which proves nothing without its key, nobody asks."""
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        why = f"can be changed by others (mode {stat.S_IMODE(mode):04o}), who could add an authority of their own"
+        raise _wrong("ca_file", path, why, f"`chmod go-w {path}`, once you have looked at what is in it")
 
 
 class _EncryptedError(Exception):

@@ -2,10 +2,7 @@
 
 import json
 import os
-import shutil
 import stat
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,6 @@ from click.testing import CliRunner, Result
 
 from les_hooks.cli import cli
 from les_hooks.security import Secrets, read_secrets
-from tests.cluster import Cluster
 
 
 def les(*words: object) -> Result:
@@ -121,31 +117,3 @@ def test_a_folder_that_is_not_there_is_an_error_with_advice(tmp_path: Path) -> N
     result = les("secret", "new", tmp_path / "gone" / "secret")
     assert result.exit_code == 1
     assert "cannot be written (No such file or directory)" in result.output
-
-
-def test_a_cluster_takes_the_three_steps_while_one_leads(tmp_path: Path) -> None:
-    """As its operator would: a step on one node, the file to the others, the same fingerprints everywhere."""
-    cluster = Cluster(tmp_path, 3)
-    files = [daemon.folder / "secret" for daemon in cluster.daemons]
-    les("secret", "new", files[0])
-    for daemon, own in zip(cluster.daemons, files, strict=True):
-        daemon.config.write_text(f'{daemon.config.read_text()}[security]\nsecret_file = "secret"\n')
-        if own != files[0]:
-            shutil.copy2(files[0], own)
-    with cluster:
-        leader = cluster.wait_leader()
-        term = leader.status()["term"]
-        for step in ("--add", "--swap", "--drop"):
-            fingerprints = told("secret", "rotate", files[0], step)["fingerprints"]
-            for own in files[1:]:
-                shutil.copy2(files[0], own)
-            for daemon in cluster.daemons:
-                daemon.wait(partial(_is_whole, fingerprints), f"has taken the step {step}")
-        after = cluster.wait_leader()
-        assert (after.name, after.status()["term"]) == (leader.name, term)
-    for daemon in cluster.daemons:
-        assert "member.lost" not in (daemon.folder / "state" / "audit.jsonl").read_text()
-
-
-def _is_whole(fingerprints: list[str], status: Mapping[str, Any]) -> bool:
-    return status["security"]["fingerprints"] == fingerprints and len(status["backend"]["links"]) == 2

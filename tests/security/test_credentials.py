@@ -137,14 +137,42 @@ def test_links_are_objected_to_whose_secret_or_authority_is_accepted_no_more(tmp
     files = old.trusting(old.issue("a", HOST, folder=tmp_path), new)
     credentials = Credentials(file, tls_files=files, host=HOST)
     assert credentials.tls is not None
-    subjects = credentials.tls.authorities
-    assert len(subjects) == 2
-    each = [frozenset((subject,)) for subject in subjects]
-    assert not any(credentials.objection(Secret(OLD), authorities) for authorities in (*each, subjects, frozenset()))
-    assert credentials.objection(None, frozenset()) == ""
-    assert credentials.objection(Secret(NEW), frozenset()) == "its secret is accepted no more"
+    both = tuple(credentials.tls.authorities)
+    assert len(both) == 2
+    assert not any(credentials.objection(Secret(OLD), authorities) for authorities in ((), both[:1], both[1:], both))
+    assert credentials.objection(None, ()) == ""
+    assert credentials.objection(Secret(NEW), ()) == "its secret is accepted no more"
     files.ca.write_bytes(old.certificate)
     assert credentials.refresh()
-    objections = {credentials.objection(Secret(OLD), authorities) for authorities in each}
-    assert objections == {"", gone := "the authority of its certificate is accepted no more"}
-    assert credentials.objection(Secret(OLD), subjects) == gone, "it may be the one that it rests on"
+    objections = {credentials.objection(Secret(OLD), [authority]) for authority in both}
+    assert objections == {"", "the authority of its certificate is accepted no more"}
+
+
+def test_an_authority_is_not_taken_for_another_one_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they have it that come out of the same template; the name is all that a certificate tells of its issuer."""
+    monkeypatch.setattr("secrets.token_hex", lambda _count: "same")
+    old, new = TestAuthority(tmp_path / "old"), TestAuthority(tmp_path / "new")
+    files = old.issue("a", HOST, folder=tmp_path)
+    credentials = Credentials(tls_files=files, host=HOST)
+    before = credentials.tls
+    assert before is not None
+    rests = before.behind({"issuer": next(iter(before.authorities.values()))})
+    new.issue("a", HOST, folder=tmp_path)
+    assert credentials.refresh()
+    assert credentials.tls is not None
+    assert set(credentials.tls.authorities.values()) == set(before.authorities.values())
+    assert credentials.objection(None, rests) == "the authority of its certificate is accepted no more"
+
+
+def test_who_comes_by_way_of_others_may_rest_on_any_authority(tmp_path: Path) -> None:
+    old, new = TestAuthority(tmp_path / "old"), TestAuthority(tmp_path / "new")
+    files = old.trusting(old.issue("a", HOST, folder=tmp_path), new)
+    credentials = Credentials(tls_files=files, host=HOST)
+    assert credentials.tls is not None
+    rests = credentials.tls.behind({"issuer": ((("commonName", "between"),),)})
+    assert len(rests) == 2
+    files.ca.write_bytes(old.certificate)
+    assert credentials.refresh()
+    assert credentials.objection(None, rests) == "the authority of its certificate is accepted no more"

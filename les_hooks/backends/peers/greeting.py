@@ -20,7 +20,6 @@ from les_hooks.security import (
     Open,
     Seal,
     Secret,
-    Subject,
     Tls,
     Unproven,
     mismatch,
@@ -28,21 +27,18 @@ from les_hooks.security import (
 
 __all__ = ["Greeter", "Greeting", "decoded"]
 
-_Socket = ClientWebSocketResponse[Any] | WebSocketResponse[Any]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Greeting:
     """Who is at the other end, how the frames of the link travel from now on, and which secret this rests on.
 
-    `authorities` are those of which one vouches for its certificate: one, or all where another stands between the two,
-    as `ssl` does not tell which then; none without TLS.
+    `authorities` are those that its certificate may rest on, none without TLS.
     """
 
     hello: Hello
     seal: Seal
     proved: Secret | None
-    authorities: frozenset[Subject]
+    authorities: frozenset[bytes]
 
 
 class Greeter:
@@ -91,7 +87,8 @@ class Greeter:
             raise PeerError(peer, "answered with a farewell")
         if not isinstance(said, Hello):
             raise PeerError(peer, "did not begin with a hello")
-        authorities = self._vouched(ws, said, proven, peer)
+        authorities = self._certified(ws, said, peer)
+        self._still_accepted(proven, authorities, peer)
         return Greeting(hello=said, seal=seal, proved=proven, authorities=authorities)
 
     async def hear(self, ws: WebSocketResponse[Any], peer: str) -> Greeting | Farewell:
@@ -112,35 +109,33 @@ class Greeter:
             said = wire.decode(frame, peer)
         if not isinstance(said, Hello | Farewell):
             raise PeerError(peer, "did not begin with a hello")
-        authorities = self._vouched(ws, said, proved, peer)
+        authorities = self._certified(ws, said, peer)
+        self._still_accepted(proved, authorities, peer)
         if isinstance(said, Farewell):
             return said
         return Greeting(hello=said, seal=seal, proved=proved, authorities=authorities)
 
-    def _vouched(self, ws: _Socket, said: Hello | Farewell, proved: Secret | None, peer: str) -> frozenset[Subject]:
-        """Hold what it rests on against what is accepted by now: files may have changed since the other end began.
+    def _still_accepted(self, proved: Secret | None, authorities: frozenset[bytes], peer: str) -> None:
+        """Raise PeerError where what the greeting began with has been taken back since.
 
-        Returns the authorities of the other end's certificate.
+        Links are looked at when something changes, and not again: one that was not there yet would stand for ever.
         """
-        authorities = _certified(ws, said, self.tls, peer)
         if objection := self._credentials.objection(proved, authorities):
             raise PeerError(peer, objection)
-        return authorities
 
-
-def _certified(ws: _Socket, said: Hello | Farewell, tls: Tls | None, peer: str) -> frozenset[Subject]:
-    """Hold what the other end calls itself against its certificate; returns the authorities of that."""
-    if tls is None:
-        return frozenset()
-    certificate = ws.get_extra_info("peercert") or {}
-    if wrong := mismatch(certificate, said.address):
-        raise PeerError(peer, wrong)
-    issuer: Subject = certificate["issuer"]
-    if issuer in tls.authorities:
-        return frozenset((issuer,))
-    if ws.get_extra_info("ssl_object").context not in (tls.listener, tls.dialer):
-        raise PeerError(peer, "its handshake began before the files of [security.tls] changed")
-    return tls.authorities
+    def _certified(
+        self, ws: ClientWebSocketResponse[Any] | WebSocketResponse[Any], said: Hello | Farewell, peer: str
+    ) -> frozenset[bytes]:
+        """Hold what the other end calls itself against its certificate; returns the authorities of that."""
+        tls = self.tls
+        if tls is None:
+            return frozenset()
+        certificate = ws.get_extra_info("peercert") or {}
+        if wrong := mismatch(certificate, said.address):
+            raise PeerError(peer, wrong)
+        if ws.get_extra_info("ssl_object").context not in (tls.listener, tls.dialer):
+            raise PeerError(peer, "began this link before the certificates of the other end changed; it may try again")
+        return tls.behind(certificate)
 
 
 def decoded(message: WSMessage, peer: str, seal: Seal) -> Frame | None:
@@ -163,7 +158,7 @@ def decoded(message: WSMessage, peer: str, seal: Seal) -> Frame | None:
             raise PeerError(peer, "sent text where frames are bytes")
 
 
-async def _receive(ws: _Socket, peer: str) -> bytes:
+async def _receive(ws: ClientWebSocketResponse[Any] | WebSocketResponse[Any], peer: str) -> bytes:
     """A message that is no frame yet."""
     message = await ws.receive()
     if message.type is not WSMsgType.BINARY:

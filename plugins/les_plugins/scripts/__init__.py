@@ -139,7 +139,7 @@ async def while_leader(event: Event, ctx: Context) -> None:
 @hookimpl
 async def deadline(event: Event, ctx: Context) -> float:
     """Each script has its own limit; all of them together get what they may take one after another."""
-    return running.longest(event.kind, ctx)
+    return await running.longest(event.kind, ctx)
 
 
 @hookimpl

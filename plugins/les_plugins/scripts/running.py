@@ -38,10 +38,9 @@ def folder_of(ctx: Context) -> Path:
     return Path(ctx.config.dir).absolute()
 
 
-def longest(kind: EventKind, ctx: Context) -> float:
+async def longest(kind: EventKind, ctx: Context) -> float:
     """Seconds that the scripts of the event may take one after another, their ends included."""
-    scripts = len(scripts_for(kind, folder_of(ctx), os.geteuid())) + 1
-    return scripts * float(ctx.config.timeout + ctx.config.grace + _REAPING_SECONDS)
+    return (len(await _look(kind, ctx)) + 1) * float(ctx.config.timeout + ctx.config.grace + _REAPING_SECONDS)
 
 
 def limit(kind: EventKind, ctx: Context) -> float:
@@ -52,7 +51,7 @@ def limit(kind: EventKind, ctx: Context) -> float:
 async def tell(event: Event, ctx: Context, record: Record) -> None:
     """Run all scripts of the event, in order. Raises PluginError at the end, naming those that failed."""
     failed = []
-    for entry in _runnable(event.kind, ctx, record):
+    for entry in await _runnable(event.kind, ctx, record):
         if event.kind in _OF_A_LEADER:
             await ctx.confirmed()  # while others are being asked, LES_DEADLINE would say that no time is left
         finished = await _run(entry, event, ctx, record)
@@ -65,7 +64,7 @@ async def tell(event: Event, ctx: Context, record: Record) -> None:
 async def keep_all(event: Event, ctx: Context, record: Record, sleep: Sleep = asyncio.sleep) -> None:
     """Keep all scripts of `while-leader.d` running until this call is cancelled; it ends once all groups are gone."""
     async with asyncio.TaskGroup() as group:
-        for entry in _runnable(EventKind.WHILE_LEADER, ctx, record):
+        for entry in await _runnable(EventKind.WHILE_LEADER, ctx, record):
             group.create_task(_keep(entry, event, ctx, record, sleep))
         # To return would mean that the work is done, and the hook would be called again.
         await asyncio.get_running_loop().create_future()
@@ -82,8 +81,13 @@ async def _keep(entry: Entry, event: Event, ctx: Context, record: Record, sleep:
         delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
 
 
-def _runnable(kind: EventKind, ctx: Context, record: Record) -> list[Entry]:
-    entries = scripts_for(kind, folder_of(ctx), os.geteuid())
+async def _look(kind: EventKind, ctx: Context) -> list[Entry]:
+    # In a thread: whose group may write a file is asked of a directory service, which may be slow, or away.
+    return await asyncio.to_thread(scripts_for, kind, folder_of(ctx), os.geteuid())
+
+
+async def _runnable(kind: EventKind, ctx: Context, record: Record) -> list[Entry]:
+    entries = await _look(kind, ctx)
     for entry in entries:
         if record.is_news(str(entry.path), "" if entry.verdict in _NO_COMPLAINT else entry.reason):
             _complain(entry, kind, ctx)

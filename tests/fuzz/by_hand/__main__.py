@@ -67,9 +67,10 @@ def _search(target: str, options: list[str]) -> None:
             (Path(begin) / str(number)).write_bytes(data)
         usual = [f"-max_len={_LONGEST.get(target, 4096)}", f"-artifact_prefix={_KEPT}/{target}.", "-timeout=10"]
         more = {} if target in _BLIND else {"custom_mutator": _mutate}
-        # Of a merge the folders are all that counts, and the first of them is what it writes.
-        folders = [] if "-merge=1" in options else [str(found)]
-        atheris.Setup([sys.argv[0], *usual, *options, *folders, begin], ORACLES[target], **more)
+        # Of a merge the folders are all that counts, and the first of them is what it writes. It starts itself again.
+        folders = [] if any(option.startswith("-merge") for option in options) else [str(found), begin]
+        command = f"{sys.executable} -m tests.fuzz.by_hand {target}"
+        atheris.Setup([command, *usual, *options, *folders], ORACLES[target], **more)
         atheris.Fuzz()
 
 

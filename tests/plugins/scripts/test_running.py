@@ -5,7 +5,9 @@ import json
 import math
 import os
 import signal
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from les_hooks.guard.process import living
 from les_hooks.hookspecs import PROJECT
 from les_hooks.processes import Runner
 from les_plugins.scripts import ScriptsConfig, running
+from les_plugins.scripts.folders import scripts_for
 from les_plugins.scripts.record import Record
 from tests.fake_context import FakeContext, an_event
 
@@ -41,6 +44,28 @@ async def test_scripts_run_one_after_another_in_order(hooks: HooksDir, ctx: Fake
     hooks.add("demoted.d/never", "echo never >> $OUT")
     await plugin.on_elected(an_event(), ctx)
     assert hooks.noted() == ["10", "20", f"00 {hooks.path}/elected.d/00-c elected"]
+
+
+async def test_a_slow_directory_service_holds_up_nothing_but_the_scripts(
+    hooks: HooksDir, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked whose group may write a file; the election runs in the same loop."""
+    hooks.add("x", "echo run >> $OUT")
+    answer, look = threading.Event(), scripts_for
+
+    def slow(*arguments: Any) -> Any:
+        assert answer.wait(10)
+        return look(*arguments)
+
+    monkeypatch.setattr(running, "scripts_for", slow)
+    for hook in (plugin.deadline, plugin.on_elected):
+        answer.clear()
+        task = asyncio.create_task(hook(an_event(), ctx))
+        done, _ = await asyncio.wait({task}, timeout=0.05)
+        assert not done
+        answer.set()
+        await task
+    assert hooks.noted() == ["run"]
 
 
 async def test_a_script_sees_the_environment_and_nothing_of_the_daemons(
