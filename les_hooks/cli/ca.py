@@ -1,5 +1,6 @@
 """`les ca`: an authority and the certificates of nodes, for `[security.tls]`."""
 
+import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -126,8 +127,14 @@ def _authority(folder: Path) -> "Authority":
 
 
 def _refuse_others(folder: Path) -> None:
-    if folder.exists() and (mode := folder.stat().st_mode) & _OTHERS:
-        why = f"is open to others (mode {mode & 0o7777:04o})"
+    if not folder.exists():
+        return
+    status = folder.stat()
+    if status.st_uid != os.geteuid():
+        why = f"belongs to uid {status.st_uid}, who could put an authority of its own there"
+        raise StartError(str(folder), why, "run this as its owner, or name another one")
+    if status.st_mode & _OTHERS:
+        why = f"is open to others (mode {status.st_mode & 0o7777:04o})"
         raise StartError(str(folder), why, f"`chmod 700 {folder}`, or name another one: who has the key can take part")
 
 

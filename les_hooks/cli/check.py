@@ -12,7 +12,7 @@ from les_hooks.cli.group import FAILED, exit_code
 from les_hooks.cli.inspection import Finding, address_findings, host_findings, plugin_findings, vote_findings
 from les_hooks.cli.output import emit_json, say
 from les_hooks.cli.rights import rights_findings
-from les_hooks.cli.strangers import security_findings
+from les_hooks.cli.strangers import in_force, security_findings
 from les_hooks.cli.target import Target, config_option, json_option
 from les_hooks.cli.workbench import workbench
 from les_hooks.config import Config, advice
@@ -70,10 +70,12 @@ async def _inspect(config: Config, registry: Registry) -> Sequence[Finding]:
 def _emit(found: Sequence[Finding], config: Config | None) -> None:
     source = str(config.source) if config is not None and config.source is not None else None
     ok = not any(finding.problem for finding in found)
-    emit_json({"ok": ok, "source": source, "findings": [asdict(finding) for finding in found]})
+    told = None if config is None else in_force(config)
+    emit_json({"ok": ok, "source": source, "security": told, "findings": [asdict(finding) for finding in found]})
 
 
 def _print(found: Sequence[Finding], config: Config) -> None:
+    say(f"security: {in_force(config)}")
     for area in _AREAS:
         findings = [finding for finding in found if finding.area == area]
         problems = sum(finding.problem for finding in findings)

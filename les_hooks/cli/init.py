@@ -121,6 +121,8 @@ def init(
     made = None if secret is None or has_secret else secret
     if made is not None:
         write_secrets(made, Secrets(accepted=(new_secret(),)))
+    if secret is not None and has_secret and not as_json:
+        say(f"takes {secret}: the secret that is there, {', then '.join(read_secrets(secret).fingerprints)}")
     _tell(folder, files, made, _warnings(values, les, folder, root_scripts), as_json)
 
 

@@ -6,11 +6,21 @@ import structlog
 
 from les_hooks.cli.inspection import Finding, refusal
 from les_hooks.config import Config
-from les_hooks.daemon.credentials import host_of, tls_files_of
+from les_hooks.control.security import mode_of, security
+from les_hooks.daemon.credentials import credentials_of, host_of, tls_files_of
 from les_hooks.errors import StartError
 from les_hooks.security import Credentials
 
-__all__ = ["security_findings"]
+__all__ = ["in_force", "security_findings"]
+
+
+def in_force(config: Config) -> str:
+    """What keeps strangers out, in the words of `les status`; without what is in files that cannot be used."""
+    try:
+        held = credentials_of(config, structlog.get_logger())
+    except StartError:
+        return f"{mode_of(config)}, whose files cannot be used here"
+    return str(security(config, held)["summary"])
 
 
 def security_findings(config: Config) -> Iterator[Finding]:

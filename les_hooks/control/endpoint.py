@@ -100,13 +100,9 @@ class Endpoint:
             # others could connect, and unlike umask(2) it does not touch the files of other threads.
             os.fchmod(listener.fileno(), _PRIVATE)
             listener.bind(os.fspath(path))
-            if group >= 0:
-                _give(path, group, purpose)
-            if purpose.mode != _PRIVATE:
-                path.chmod(purpose.mode)  # the mode of the socket would be cut down by the umask
+            self._inode = _open_up(path, group, purpose)
             listener.listen(_BACKLOG)
             listener.setblocking(False)
-            self._inode = path.lstat().st_ino
         except OSError as error:
             listener.close()
             raise StartError(what, f"cannot be made ({error.strerror or error})", purpose.advice) from error
@@ -123,10 +119,31 @@ class Endpoint:
                 self.path.unlink()
 
 
-def _give(path: Path, group: int, purpose: Purpose) -> None:
+def _open_up(path: Path, group: int, purpose: Purpose) -> int:
+    """Let in who may connect, and return the number of the file. Raises StartError or OSError.
+
+    All by one descriptor: who may write in the folder could put a link to a file of root's in the socket's place.
+    """
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
+            why = "was replaced by somebody else while it was made"
+            raise StartError(purpose.what(path), why, purpose.advice)
+        itself = f"/proc/self/fd/{descriptor}"
+        if group >= 0:
+            _give(path, itself, group, purpose)
+        if purpose.mode != _PRIVATE:
+            os.chmod(itself, purpose.mode)  # the mode of the socket would be cut down by the umask
+        return status.st_ino
+    finally:
+        os.close(descriptor)
+
+
+def _give(path: Path, itself: str, group: int, purpose: Purpose) -> None:
     """Give the file to the group, as long as nobody else can connect. Raises StartError."""
     try:
-        os.chown(path, -1, group, follow_symlinks=False)
+        os.chown(itself, -1, group)
     except OSError as error:
         why = f"cannot be given to the group {purpose.group} by uid {os.geteuid()} ({error.strerror})"
         advice = (

@@ -33,7 +33,7 @@ def hosts(certificate: Decoded) -> tuple[str, ...]:
     Only the subjectAltName counts: what stands in the common name is a name for people.
     """
     entries = certificate.get("subjectAltName", ())
-    return tuple(_spelt(value) for kind, value in entries if kind in _KINDS)
+    return tuple(_spelt(value) for kind, value in entries if kind in _KINDS and _is_of(kind, value))
 
 
 def names(certificate: Decoded, host: str) -> bool:
@@ -76,6 +76,15 @@ def expiry_warning(expires: float, now: float) -> str:
     days = int(left // _DAY_SECONDS)
     when = "in less than a day" if days == 0 else "in 1 day" if days == 1 else f"in {days} days"
     return f"the certificate of this node expires {when}; put a new one in the place of cert_file, no restart is needed"
+
+
+def _is_of(kind: str, value: str) -> bool:
+    """Whether it is what its kind says: no address as a name, nor letters that are others once they are small."""
+    try:
+        ipaddress.ip_address(value.strip())
+    except ValueError:
+        return kind == "DNS" and value.isascii()
+    return kind == "IP Address"
 
 
 def _spelt(host: str) -> str:

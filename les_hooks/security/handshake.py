@@ -33,5 +33,7 @@ def reason_of(error: Exception) -> str:
     """In lower case, and without the names of OpenSSL."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
-    reason = error.reason if isinstance(error, ssl.SSLError) else str(error)
-    return str(reason or error).lower().replace("_", " ")
+    if isinstance(error, ssl.SSLError):
+        # Where OpenSSL has no word for it, which is so for a file that is cut, `ssl` tells a line of its own source.
+        return (error.reason or "a part is missing").lower().replace("_", " ")
+    return str(error).lower().replace("_", " ")

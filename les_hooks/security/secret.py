@@ -28,7 +28,7 @@ _MARK: Final = "les_"
 _NEW_CHARACTERS: Final = len(_MARK) + (_NEW_BYTES * 8 + 5) // 6  # of base64, without its padding
 _CONFIG_EXIT: Final = 78
 _HEAD: Final = "# The secret of a cluster of les-hooks. Whoever has it can take part, and lead.\n"
-_ADVICE: Final = "`les secret new {path}` writes one"
+_ADVICE: Final = "copy it from another node (`scp -p`); for a new cluster `les secret new {path}` writes one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,9 @@ def write_secrets(path: Path, secrets_: Secrets) -> None:
 
     A file that is replaced keeps its owner and its mode.
     """
+    _refuse_open_folder(path)
     path = path.resolve()  # of a link the file that it leads to
+    _refuse_open_folder(path)
     text = "".join(f"{secret.reveal()}\n" for secret in secrets_.accepted)
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -106,6 +108,17 @@ def write_secrets(path: Path, secrets_: Secrets) -> None:
     except OSError as error:
         why, advice = f"cannot be written ({error.strerror})", "run this as who may write there, or name another file"
         raise StartError(f"secret {path}", why, advice) from error
+
+
+def _refuse_open_folder(path: Path) -> None:
+    """Raise StartError where anybody could have put a link there to a file of root's, or a file that stays his own."""
+    try:
+        mode = os.stat(path.parent).st_mode
+    except OSError:
+        return  # it will be said of the file
+    if mode & stat.S_IWOTH:
+        why = f"is in a folder that anybody can write in ({path.parent}, mode {stat.S_IMODE(mode):04o})"
+        raise StartError(f"secret {path}", why, "name a file in another folder, and move it where it is to be")
 
 
 def _take_after(path: Path, descriptor: int) -> None:

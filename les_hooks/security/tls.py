@@ -117,6 +117,8 @@ def _look_at(path: Path, key: str) -> None:
         status = path.stat()
         if stat.S_ISREG(status.st_mode) and status.st_size <= _MOST_BYTES:
             with path.open("rb"):
+                if key == "ca_file":
+                    _only_its_owner_changes(path, status.st_mode)
                 return
     except FileNotFoundError as error:
         made = "`les ca init` makes one" if key == "ca_file" else _ISSUE
@@ -125,6 +127,13 @@ def _look_at(path: Path, key: str) -> None:
         advice = "let the daemon's user read it, and enter each folder on its path"
         raise _wrong(key, path, f"cannot be read ({error.strerror})", advice) from error
     raise _wrong(key, path, f"is no file, or has more than {_MOST_BYTES} bytes", "name a PEM file")
+
+
+def _only_its_owner_changes(path: Path, mode: int) -> None:
+    """Who can write it lets in whom he likes; of the certificate, which proves nothing without its key, nobody asks."""
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        why = f"can be changed by others (mode {stat.S_IMODE(mode):04o}), who could add an authority of their own"
+        raise _wrong("ca_file", path, why, f"`chmod go-w {path}`, once you have looked at what is in it")
 
 
 class _EncryptedError(Exception):

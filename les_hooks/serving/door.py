@@ -71,7 +71,7 @@ class Door:
         self._kind = kind
         self._context = context
         self._handshake_seconds = handshake_seconds
-        self._refusals, self._failures, self._faults = Sparing(log), Sparing(log), Sparing(log)
+        self._refusals, self._failures, self._faults = Sparing(log), Sparing(log, once=True), Sparing(log)
         self._sources: Sources[Guest] = Sources(limits)
         self._listeners: dict[socket.socket, asyncio.TimerHandle | None] = {}
         self._guests: set[Guest] = set()

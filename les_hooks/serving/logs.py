@@ -5,6 +5,8 @@ Imported by `backends` and `http`.
 
 import logging
 import re
+import time
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp.http_exceptions import HttpProcessingError
@@ -17,26 +19,59 @@ __all__ = ["Sparing", "forward_to"]
 
 _LINES_AT_ONCE: Final = 10
 _LINE_SECONDS: Final = 5.0
+# What two nodes do not agree on lasts until somebody comes; who has the secret of another cluster tries once a second.
+_SAME_SECONDS: Final = 600.0
+_MOST_REMEMBERED: Final = 64
 # After these the library quotes what was sent, which may be a token or a session.
 _QUOTES: Final = re.compile(r":|\n| when reading")
 
 
 class Sparing:
-    """Writes what strangers can cause into a log: a few lines at once, and the next one says how many were left out."""
+    """Writes what strangers can cause into a log: a few lines at once, and the next one says how many were left out.
 
-    def __init__(self, log: FilteringBoundLogger, bucket: Bucket | None = None) -> None:
+    With `once`, a line that was written is left out for ten minutes, unless `forget` is called.
+    """
+
+    def __init__(
+        self,
+        log: FilteringBoundLogger,
+        bucket: Bucket | None = None,
+        *,
+        once: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._log = log
         self._bucket = bucket or Bucket(_LINES_AT_ONCE, _LINE_SECONDS)
+        self._once = once
+        self._clock = clock
+        self._written: dict[tuple[object, ...], float] = {}
         self._unlogged = 0
 
     def write(self, level: int, event: str, **keys: object) -> None:
-        """Write a line, unless it is one too many."""
-        if not self._bucket.take():
+        """Write a line, unless it is one too many; `keys` can be hashed."""
+        line = (event, *keys.items())
+        if (self._once and self._is_known(line)) or not self._bucket.take():
             self._unlogged += 1
             return
+        if self._once:
+            self._remember(line)
         if self._unlogged:
             keys["unlogged"], self._unlogged = self._unlogged, 0
         self._log.log(level, event, **keys)
+
+    def forget(self) -> None:
+        """Something has changed: what is written next is news."""
+        self._written.clear()
+
+    def _is_known(self, line: tuple[object, ...]) -> bool:
+        written = self._written.get(line)
+        return written is not None and self._clock() - written < _SAME_SECONDS
+
+    def _remember(self, line: tuple[object, ...]) -> None:
+        self._written.pop(line, None)
+        self._written[line] = self._clock()
+        if len(self._written) > _MOST_REMEMBERED:
+            del self._written[next(iter(self._written))]
 
 
 def forward_to(log: FilteringBoundLogger) -> logging.Logger:

@@ -1,6 +1,7 @@
 """`les ca`: what it writes, what it refuses to, and that nothing else pays for it."""
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from les_hooks.cli import cli
 from les_hooks.config import load_config
 from les_hooks.security.tls import TlsFiles, load_tls
 from tests.cluster import Daemon, free_ports, until
+from tests.needs import need_root
 
 
 @pytest.fixture
@@ -124,6 +126,15 @@ def test_a_folder_that_others_may_enter_is_refused(folder: Path) -> None:
     (folder.parent / "open").mkdir(0o755)
     assert "chmod 700 open" in les("init", "open", code=1).stderr
     assert not any((folder.parent / "open").iterdir())
+
+
+def test_a_folder_of_somebody_else_is_refused(folder: Path) -> None:
+    """Who owns it can replace the authority, whatever the modes of the files say."""
+    need_root()
+    os.chown(folder, 65534, 65534)
+    assert "belongs to uid 65534" in les("issue", "web-1", "10.0.0.1", code=1).stderr
+    assert "belongs to uid 65534" in les("init", "--force", code=1).stderr
+    assert sorted(each.name for each in folder.iterdir()) == ["ca.crt", "ca.key"]
 
 
 def test_without_an_authority_the_way_to_one_is_told(folder: Path) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from les_hooks.cli import cli
 from les_hooks.config import load_config, schema, show
+from les_hooks.security import Secrets, new_secret, write_secrets
 from tests.cli.conftest import Les
 from tests.cluster import Daemon, free_ports
 from tests.needs import need_root
@@ -33,9 +34,25 @@ def node(tmp_path: Path) -> Iterator[Daemon]:
 def test_check_finds_nothing_wrong_and_changes_nothing(node: Daemon) -> None:
     result = Les(node.config)("check")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert [line.rpartition(": ")[2] for line in result.stdout.splitlines()] == ["ok"] * 4
+    security, *areas = result.stdout.splitlines()
+    assert security == "security: open: loopback only"
+    assert [line.rpartition(": ")[2] for line in areas] == ["ok"] * 4
     assert not (node.folder / "state").exists()
-    assert Les(node.config).json("check") == {"ok": True, "source": str(node.config), "findings": []}
+    told = {"ok": True, "source": str(node.config), "security": "open: loopback only", "findings": []}
+    assert Les(node.config).json("check") == told
+
+
+def test_check_says_what_keeps_strangers_out_and_when_it_cannot_be_used(node: Daemon) -> None:
+    secret = node.folder / "secret"
+    node.config.write_text(f'{node.config.read_text()}\n[security]\nsecret_file = "{secret}"\n')
+    made = Secrets(accepted=(new_secret(),))
+    write_secrets(secret, made)
+    assert Les(node.config).json("check")["security"] == f"secret ({made.fingerprints[0]})"
+    secret.chmod(0o644)
+    result = Les(node.config)("check")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("security: secret, whose files cannot be used here\n")
+    assert "copy it from another node" in result.stdout
 
 
 def test_check_tells_how_long_hooks_of_a_leader_may_take_that_is_cut_off(node: Daemon) -> None:

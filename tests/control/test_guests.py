@@ -148,11 +148,12 @@ class TestEndpoint:
         seen: list[tuple[int, int]] = []
         chown = os.chown
 
-        def look(path: Path, uid: int, gid: int, **more: bool) -> None:
+        def look(itself: str, uid: int, gid: int) -> None:
+            path = Path(os.readlink(itself))
             seen.append((stat.S_IMODE(path.lstat().st_mode), path.lstat().st_gid))
             with socket.socket(socket.AF_UNIX) as early, pytest.raises(ConnectionRefusedError):
                 early.connect(str(path))
-            chown(path, uid, gid, **more)
+            chown(itself, uid, gid)
 
         monkeypatch.setattr(os, "chown", look)
         with open_folder() as folder:
@@ -162,6 +163,37 @@ class TestEndpoint:
             assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o660, GROUP)
             endpoint.remove()
             endpoint.listener.close()
+
+    @pytest.mark.parametrize("late", [False, True])
+    def test_a_link_in_its_place_opens_no_other_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+    ) -> None:
+        """Who may write in the folder puts one there in the moment after the socket was made, or looked at."""
+        victim, path = tmp_path / "victim", tmp_path / "c.sock"
+        victim.touch(0o600)
+        look, chown = os.open, os.chown
+
+        def swap() -> None:
+            path.unlink()
+            path.symlink_to(victim)
+
+        def swap_then_look(name: Path, flags: int) -> int:
+            if name == path:
+                swap()
+            return look(name, flags)
+
+        def swap_then_give(name: str, uid: int, gid: int) -> None:
+            swap()
+            chown(name, uid, gid)
+
+        if late:
+            monkeypatch.setattr(os, "chown", swap_then_give)
+            Endpoint(path, control_of(str(os.getegid()))).listener.close()
+        else:
+            monkeypatch.setattr(os, "open", swap_then_look)
+            with pytest.raises(StartError, match="replaced by somebody else while it was made"):
+                Endpoint(path, control_of(str(os.getegid())))
+        assert stat.S_IMODE(victim.stat().st_mode) == 0o600
 
     def test_without_a_group_it_is_as_before(self) -> None:
         assert control_of(None) is CONTROL

@@ -21,6 +21,7 @@ CHOSEN = [
     "test_handover.py",
     "test_alone.py",
     "test_electorates.py",
+    "test_liars.py",
     "test_limits.py",
 ]
 

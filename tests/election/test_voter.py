@@ -203,6 +203,16 @@ def test_the_vote_of_a_process_that_is_undone_is_free() -> None:
     assert granted(seat.ask(B, 1, term=2))
 
 
+def test_the_wish_of_a_process_that_is_undone_is_forgotten_and_no_other() -> None:
+    seat = Seat()
+    seat.ask(A, 1)
+    seat.ask(B, 1, term=2)
+    seat.voter.undone(A, BOOT_B)
+    assert B in seat.voter.wishes
+    seat.voter.undone(B, BOOT_B)
+    assert seat.voter.wishes == {}
+
+
 def test_what_was_released_is_remembered_of_the_latest_only() -> None:
     seat = Seat()
     for number in range(300):

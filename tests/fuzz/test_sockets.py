@@ -26,7 +26,7 @@ from les_hooks.election.frames import Farewell
 from les_hooks.election.messages import Message
 from les_hooks.members import Address, Boot
 from les_hooks.security import PROTOCOL, Credentials
-from tests.backends.peers.fakes import hello, make_node, running
+from tests.backends.peers.fakes import hello, let_all_in, make_node, running
 from tests.backends.peers.test_secret import OLD, write
 from tests.backends.peers.test_server import UPGRADE
 from tests.fuzz import BOUNDED
@@ -53,8 +53,9 @@ def check(answer: bytes) -> None:
 
 
 @pytest.fixture
-def peers() -> Iterator[tuple[Where, list[Log]]]:
+def peers(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Where, list[Log]]]:
     """The port of a node, and its log."""
+    let_all_in(monkeypatch)
 
     @contextlib.asynccontextmanager
     async def start() -> AsyncIterator[Any]:
@@ -136,8 +137,9 @@ def test_a_link_ends_in_order_whatever_comes_over_it(
 
 
 @pytest.fixture
-def proving(tmp_path: Path) -> Iterator[tuple[Where, list[Log]]]:
+def proving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Where, list[Log]]]:
     """The port of a node with a secret, and its log."""
+    let_all_in(monkeypatch)
 
     @contextlib.asynccontextmanager
     async def start() -> AsyncIterator[Any]:
@@ -157,7 +159,7 @@ def proving(tmp_path: Path) -> Iterator[tuple[Where, list[Log]]]:
 def test_who_has_no_secret_is_no_member_whatever_he_says(proving: tuple[Where, list[Log]], said: list[bytes]) -> None:
     where, logs = proving
     proves = UPGRADE.replace(b"\r\n\r\n", f"\r\nSec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n".encode())
-    answer = ask(where, proves, then=b"".join(said))
+    answer = ask(where, proves, then=b"".join(said) or b"\0")
     assert answer.startswith(b"HTTP/1.1 101 ")
     assert not [line for line in logs if line["event"] == "link-up"]
     assert unwanted(logs) == []
@@ -212,8 +214,10 @@ answers = st.binary(max_size=80) | st.tuples(
 
 async def asked(answer: bytes, ask: Callable[[Address], Any]) -> Any:
     """What asking a server gives that says nothing but this."""
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             await reader.readuntil(b"\r\n\r\n")
             writer.write(answer)
@@ -222,8 +226,14 @@ async def asked(answer: bytes, ask: Callable[[Address], Any]) -> Any:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
-        async with asyncio.timeout(5):
-            return await ask(Address(f"127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        try:
+            async with asyncio.timeout(5):
+                return await ask(Address(f"127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        finally:
+            for writer in writers:
+                writer.transport.abort()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
 
 
 @BOUNDED

@@ -20,8 +20,11 @@ from tests.hostile.stage import SECRET
 
 EVIL = "$(touch evil);`touch evil`|&>evil'\\"
 LONG = "-rf--help.._" + "x" * 52
+# The two lanes run it side by side.
 GIVEN = """
-{ printf 'argv:%s\\n' "$0" "$@"; env; printf 'stdin:'; cat; echo; echo end; } >> "$LES_STATE/given" 2>&1
+exec 9>>"$LES_STATE/given"
+flock 9
+{ printf 'argv:%s\\n' "$0" "$@"; env; printf 'stdin:'; cat; echo; echo end; } >&9 2>&1
 """
 KNOWN = {"PATH", "LANG", "HOME", "PWD", "SHLVL", "_", "OLDPWD"}
 

@@ -7,7 +7,6 @@ import asyncio
 import os
 import tracemalloc
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,13 @@ import pytest
 from aiohttp import web
 
 from les_hooks import wire
-from les_hooks.backends.peers import server
 from les_hooks.election.effects import Dial
 from les_hooks.election.frames import Beat, Frame
 from les_hooks.election.messages import DialFailed, LinkDown, LinkUp, SeedIsSelf
 from les_hooks.members import Address
 from les_hooks.security import NONCE_BYTES, PROTOCOL, Dialed, Secret
 from les_hooks.security.proof import MAGIC
-from les_hooks.serving import Rate
-from tests.backends.peers.fakes import Node, free_port, hello, until
+from tests.backends.peers.fakes import Node, free_port, hello, let_all_in, until
 from tests.hostile.middle import Middle, Tamper, Way, a_source, between, cut_after, playing, serving
 from tests.hostile.stage import (
     NOBODY,
@@ -287,8 +284,7 @@ async def test_messages_of_two_links_of_the_same_nodes_do_not_mix(tmp_path: Path
 @pytest.fixture
 def no_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let come as many as like: what is tried here is what stands behind the door."""
-    often = Rate(burst=100_000, per_second=100_000.0)
-    monkeypatch.setattr(server, "_LIMITS", replace(server._LIMITS, source=often, everybody=often))
+    let_all_in(monkeypatch)
 
 
 @pytest.mark.usefixtures("no_rates")

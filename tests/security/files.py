@@ -41,6 +41,7 @@ class TestAuthority:
         where = folder or self.folder
         files = TlsFiles(ca=where / f"{name}-ca.crt", cert=where / f"{name}.crt", key=where / f"{name}.key")
         files.ca.write_bytes(self.certificate)
+        files.ca.chmod(0o644)  # whatever the umask
         files.cert.write_bytes(certificate)
         files.key.touch(0o600)
         files.key.write_bytes(key)

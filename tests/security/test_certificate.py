@@ -37,6 +37,21 @@ def test_a_wildcard_names_nobody() -> None:
     assert not names(CERTIFICATE, "a.example.net")
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "host"),
+    [
+        ("DNS", "10.0.0.7", "10.0.0.7"),
+        ("DNS", " 10.0.0.7", "10.0.0.7"),
+        ("IP Address", "k.example.org", "k.example.org"),
+        ("DNS", "\N{KELVIN SIGN}.example.org", "k.example.org"),
+        ("DNS", "k.example.org\0.evil.example", "k.example.org"),
+    ],
+)
+def test_a_name_is_no_address_and_no_other_name(kind: str, value: str, host: str) -> None:
+    """An authority that lets people have names looks at those, and not at what somebody could take them for."""
+    assert not names({"subjectAltName": ((kind, value),)}, host)
+
+
 def test_who_shows_no_certificate_is_named_by_none() -> None:
     assert hosts({}) == ()
     assert not names({}, "10.0.0.1")

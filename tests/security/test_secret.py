@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from les_hooks.errors import StartError
-from les_hooks.security import Secret, Secrets, new_secret, read_secrets
+from les_hooks.security import Secret, Secrets, new_secret, read_secrets, write_secrets
 from les_hooks.security.secret import parse_secrets
 
 OLD, NEW = "les_" + "a" * 43, "les_" + "b" * 43
@@ -53,6 +53,7 @@ def test_any_other_file_is_refused_without_repeating_it(file: Path, text: str, w
         read_secrets(file)
     assert why in caught.value.why
     assert caught.value.exit_code == 78
+    assert "copy it from another node (`scp -p`)" in caught.value.advice
     assert f"`les secret new {file}`" in caught.value.advice
     told = "".join(traceback.format_exception(caught.value))
     assert OLD not in told
@@ -69,6 +70,22 @@ def test_a_file_that_others_could_read_or_change_is_refused(file: Path, mode: in
 def test_a_group_may_read_it(file: Path) -> None:
     file.chmod(0o640)
     assert read_secrets(file).accepted
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_none_is_written_where_anybody_could_have_put_a_link_or_a_file_of_his_own(tmp_path: Path, mode: int) -> None:
+    """Root would follow the one, and give the secret to the owner of the other, which it is to keep."""
+    there, private = tmp_path / "open", tmp_path / "private"
+    there.mkdir()
+    there.chmod(mode)
+    private.mkdir(0o700)
+    (there / "to").symlink_to(private / "victim")
+    (private / "from").symlink_to(there / "secret")
+    for path in (there / "secret", there / "to", private / "from"):
+        with pytest.raises(StartError, match=rf"in a folder that anybody can write in .*mode {mode:04o}"):
+            write_secrets(path, Secrets(accepted=(new_secret(),)))
+    assert not (private / "victim").exists()
+    assert [each.name for each in there.iterdir()] == ["to"]
 
 
 def test_what_is_no_file_is_refused_and_not_waited_for(file: Path) -> None:

@@ -152,6 +152,7 @@ def test_a_secret_that_was_copied_from_the_first_node_is_kept(tmp_path: Path) ->
     result = init(str(tmp_path), "--bind", "10.0.0.2:4000", "--force")
     assert read_secrets(tmp_path / "secret") == held
     assert "scp" not in result.stdout
+    assert f"takes {tmp_path / 'secret'}: the secret that is there, {held.fingerprints[0]}\n" in result.stdout
     (tmp_path / "secret").write_text("cut", encoding="utf-8")
     result = init(str(tmp_path), "--bind", "10.0.0.2:4000", "--force")
     assert result.exit_code == 78

@@ -226,7 +226,7 @@ class PeersBackend:
             "links": links,
             "dialed": list(self._dialer.dialed),
             "quorum": {"mode": "members"} if report is None else {"mode": "majority", **asdict(report)},
-            "warnings": list(self._driver.machine.warnings) if self._driver is not None else [],
+            "warnings": [*self._driver.machine.warnings, *self._dialer.warnings] if self._driver is not None else [],
         }
 
     # -- what the server asks ------------------------------------------------------------------------------------------

@@ -42,6 +42,8 @@ _REFUSALS = {
     _WANTS_PROOF: "wants proof that this node belongs to its cluster: set [security] here as it is set there",
     _TAKES_NO_PROOF: "takes no secret, and this node has one: set secret_file on that node too",
 }
+# All that is seen of a handshake that the other end has given up.
+_GIVEN_UP = (aiohttp.ServerDisconnectedError, ConnectionResetError)
 _GIVES_UP = {True: "that refuses this one's certificate: its log says why", False: "with TLS to one without"}
 
 
@@ -54,6 +56,7 @@ class _Failure:
     """Why there is no link.
 
     `broken`: the connection broke off; `silent`: nobody answered in time; `told`: the machine has been told already.
+    `unfit`: somebody is there, and the two nodes do not fit each other until an operator has changed one of them.
     """
 
     why: str
@@ -61,6 +64,7 @@ class _Failure:
     broken: bool = False
     silent: bool = False
     told: bool = False
+    unfit: bool = False
 
 
 class Dialer:
@@ -87,6 +91,7 @@ class Dialer:
         self._session: aiohttp.ClientSession | None = None
         self._dialing: dict[Address, asyncio.Task[None]] = {}
         self._wakers: dict[Address, asyncio.Event] = {}
+        self._unfit: dict[Address, str] = {}
         self._dialers = Tasks(on_broken)
         self._served = Tasks(on_broken)
 
@@ -94,6 +99,11 @@ class Dialer:
     def dialed(self) -> tuple[Address, ...]:
         """The addresses that are wanted, sorted."""
         return tuple(sorted(self._dialing))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Who answers and cannot be linked, and why: a line each, for an operator."""
+        return tuple(f"no link to {address}: it {why}" for address, why in sorted(self._unfit.items()))
 
     def open(self) -> None:
         """Make ready to dial; to be closed again."""
@@ -129,6 +139,7 @@ class Dialer:
         task = self._dialing.pop(address, None)
         if task is not None:
             del self._wakers[address]
+            self._unfit.pop(address, None)
             task.cancel()
 
     def wake(self) -> None:
@@ -155,6 +166,7 @@ class Dialer:
         while True:
             if self._links.linked(address):
                 quick, logged = iter(_QUICK_SECONDS), ""
+                self._unfit.pop(address, None)
                 waker.clear()
                 await waker.wait()
                 continue
@@ -164,6 +176,10 @@ class Dialer:
             if failure.why != logged:
                 self._log.info("dial-failed", peer=address, reason=failure.why)
                 logged = failure.why
+            if failure.unfit:
+                self._unfit[address] = failure.why
+            else:
+                self._unfit.pop(address, None)
             if not failure.told:
                 self._report(DialFailed(address=address, refused=failure.refused))
             if not failure.silent:  # which took its time already, and a cut that heals should not wait
@@ -189,19 +205,22 @@ class Dialer:
             return _Failure(why="is this node", told=True)
         except aiohttp.WSServerHandshakeError as error:
             if error.status in _REFUSALS:
-                return _Failure(why=_REFUSALS[error.status])
+                return _Failure(why=_REFUSALS[error.status], unfit=True)
             if self._greeter.protocols:
-                return _Failure(why="runs the original LES or something else, which cannot prove the secret")
+                return _Failure(
+                    why="runs the original LES or something else, which cannot prove the secret", unfit=True
+                )
             return await self._poll(address)
         except PeerError as error:
-            return _Failure(why=error.why)
+            return _Failure(why=error.why, unfit=True)
         except aiohttp.ClientSSLError as error:
-            return _Failure(why=handshake_words(_of_tls(error)))
+            return _Failure(why=handshake_words(_of_tls(error)), unfit=True)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             refused = is_refusal(error)
             broken = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError) and not refused
             why = "refused the connection" if refused else self._reason(error)
-            return _Failure(why=why, refused=refused, broken=broken, silent=isinstance(error, TimeoutError))
+            silent, unfit = isinstance(error, TimeoutError), isinstance(error, _GIVEN_UP) and not refused
+            return _Failure(why=why, refused=refused, broken=broken, silent=silent, unfit=unfit)
         if self._links.admit(link):
             self._served.spawn(self._links.serve(link))
         else:
@@ -260,8 +279,7 @@ class Dialer:
     def _reason(self, error: BaseException) -> str:
         if isinstance(error, TimeoutError):
             return "did not answer in time"
-        if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
-            # All that is seen of a handshake that the other end has given up.
+        if isinstance(error, _GIVEN_UP):
             return f"broke off without an answer, as a node does {_GIVES_UP[self._greeter.tls is not None]}"
         return wire.excerpt(str(error) or repr(error))
 

@@ -56,8 +56,8 @@ class Links:
         self._now = now
         self._wall = wall
         self._log = log
-        # Any stranger can be refused as often as he likes.
-        self._refusals = Sparing(log)
+        # Any stranger can be refused as often as he likes, and a node that does not fit tries for ever.
+        self._refusals = Sparing(log, once=True)
         self._own_calls: deque[tuple[str, int]] = deque(maxlen=_MOST_OWN_CALLS)
         self._links: dict[Address, Link] = {}
         # Which member answered at an address that is not its own: a seed by another name.
@@ -159,6 +159,7 @@ class Links:
                 self._report(LinkDown(address=link.address))
         self._links[link.address] = link
         self._log.info("link-up", peer=link.address, name=link.hello.name, dialed=link.dialed)
+        self._refusals.forget()
         self._report(LinkUp(hello=link.hello, dialed=link.dialed))
         self._changed()
         return True

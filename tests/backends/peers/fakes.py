@@ -6,13 +6,14 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import aiohttp
+import pytest
 
 from les_hooks import wire
-from les_hooks.backends.peers import PeersBackend, Settings
+from les_hooks.backends.peers import PeersBackend, Settings, server
 from les_hooks.election.effects import Effect, Left
 from les_hooks.election.frames import Electorate, Frame, Hello, State
 from les_hooks.election.identity import Identity, Memory, Timing
@@ -21,6 +22,7 @@ from les_hooks.election.messages import Instant, Leave, Message
 from les_hooks.election.reporting import QuorumReport
 from les_hooks.members import NO_MANDATE, UNSTAMPED, Address, Boot, Mandate, View
 from les_hooks.security import Credentials
+from les_hooks.serving import Rate
 
 QUICK = Timing(heartbeat=0.1, failure=0.4, settle=0.05, hold=0.5, loop_rate=0.1)
 
@@ -222,6 +224,12 @@ async def running(*nodes: Node) -> AsyncIterator[None]:
             if not node.machines and node.views and node.view.reason == "leaving":
                 node.backend.released()
             await leaving
+
+
+def let_all_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let come as many as like, from any address: for what stands behind the door."""
+    often = Rate(burst=100_000, per_second=100_000.0)
+    monkeypatch.setattr(server, "_LIMITS", replace(server._LIMITS, source=often, everybody=often))
 
 
 class Peer:

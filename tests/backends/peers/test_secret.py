@@ -71,10 +71,16 @@ async def test_a_node_with_another_secret_is_never_a_member_and_both_say_why(tmp
         async with running(one, other):
             await asyncio.sleep(0.4)
             assert all(len(node.view.members) == 1 for node in (one, other) if node.views)
-    refused = [log["reason"] for log in logs if log["event"] == "link-refused"]
-    failed = [log["reason"] for log in logs if log["event"] == "dial-failed"]
-    assert refused
-    assert all("does not prove the secret of this cluster" in reason for reason in refused)
+            warning = str(other.backend.status()["warnings"])
+            assert warning.startswith(f"['no link to {one.address}: it closed the link: does not prove the secret")
+            told = [*logs]
+            write(tmp_path / "two", OLD)
+            await until(lambda: linked([one, other]))
+            assert other.backend.status()["warnings"] == []
+    refused = [log["reason"] for log in told if log["event"] == "link-refused"]
+    failed = [log["reason"] for log in told if log["event"] == "dial-failed"]
+    assert len(refused) == 1, "it is told once, though it goes on"
+    assert "does not prove the secret of this cluster" in refused[0]
     assert len(failed) == 1
     assert "does not prove the secret" in failed[0]
     assert NEW not in str(logs)
@@ -88,7 +94,9 @@ async def test_a_node_without_a_secret_is_told_what_is_missing_and_the_other_way
             async with running(one, other):
                 await asyncio.sleep(0.3)
                 assert all(len(node.view.members) == 1 for node in (one, other) if node.views)
+                warnings = other.backend.status()["warnings"]
         [reason] = [log["reason"] for log in logs if log["event"] == "dial-failed"]
+        assert warnings == [f"no link to {one.address}: it {reason}"]
         assert reason == (
             "wants proof that this node belongs to its cluster: set [security] here as it is set there"
             if has
