@@ -8,16 +8,18 @@ On the level of `wire` and `config`, and imports only values; whatever is above 
     credentials   what a node proves and accepts now
     watched       files that are read again when they change
     tls           certificates: from files to what the listener and the dialer take
+    handshake     what is said of one that fails
     certificate   whom a certificate names, and until when
     ca            making them, for those who have no authority; for the command line alone
 """
 
 from les_hooks.security.certificate import Subject, mismatch
 from les_hooks.security.credentials import Credentials
+from les_hooks.security.handshake import handshake_words
 from les_hooks.security.private import MOST_BYTES, Secret, exposed, load_private, only_in_the_unit, read_private
 from les_hooks.security.proof import NONCE_BYTES, OVERHEAD_BYTES, PROTOCOL, Dialed, Listened, Open, Seal, Unproven
 from les_hooks.security.secret import Secrets, new_secret, read_secrets, write_secrets
-from les_hooks.security.tls import Tls, TlsFiles, handshake_words
+from les_hooks.security.tls import Tls, TlsFiles
 from les_hooks.security.watched import Watched
 
 __all__ = [

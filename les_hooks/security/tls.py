@@ -13,25 +13,18 @@ from typing import Final, cast
 
 from les_hooks.errors import StartError
 from les_hooks.security.certificate import Decoded, Subject, expiry, hosts, names
+from les_hooks.security.handshake import EXPIRED, NOT_YET_VALID, UNKNOWN_ISSUER, WRONG_PURPOSE, reason_of
 from les_hooks.security.private import load_private
 
-__all__ = ["Tls", "TlsFiles", "handshake_words", "load_tls"]
+__all__ = ["Tls", "TlsFiles", "load_tls"]
 
+_FAILED_EXIT: Final = 1
 _CONFIG_EXIT: Final = 78
 # A bundle of all authorities that browsers know has 230 KiB.
 _MOST_BYTES: Final = 1024 * 1024
 # X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for.
 _ANY_TIME: Final = 0x200000
 _ISSUE: Final = "`les ca issue` makes one"
-
-# Of OpenSSL's x509_vfy.h.
-_NOT_YET_VALID: Final = 9
-_EXPIRED: Final = 10
-_WRONG_PURPOSE: Final = 26
-_UNKNOWN_ISSUER: Final = (2, 18, 19, 20, 21)
-
-# What OpenSSL makes of other bytes than those of TLS.
-_NO_TLS: Final = ("HTTP_REQUEST", "WRONG_VERSION_NUMBER", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +77,14 @@ def load_tls(files: TlsFiles, host: str) -> Tls:
     for path, key in zip(files.all, ("ca_file", "cert_file", "key_file"), strict=True):
         _look_at(path, key)
     load_private(files.key, f"[security.tls] key_file {files.key}", "have a new one made: `les ca issue NAME --force`")
+    try:
+        return _load(files, host)
+    except (ssl.SSLError, ValueError) as error:
+        # Nobody has foreseen all that a certificate can be; a node that runs is not to end for one.
+        raise _wrong("cert_file", files.cert, f"cannot be used with {files.ca} ({reason_of(error)})", _ISSUE) from error
+
+
+def _load(files: TlsFiles, host: str) -> Tls:
     listener, dialer = _contexts(files)
     certificate = _accepted(listener, dialer, files)
     if not names(certificate, host):
@@ -106,22 +107,8 @@ def load_tls(files: TlsFiles, host: str) -> Tls:
     )
 
 
-def handshake_words(error: Exception) -> str:
-    """What to log of a handshake with another node that has failed; it is told of that node."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in _UNKNOWN_ISSUER:
-            return "shows a certificate of an authority that is not in ca_file"
-        return f"shows a certificate that is refused: {error.verify_message}"
-    reason = error.reason or "" if isinstance(error, ssl.SSLError) else ""
-    if reason in _NO_TLS:
-        return "speaks no TLS, which [security.tls] asks for: set it on both ends"
-    if "PROTOCOL" in reason or "VERSION" in reason:
-        return "speaks no TLS 1.3"
-    return f"failed in the handshake: {_reason(error) or 'broke off'}"
-
-
-def _wrong(key: str, path: Path, why: str, advice: str) -> StartError:
-    return StartError(f"[security.tls] {key} {path}", why, advice, _CONFIG_EXIT)
+def _wrong(key: str, path: Path, why: str, advice: str, exit_code: int = _CONFIG_EXIT) -> StartError:
+    return StartError(f"[security.tls] {key} {path}", why, advice, exit_code)
 
 
 def _look_at(path: Path, key: str) -> None:
@@ -182,7 +169,7 @@ def _load_authority(context: ssl.SSLContext, path: Path) -> None:
             raise ValueError("ends in the middle of a certificate")
         context.load_verify_locations(cadata=text)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        why = "cannot be used" if isinstance(error, UnicodeDecodeError) else f"cannot be used ({_reason(error)})"
+        why = "cannot be used" if isinstance(error, UnicodeDecodeError) else f"cannot be used ({reason_of(error)})"
         raise _wrong("ca_file", path, why, "it must hold the certificates of the authority, in PEM") from error
 
 
@@ -198,7 +185,7 @@ def _load_own(context: ssl.SSLContext, files: TlsFiles) -> None:
         if error.reason == "KEY_VALUES_MISMATCH":
             why = f"is the key of another certificate than {files.cert}"
             raise _wrong("key_file", files.key, why, "copy the two that were made together") from error
-        why = f"cannot be used with {files.key.name} ({_reason(error)})"
+        why = f"cannot be used with {files.key.name} ({reason_of(error)})"
         raise _wrong("cert_file", files.cert, why, f"both must be whole, and PEM; {_ISSUE}") from error
     except OSError as error:
         raise _wrong("cert_file", files.cert, f"cannot be read ({error.strerror})", "look at it again") from error
@@ -211,26 +198,31 @@ def _accepted(listener: ssl.SSLContext, dialer: ssl.SSLContext, files: TlsFiles)
     except ssl.SSLCertVerificationError as error:
         why, advice = f"would be refused: {error.verify_message}", "have another one made; `les ca issue` does"
         match error.verify_code:
-            case code if code in _UNKNOWN_ISSUER:
+            case code if code in UNKNOWN_ISSUER:
                 why, advice = f"does not come from the authority in {files.ca}", "take both from the same one"
-            case code if code in (_EXPIRED, _NOT_YET_VALID):
-                why, advice = _wrong_time(files)
-            case code if code == _WRONG_PURPOSE:
+            case code if code in (EXPIRED, NOT_YET_VALID):
+                raise _wrong_time(files) from error
+            case code if code == WRONG_PURPOSE:
                 why = "is not for both ends of a link"
                 advice = "its extendedKeyUsage needs serverAuth and clientAuth; `les ca issue` makes such"
         raise _wrong("cert_file", files.cert, why, advice) from error
     except ssl.SSLError as error:
-        raise _wrong("cert_file", files.cert, f"would be refused ({_reason(error)})", _ISSUE) from error
+        raise _wrong("cert_file", files.cert, f"would be refused ({reason_of(error)})", _ISSUE) from error
 
 
-def _wrong_time(files: TlsFiles) -> tuple[str, str]:
+def _wrong_time(files: TlsFiles) -> StartError:
     """Say which dates do not fit the clock, and what mends that."""
     contexts = _contexts(files)
     for context in contexts:
         context.verify_flags = ssl.VerifyFlags(context.verify_flags | _ANY_TIME)
-    certificate = _shake_hands(*contexts)
+    try:
+        certificate = _shake_hands(*contexts)
+    except ssl.SSLError as error:
+        return _wrong("cert_file", files.cert, f"is not valid now, nor of use ({reason_of(error)})", _ISSUE)
     why = f"is valid from {certificate['notBefore']} to {certificate['notAfter']}, or its authority is not valid, now"
-    return why, "look at the clock of this host (`date -u`); else have another one made: `les ca issue NAME --renew`"
+    advice = "look at the clock of this host (`date -u`); else have another one made: `les ca issue NAME --renew`"
+    # Another clock is all that this may take, which a host gets soon after it has started: it is worth another try.
+    return _wrong("cert_file", files.cert, why, advice, _FAILED_EXIT)
 
 
 def _shake_hands(listener: ssl.SSLContext, dialer: ssl.SSLContext) -> Decoded:
@@ -250,10 +242,3 @@ def _shake_hands(listener: ssl.SSLContext, dialer: ssl.SSLContext) -> Decoded:
     certificate = ends[0].getpeercert()
     assert certificate, "the dialer takes nobody without one"
     return certificate
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        # Where OpenSSL has no word for it, which is so for a file that is cut, `ssl` tells a line of its own source.
-        return (error.reason or "a part is missing").lower().replace("_", " ")
-    return str(error).lower().replace("_", " ")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from les_hooks import serve_control, wire
-from les_hooks.backends.peers.dialer import _session as session_of
+from les_hooks.backends.peers.client import new_session as session_of
 from les_hooks.backends.peers.farewell import say_farewell
 from les_hooks.backends.peers.originals import poll_original
 from les_hooks.control.protocol import Reply

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from les_hooks.errors import StartError
+from les_hooks.security import Credentials
 from les_hooks.security.tls import Tls, TlsFiles, load_tls
 from tests.needs import need_root
 from tests.security.files import DAY, YEAR, TestAuthority
@@ -40,10 +42,10 @@ def files(authority: TestAuthority) -> TlsFiles:
     return authority.issue("a", HOST)
 
 
-def refused(files: TlsFiles, host: str = HOST) -> StartError:
+def refused(files: TlsFiles, host: str = HOST, code: int = 78) -> StartError:
     with pytest.raises(StartError) as caught:
         load_tls(files, host)
-    assert caught.value.exit_code == 78
+    assert caught.value.exit_code == code
     assert caught.value.advice
     assert "BEGIN" not in str(caught.value)
     return caught.value
@@ -162,36 +164,52 @@ def test_an_address_that_it_does_not_name(files: TlsFiles) -> None:
 def test_one_that_has_expired(tmp_path: Path) -> None:
     long_ago = time.time() - 4 * YEAR
     authority = TestAuthority(tmp_path, made=long_ago)
-    error = refused(authority.issue("a", HOST, now=long_ago))
+    error = refused(authority.issue("a", HOST, now=long_ago), code=1)
     assert "is valid from " in error.why
     assert "les ca issue NAME --renew" in error.advice
 
 
 def test_one_whose_time_has_not_come(authority: TestAuthority) -> None:
-    error = refused(authority.issue("a", HOST, now=time.time() + DAY))
+    """As it seems to a host whose clock is not set yet: systemd starts the node again after this exit code."""
+    error = refused(authority.issue("a", HOST, now=time.time() + DAY), code=1)
     assert "is valid from " in error.why
     assert "date -u" in error.advice
 
 
-def test_one_for_servers_only(authority: TestAuthority, tmp_path: Path) -> None:
+def for_servers(authority: TestAuthority, **when: datetime) -> TlsFiles:
     """As public authorities issue them."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), authority.authority._certificate.not_valid_before_utc
+    key, own = ec.generate_private_key(ec.SECP256R1()), authority.authority._certificate
     purposes = x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([]))
-        .issuer_name(authority.authority._certificate.subject)
+        .issuer_name(own.subject)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(authority.authority._certificate.not_valid_after_utc)
+        .not_valid_before(own.not_valid_before_utc)
+        .not_valid_after(when.get("until", own.not_valid_after_utc))
         .add_extension(purposes, critical=False)
         .sign(authority.authority._key, SHA256())
     )
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    error = refused(authority.put("a", certificate.public_bytes(Encoding.PEM), pem))
+    return authority.put("a", certificate.public_bytes(Encoding.PEM), pem)
+
+
+def test_one_for_servers_only(authority: TestAuthority) -> None:
+    error = refused(for_servers(authority))
     assert error.why == "is not for both ends of a link"
     assert "clientAuth" in error.advice
+
+
+def test_one_with_two_mistakes(tmp_path: Path) -> None:
+    """What runs with another one goes on, and hears of it as of any mistake."""
+    authority = TestAuthority(tmp_path, made=time.time() - YEAR)
+    credentials = Credentials(tls_files=authority.issue("a", HOST), host=HOST)
+    before = credentials.tls
+    for_servers(authority, until=datetime.now(UTC) - timedelta(days=1))
+    assert not credentials.refresh()
+    assert credentials.tls is before
+    assert "is not valid now, nor of use (unsuitable certificate purpose)" in credentials.warnings[0]
 
 
 # -- handshakes --------------------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 `PeersBackend` and its `Settings` are all that the daemon needs, and `farewell` all that `les cleanup` does; so each is
 loaded on first use. Inside: `driver` feeds the machine, `backend` carries out what it wants, `server` answers on the
-port, `links` keeps one `link` for each member, `dialer` makes them, `seeds` looks up names, and `originals` polls nodes
-of the old protocol.
+port, `links` keeps one `link` for each member, `greeting` begins each, `dialer` makes them with `client`, `seeds` looks
+up names, and `originals` polls nodes of the old protocol.
 """
 
 from importlib import import_module

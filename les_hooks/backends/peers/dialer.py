@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -12,6 +11,7 @@ from aiohttp import ClientWebSocketResponse
 from structlog.typing import FilteringBoundLogger
 
 from les_hooks import wire
+from les_hooks.backends.peers.client import new_session
 from les_hooks.backends.peers.greeting import Greeter, Greeting
 from les_hooks.backends.peers.link import CLOSE_SECONDS, Link, check_peer, close_socket
 from les_hooks.backends.peers.links import Links
@@ -109,7 +109,7 @@ class Dialer:
         """Make ready to dial; to be closed again."""
         timing = self._settings.timing
         # With TLS it is the other process that answers, and not its kernel alone.
-        self._session = _session(timing.heartbeat if self._greeter.tls is None else timing.failure / 2)
+        self._session = new_session(timing.heartbeat if self._greeter.tls is None else timing.failure / 2)
 
     async def who_is_here(self) -> Hello | None:
         """Ask at this node's own address, once, before it listens: returns the hello of whoever answers there."""
@@ -282,35 +282,6 @@ class Dialer:
         if isinstance(error, _GIVEN_UP):
             return f"broke off without an answer, as a node does {_GIVES_UP[self._greeter.tls is not None]}"
         return wire.excerpt(str(error) or repr(error))
-
-
-def _session(connect_seconds: float) -> aiohttp.ClientSession:
-    """A client that takes nothing from the environment, keeps nothing, and goes nowhere else than it was sent.
-
-    A connection that is not there after `connect_seconds` is given up: its request was lost, or nobody lives there, and
-    the kernel would repeat it only after a second.
-    """
-    trace = aiohttp.TraceConfig()
-    trace.on_request_redirect.append(_refuse_redirect)
-    return aiohttp.ClientSession(
-        # No limit: there are no more connections than dialed addresses, which are limited.
-        connector=aiohttp.TCPConnector(
-            limit=0, force_close=True, use_dns_cache=False, resolver=aiohttp.ThreadedResolver()
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"Accept-Encoding": "identity"},
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),  # each use has a limit of its own
-        auto_decompress=False,
-        trust_env=False,
-        trace_configs=[trace],
-    )
-
-
-async def _refuse_redirect(
-    _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
-) -> None:
-    params.response.close()
-    raise PeerError(params.url.authority, "redirects to somewhere else")
 
 
 def _of_tls(error: aiohttp.ClientSSLError) -> Exception:
