@@ -7,6 +7,7 @@ import asyncio
 import os
 import tracemalloc
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import pytest
 from aiohttp import web
 
 from les_hooks import wire
+from les_hooks.backends.peers import server
 from les_hooks.election.effects import Dial
 from les_hooks.election.frames import Beat, Frame
 from les_hooks.election.messages import DialFailed, LinkDown, LinkUp, SeedIsSelf
 from les_hooks.members import Address
 from les_hooks.security import NONCE_BYTES, PROTOCOL, Dialed, Secret
 from les_hooks.security.proof import MAGIC
+from les_hooks.serving import Rate
 from tests.backends.peers.fakes import Node, free_port, hello, until
 from tests.hostile.middle import Middle, Tamper, Way, between, cut_after, playing, serving
 from tests.hostile.stage import (
@@ -37,6 +40,13 @@ from tests.hostile.stage import (
 )
 
 UNPROVEN = "does not prove"
+
+
+@pytest.fixture
+def open_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let in whoever comes, however often: what is to be seen lies behind the door."""
+    plenty = Rate(burst=1000, per_second=1000)
+    monkeypatch.setattr(server, "_LIMITS", replace(server._LIMITS, source=plenty, everybody=plenty))
 
 
 async def say(node: Node, *messages: bytes) -> str:
@@ -277,6 +287,7 @@ async def test_messages_of_two_links_of_the_same_nodes_do_not_mix(tmp_path: Path
             assert frames(listener) == [Beat(seq=0, ack=0)]
 
 
+@pytest.mark.usefixtures("open_door")
 @pytest.mark.parametrize("way", Way)
 async def test_a_connection_cut_at_any_byte_leaves_nothing_behind(tmp_path: Path, way: Way) -> None:
     """All of the handshake, and the first frames; a link that stood is told to have ended."""
@@ -344,8 +355,8 @@ async def test_a_node_with_a_secret_looks_nobody_up_for_a_stranger(tmp_path: Pat
         assert node.backend.status()["dialed"] == []
 
 
+@pytest.mark.usefixtures("open_door")
 async def test_many_handshakes_one_after_the_other_leave_nothing_behind(tmp_path: Path) -> None:
-    """`python -m tests.hostile.cost` makes 10 000 and measures them."""
     data = os.urandom(200)
     with logged() as logs:
         async with noting(tmp_path) as node:
