@@ -43,13 +43,17 @@ MAGIC: Final = b"les.secret.1\n"
 OVERHEAD_BYTES: Final = NONCE_BYTES + hashlib.sha256().digest_size
 """The most that a message is longer than its frame."""
 
+# Both ends log it, each of the other, so it accuses neither.
+_DIFFERENT: Final = "the secrets differ: compare the fingerprints in `les status` on both nodes"
+_CHANGED: Final = "a frame does not prove the secret: something on the way has changed it"
+
 _TAG_BYTES: Final = hashlib.sha256().digest_size
 _FROM_DIALER: Final = b"les-hooks link 1 dialer to listener"
 _FROM_LISTENER: Final = b"les-hooks link 1 listener to dialer"
 
 
 class Unproven(Exception):  # noqa: N818  (what somebody is, not what went wrong)
-    """A message that is not what it must be; the text says why, in words that continue "the other end"."""
+    """A message that is not what it must be; the text says why."""
 
 
 class Seal(Protocol):
@@ -99,8 +103,11 @@ class _Sealed:
     def open(self, message: bytes) -> bytes:
         """The frame, if its tag is right."""
         tag, frame = message[:_TAG_BYTES], message[_TAG_BYTES:]
+        first = self._inward.number == 0
         if not hmac.compare_digest(tag, self._inward.tag(frame)):
-            raise Unproven("does not prove the secret of this cluster: compare the fingerprints in `les status`")
+            raise Unproven(
+                _DIFFERENT if first else "a frame does not prove the secret: something on the way has changed it"
+            )
         return frame
 
 
@@ -138,7 +145,7 @@ class Listened:
         Raises Unproven.
         """
         if len(message) < OVERHEAD_BYTES:
-            raise Unproven("does not prove that it has the secret of this cluster")
+            raise Unproven("begins with no proof of the secret")
         nonce, sealed = message[:NONCE_BYTES], message[NONCE_BYTES:]
         for secret in self._accepted:
             inward, outward = derive(secret, nonce, self._nonce)
