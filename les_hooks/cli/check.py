@@ -11,7 +11,7 @@ from les_hooks.cli.flags import config_flags, read_config
 from les_hooks.cli.group import FAILED, exit_code
 from les_hooks.cli.inspection import Finding, address_findings, host_findings, plugin_findings, vote_findings
 from les_hooks.cli.output import emit_json, say
-from les_hooks.cli.rights import rights_findings
+from les_hooks.cli.rights import rights_findings, unit_of
 from les_hooks.cli.strangers import in_force, security_findings
 from les_hooks.cli.target import Target, config_option, json_option
 from les_hooks.cli.workbench import workbench
@@ -63,7 +63,7 @@ async def _inspect(config: Config, registry: Registry) -> Sequence[Finding]:
         for one in advice(config)
     ]
     found += rights_findings(config)
-    host = [*host_findings(config), *security_findings(config)]
+    host = [*host_findings(config, unit_of(config)), *security_findings(config)]
     return [*advised, *vote_findings(config), *found, *address_findings(config), *host]
 
 

@@ -24,7 +24,7 @@ from les_hooks.http.place import Place
 from les_hooks.members import Part, parse_address
 from les_hooks.plugins import PluginState
 from les_hooks.security import only_in_the_unit
-from les_hooks.starter import RUNTIME
+from les_hooks.starter import RUNTIME, InstalledUnit
 
 __all__ = ["Finding", "address_findings", "host_findings", "plugin_findings", "refusal", "vote_findings"]
 
@@ -99,8 +99,8 @@ def address_findings(config: Config) -> Iterator[Finding]:
         yield Finding(area="addresses", what="seeds", message=message, problem=False)
 
 
-def host_findings(config: Config) -> Iterator[Finding]:
-    """Whether this user could write what the node must."""
+def host_findings(config: Config, unit: InstalledUnit | None = None) -> Iterator[Finding]:
+    """Whether this user could write what the node must; `unit` is this node's."""
     folders = {"state_dir": config.node.state_dir, "audit": config.log.audit.parent}
     for what, folder in folders.items():
         reason = _why_not_writable(folder)
@@ -116,7 +116,9 @@ def host_findings(config: Config) -> Iterator[Finding]:
             look()
         except StartError as error:
             yield refusal(error, file)
-    yield from _state_directory(config.node.state_dir)
+    # A user that exists only while the unit runs owns the folder then, and nobody can be asked to run this as that one.
+    if unit is None or not unit.dynamic or os.geteuid() != 0:
+        yield from _state_directory(config.node.state_dir)
     yield from _state(config)
     yield from _voters(config)
     yield from _other_daemon(config)

@@ -13,16 +13,21 @@ from les_hooks.processes import NEEDS, try_out
 from les_hooks.processes.rights import lacking
 from les_hooks.starter import InstalledUnit, needs_of, unit_lines
 
-__all__ = ["rights_findings"]
+__all__ = ["rights_findings", "unit_of"]
 
 UNIT: Final = Path("/etc/systemd/system/les.service")
 """Where `les init` has people put the unit."""
 
 
+def unit_of(config: Config, path: Path = UNIT) -> InstalledUnit | None:
+    """The unit, if it is this node's."""
+    found = InstalledUnit(path)
+    return found if found.runs(config.source) else None
+
+
 def rights_findings(config: Config, path: Path = UNIT) -> Iterator[Finding]:
     """What a node needs and does not get: from the unit, if it is this node's, and else as a process of this user."""
-    found = InstalledUnit(path)
-    unit = found if found.runs(config.source) else None
+    unit = unit_of(config, path)
     yield from _confinement(config, unit)
     yield from _plugins(config, unit)
     yield from access_findings(config, unit)

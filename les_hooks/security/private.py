@@ -49,8 +49,11 @@ def read_private(path: Path, most: int = MOST_BYTES) -> bytes:
     return _read(path, most)[0]
 
 
-def load_private(path: Path, what: str, advice: str, most: int = MOST_BYTES) -> bytes:
-    """As `read_private`, of a file that nobody else can read or change, for `what` in errors: raises StartError."""
+def load_private(path: Path, what: str, advice: str, most: int = MOST_BYTES, *, replaced: str = "") -> bytes:
+    """As `read_private`, of a file that nobody else can read or change, for `what` in errors: raises StartError.
+
+    `replaced` is what to do in the place of `advice` where others may have seen what is in it.
+    """
     try:
         data, status = _read(path, most)
     except OSError as error:
@@ -60,7 +63,8 @@ def load_private(path: Path, what: str, advice: str, most: int = MOST_BYTES) -> 
     if status.st_mode & OTHERS:
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
         why = f"others could read or change it (mode {mode}), so that it is no secret any more"
-        raise StartError(what, why, f"{advice}, or `chmod o-rwx,g-w {path}` if nobody has seen it", _CONFIG_EXIT)
+        mend = f"`chmod o-rwx,g-w {path}` if nobody has seen it, else {replaced or advice}"
+        raise StartError(what, why, mend, _CONFIG_EXIT)
     return data
 
 

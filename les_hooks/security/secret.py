@@ -55,7 +55,7 @@ def new_secret() -> Secret:
 def read_secrets(path: Path) -> Secrets:
     """Read the file, which nobody else may read. Raises StartError."""
     what, advice = f"[security] secret_file {path}", _ADVICE.format(path=path)
-    data = load_private(path, what, advice)
+    data = load_private(path, what, advice, replaced=f"do so and replace it: `les secret rotate {path}`")
     try:
         return parse_secrets(data)
     except ValueError as error:

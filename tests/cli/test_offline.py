@@ -52,7 +52,7 @@ def test_check_says_what_keeps_strangers_out_and_when_it_cannot_be_used(node: Da
     result = Les(node.config)("check")
     assert result.exit_code == 1
     assert result.stdout.startswith("security: secret, whose files cannot be used here\n")
-    assert "copy it from another node" in result.stdout
+    assert "if nobody has seen it, else do so and replace it: `les secret rotate" in result.stdout
 
 
 def test_check_tells_how_long_hooks_of_a_leader_may_take_that_is_cut_off(node: Daemon) -> None:

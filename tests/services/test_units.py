@@ -154,6 +154,8 @@ def test_what_only_root_can_read_reaches_the_daemon_and_its_guard_alone(manager:
     owners = manager.run("stat", "-c", "%u", copy, main).stdout.split()
     assert owners[0] == owners[1] != "0"
     assert manager.run("cat", copy).stdout == PLANTED
+    told = json.loads(manager.run(LES, "check", "--json", "-c", CONFIG, check=False).stdout)
+    assert not [finding for finding in told["findings"] if finding["problem"]], "as root, who is not the daemon's user"
 
     manager.systemctl("reload", "les")
     manager.systemctl("kill", "--kill-whom=all", "--signal=KILL", "les")
