@@ -6,6 +6,7 @@ The nodes are real to the sockets; their machines only note what they would have
 import asyncio
 import gc
 import os
+import re
 import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,7 +38,7 @@ from tests.hostile.stage import (
     send,
 )
 
-UNPROVEN = "the secrets differ"
+UNPROVEN = re.compile("the secrets differ|begins with no proof of the secret")
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ async def test_no_kind_of_frame_is_believed_first(tmp_path: Path, frame: Frame) 
     with logged() as logs:
         async with noting(tmp_path) as node:
             for attempt in attempts:
-                assert UNPROVEN in await say(node, attempt)
+                assert UNPROVEN.search(await say(node, attempt))
             assert believed(node) == []
             assert node.saved == []
             assert node.links == []
@@ -93,10 +94,10 @@ async def _recorded(folder: Path) -> Middle:
 async def test_a_recorded_link_is_worth_nothing_to_either_end(tmp_path: Path) -> None:
     middle = await _recorded(tmp_path)
     async with noting(tmp_path) as node:
-        assert UNPROVEN in await say(node, *middle.said(Way.DIALER))
+        assert UNPROVEN.search(await say(node, *middle.said(Way.DIALER)))
         # Nor what the other end said, from its challenge on or without it.
-        assert UNPROVEN in await say(node, *middle.said(Way.LISTENER))
-        assert UNPROVEN in await say(node, *middle.said(Way.LISTENER)[1:])
+        assert UNPROVEN.search(await say(node, *middle.said(Way.LISTENER)))
+        assert UNPROVEN.search(await say(node, *middle.said(Way.LISTENER)[1:]))
         assert believed(node) == []
     async with (
         playing(*middle.said(Way.LISTENER), protocols=[PROTOCOL]) as there,
@@ -113,7 +114,7 @@ async def test_what_a_node_says_itself_is_no_proof_to_it(tmp_path: Path) -> None
         async with aiohttp.ClientSession() as session, session.ws_connect(url, protocols=(PROTOCOL,)) as ws:
             challenge = (await ws.receive()).data
             await ws.send_bytes(challenge)
-            assert UNPROVEN in str((await ws.receive()).extra)
+            assert UNPROVEN.search(str((await ws.receive()).extra))
         assert believed(node) == []
 
     address = Address(f"127.0.0.1:{free_port()}")
