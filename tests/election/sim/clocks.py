@@ -30,8 +30,9 @@ class Clock:
         return Instant(boottime, WALL_AT_START + self.wall_offset + boottime)
 
     def when(self, boottime: float) -> float:
-        """The true time at which this clock shows that; infinite while it stands still."""
-        return math.inf if self.frozen else self.since + (boottime - self.boottime) / self.rate
+        """The true time at which this clock shows that; infinite while it stands still, unless that is past."""
+        is_ahead = boottime > self.boottime
+        return math.inf if self.frozen and is_ahead else self.since + (boottime - self.boottime) / self.rate
 
     def freeze(self, now: float) -> None:
         """Stand still."""
