@@ -118,7 +118,8 @@ def host_findings(config: Config, unit: InstalledUnit | None = None) -> Iterator
             yield refusal(error, file)
     # A user that exists only while the unit runs owns the folder then, and nobody can be asked to run this as that one.
     if unit is None or not unit.dynamic or os.geteuid() != 0:
-        yield from _state_directory(config.node.state_dir)
+        yield from _source(config.source)
+    yield from _state_directory(config.node.state_dir)
     yield from _state(config)
     yield from _voters(config)
     yield from _other_daemon(config)
@@ -135,6 +136,13 @@ def refusal(error: StartError, file: Path | None) -> Finding:
         message = "was not looked at: systemd makes it when it starts the unit"
         return Finding(area="files", what=error.what, message=message, problem=False)
     return Finding(area="files", what=error.what, message=f"{error.why}; {error.advice}")
+
+
+def _source(file: Path | None) -> Iterator[Finding]:
+    """Whether somebody else could have the daemon run what they like."""
+    if file is not None and file.exists() and file.stat().st_mode & stat.S_IWOTH:
+        message = f"can be written by anybody, and says what the daemon runs; run `chmod o-w {file}`"
+        yield Finding(area="files", what=str(file), message=message)
 
 
 def _state_directory(folder: Path) -> Iterator[Finding]:

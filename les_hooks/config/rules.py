@@ -24,6 +24,7 @@ _ALL_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only compared with
 def check_rules(values: Values, checker: Checker) -> None:
     """Note every rule that the values break."""
     _protected(values, checker)
+    _no_secret_itself(values["security.secret_file"], checker)
     _reachable(values["node.advertise"], values["cluster.seeds"], values["cluster.voters"], checker)
     _each_once(_VOTERS, values["cluster.voters"], checker)
     if values["cluster.seeds"] != values["cluster.voters"]:  # otherwise it has been said
@@ -53,6 +54,16 @@ def _protected(values: Values, checker: Checker) -> None:
         "'secret_file = \"/etc/les/secret\"' under [security]; or make certificates with `les ca init` and "
         "`les ca issue`, for [security.tls]; or, where only hosts that you trust reach it, add 'insecure = true' there",
     )
+
+
+def _no_secret_itself(path: Path | None, checker: Checker) -> None:
+    # Everything else that is said of a path repeats it.
+    if path is not None and path.name.startswith(_MARK) and len(path.name) >= _SECRET_LENGTH:
+        checker.refuse(
+            _SECRET_FILE,
+            "holds a secret itself, which does not belong here: write it into a file that only its owner can read, and "
+            "name that; and since others may have seen it, replace it (`les secret rotate`)",
+        )
 
 
 def _reachable(
@@ -150,6 +161,9 @@ def _is_ip(address: Address) -> bool:
     return True
 
 
+# As `les secret new` makes them.
+_MARK, _SECRET_LENGTH = "les_", 40
+_SECRET_FILE: KeyPath = ("security", "secret_file")
 _LISTEN: KeyPath = ("http", "listen")
 _ADVERTISE: KeyPath = ("node", "advertise")
 _BIND: KeyPath = ("node", "bind")

@@ -84,6 +84,13 @@ def test_check_complains_of_scripts_that_would_be_skipped(node: Daemon) -> None:
     assert "20-off: skipped: is not executable; chmod +x" in result.stdout
 
 
+def test_check_complains_of_a_file_that_anybody_could_write(node: Daemon) -> None:
+    node.config.chmod(0o666)
+    result = Les(node.config)("check")
+    assert result.exit_code == 1
+    assert f"can be written by anybody, and says what the daemon runs; run `chmod o-w {node.config}`" in result.stdout
+
+
 def test_check_complains_of_plugins_seeds_ports_and_folders(node: Daemon) -> None:
     text = node.config.read_text().replace("seeds = [", 'seeds = ["nowhere.invalid:1", ')
     node.config.write_text(text + "[plugins.nosuch]\n[log]\naudit = 'les.toml/audit.jsonl'\n")

@@ -164,6 +164,13 @@ def test_a_credential_of_systemd_takes_the_place_of_its_file(load: Load, tmp_pat
     assert load("", environ=environ).security.tls is None
 
 
+def test_a_secret_in_the_place_of_its_file_is_refused_and_not_repeated(problems: Problems) -> None:
+    secret = f"les_{'a' * 43}"
+    (problem,) = problems(f'[security]\nsecret_file = "{secret}"\n')
+    assert problem.startswith("les.toml:2:1: security.secret_file: holds a secret itself")
+    assert secret not in problem
+
+
 def test_limits_are_sizes_and_numbers(load: Load, problems: Problems) -> None:
     limits = load('[hooks]\nuser = "nobody"\nlimits = {memory = "512MiB", files = 64}').hooks.limits
     assert (limits.memory, limits.processes, limits.files) == (2**29, 512, 64)
