@@ -181,7 +181,7 @@ def _tell(folder: Path, name: str, issued: "Issued") -> None:
     say(f"  scp {' '.join(map(str, copied))} {f'[{host}]' if ':' in host else host}:/etc/les/")
     say()
     if issued.key is None:
-        say("The node takes it within a heartbeat, and need not be started again.")
+        say("The node takes it within four heartbeats, and need not be started again.")
         return
     say("and in that les.toml:")
     say("[security.tls]")

@@ -31,7 +31,7 @@ MOST_DIALED = 512
 
 # The connections of a process that dies break at the same moment as its port closes, and either may be first. A redial
 # that is neither refused nor answered is repeated after these seconds, before the pace of `retry` sets in.
-_QUICK_SECONDS = (0.01, 0.05, 0.2)
+_QUICK_SECONDS = (0.002, 0.01, 0.05, 0.2)
 
 # What our own nodes answer when they take no more links, want a proof, or can take none.
 _BUSY = 503

@@ -56,7 +56,7 @@ async def test_the_secret_changes_in_three_steps_while_one_leads(tmp_path: Path)
         for step in ((OLD, NEW), (NEW, OLD), (NEW,)):
             for node, file in zip(nodes, files, strict=True):
                 write(file, *step)
-                await asyncio.sleep(0.15)  # longer than a heartbeat, after which the file is looked at
+                await asyncio.sleep(0.6)  # longer than four heartbeats, after which the file is looked at
                 await until(lambda: linked(nodes))
                 assert node.view.leader == leader
         await asyncio.sleep(0.5)
@@ -215,8 +215,7 @@ async def test_a_secret_that_is_taken_back_while_a_link_is_made_makes_none(tmp_p
         async with aiohttp.ClientSession() as session, session.ws_connect(url, protocols=(PROTOCOL,)) as ws:
             challenge = (await ws.receive()).data
             write(tmp_path / "one", NEW)
-            node.backend._beat()
-            await node.backend._refreshing  # type: ignore[misc]  # it has begun
+            await node.backend._refresh()
             await ws.send_bytes(
                 Dialed(Secret(OLD), os.urandom(32)).answer(challenge, wire.encode(hello("127.0.0.1:9")))[0]
             )

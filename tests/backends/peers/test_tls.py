@@ -88,7 +88,7 @@ async def test_everything_changes_while_one_leads(tmp_path: Path) -> None:
         for step in steps:
             for host in hosts:
                 step(host)
-                await asyncio.sleep(0.15)  # longer than a heartbeat, after which the files are looked at
+                await asyncio.sleep(0.6)  # longer than four heartbeats, after which the files are looked at
                 await until(lambda: linked(nodes))
         await asyncio.sleep(0.5)
         assert agree(nodes)
@@ -111,8 +111,7 @@ async def test_an_authority_that_is_taken_back_while_a_link_is_made_makes_none(t
         session.ws_connect(f"wss://{node.address}/les/link", ssl=guest.dialer) as ws,
     ):
         new.issue("a", ONE, folder=tmp_path)
-        node.backend._beat()
-        await node.backend._refreshing  # type: ignore[misc]  # it has begun
+        await node.backend._refresh()
         await ws.send_bytes(wire.encode(hello(f"{TWO}:9")))
         assert "before the certificates of the other end changed" in str((await ws.receive()).extra)
     assert node.machine.all(LinkUp) == []
@@ -125,8 +124,7 @@ async def test_half_a_renewal_changes_nothing_and_is_told_once(authority: TestAu
         with capture_logs() as logs:
             files.key.write_bytes(authority.issue("other", ONE).key.read_bytes())
             for _ in range(2):
-                node.backend._beat()
-                await node.backend._refreshing  # type: ignore[misc]  # it has begun
+                await node.backend._refresh()
         assert [log["what"] for log in logs] == [f"[security.tls] key_file {files.key}"]
         assert "is the key of another certificate" in logs[0]["reason"]
         assert await get(node, "/ping", files) == (200, "OK")
