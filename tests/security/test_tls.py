@@ -285,6 +285,16 @@ async def test_tls_1_2_is_refused(files: TlsFiles) -> None:
         await talk(listener, tls.dialer)
 
 
+@pytest.mark.parametrize("mode", [0o664, 0o646, 0o666])
+def test_authorities_that_others_could_add_to_are_refused(authority: TestAuthority, mode: int) -> None:
+    files = authority.issue("a", HOST)
+    files.ca.chmod(mode)
+    error = refused(files)
+    assert error.what.startswith("[security.tls] ca_file ")
+    assert f"can be changed by others (mode {mode:04o})" in error.why
+    assert f"`chmod go-w {files.ca}`" in error.advice
+
+
 async def test_a_bundle_of_two_authorities_takes_nodes_of_both(authority: TestAuthority, tmp_path: Path) -> None:
     other = TestAuthority(tmp_path / "other")
     a = load_tls(authority.trusting(authority.issue("a", HOST), other), HOST)
