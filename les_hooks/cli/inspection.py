@@ -116,10 +116,10 @@ def host_findings(config: Config, unit: InstalledUnit | None = None) -> Iterator
             look()
         except StartError as error:
             yield refusal(error, file)
+    yield from _source(config.source)
     # A user that exists only while the unit runs owns the folder then, and nobody can be asked to run this as that one.
     if unit is None or not unit.dynamic or os.geteuid() != 0:
-        yield from _source(config.source)
-    yield from _state_directory(config.node.state_dir)
+        yield from _state_directory(config.node.state_dir)
     yield from _state(config)
     yield from _voters(config)
     yield from _other_daemon(config)

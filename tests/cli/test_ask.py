@@ -24,6 +24,7 @@ def test_status_shows_node_members_and_plugins(leader: Daemon, follower: Daemon)
 
 
 def test_status_as_json_tells_all_that_is_documented(leader: Daemon) -> None:
+    leader.wait(lambda status: not any(status["lanes"].values()), "has told its scripts")
     status = Les(leader.config).json("status")
     assert leader.process is not None
     assert status["node"]["pid"] == leader.process.pid
