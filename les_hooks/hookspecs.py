@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aiohttp import web
     from structlog.typing import FilteringBoundLogger
 
+    from les_hooks.backends import Engine
     from les_hooks.processes import Command, Finished
 
 __all__ = ["PROJECT", "Context", "HookSpecs", "NodeReport", "Note", "Route", "hookimpl", "hookspec"]
@@ -259,6 +260,14 @@ class HookSpecs:
     @hookspec
     def offers(self, kind: str, ctx: Context) -> Mapping[str, object]:
         """What the plugin offers to other plugins under this kind, by name; `ctx.offers(kind)` gathers it."""
+        return {}
+
+    @hookspec
+    def backends(self) -> "Mapping[str, Engine]":
+        """The engines that the plugin gives, by the name in `[cluster] backend`; each has the name of the plugin.
+
+        Called once, before the node starts. An engine says who leads; `docs/backends.md` has what is asked of one.
+        """
         return {}
 
     @hookspec

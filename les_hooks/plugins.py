@@ -245,7 +245,7 @@ def _check_kind(name: str, hook: str, function: object) -> None:
     if hook in ("while_leader", "while_running", "check", "prepare") and not awaited:
         # A thread cannot be ended, and this one would have to be.
         raise PluginError(name, f"{hook} must be `async def`")
-    if hook in ("config_type", "commands", "recorded", "http_routes", "offers") and awaited:
+    if hook in ("config_type", "commands", "recorded", "http_routes", "offers", "backends") and awaited:
         raise PluginError(name, f"{hook} must be `def`: nobody can await it where it is called")
 
 

@@ -1,15 +1,21 @@
-"""How a view of the cluster is had: the interface that the daemon wants from any engine. `peers` is the one built in.
+"""How a view of the cluster is had: the interface that the daemon wants from any engine. `peers` is the one built in,
+others are plugins' (`docs/backends.md`).
 
-The daemon imports it; a backend imports `election`, `wire` and the values, and nothing above them.
+The daemon imports it, and plugins do; a backend imports `election`, `wire` and the values, and nothing above them.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from structlog.typing import FilteringBoundLogger
+
+from les_hooks.election.identity import Identity
+from les_hooks.election.messages import Instant
 from les_hooks.events import Reason
 from les_hooks.members import Address, Boot, Mandate, View
 
-__all__ = ["Backend", "Disk", "OnAuthority", "OnView"]
+__all__ = ["Backend", "Disk", "Engine", "Instant", "OnAuthority", "OnView", "Reports", "Seat"]
 
 
 OnView = Callable[[View], None]
@@ -30,6 +36,51 @@ class Disk(Protocol):
 
     async def pledge(self, term: int, boot: Boot, lease: float) -> None:
         """Write that this voter grants `term` to `boot`, for `lease` seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """Which process of which node of which cluster it is, and how the node is configured; for an Engine.
+
+    `hold` is for how many seconds a node stays unfit after it stepped down, `heartbeat` after how many `on_beat` is to
+    be called at the latest. `config` is the plugin's table as its `config_type`. `term` is the highest term that the
+    disk remembers, whatever backend it came from; a leader of this backend must have a higher one.
+    """
+
+    identity: Identity
+    cluster: str
+    hold: float
+    heartbeat: float
+    config: Any
+    term: int
+    log: FilteringBoundLogger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reports:
+    """What a backend tells its node, in the loop in which it was made: views, mandates, beats.
+
+    `on_broken` is for an error of its own that it cannot go on after: the node then stops, and another one leads.
+    """
+
+    on_view: OnView
+    on_authority: OnAuthority
+    on_beat: Callable[[], None]
+    on_broken: Callable[[BaseException], None]
+
+
+class Engine(Protocol):
+    """What a plugin's hook `backends` gives: it makes a backend for a node, and undoes what a dead one left."""
+
+    def make(self, seat: Seat, reports: Reports, clock: Callable[[], Instant], disk: Disk) -> "Backend":
+        """Make the backend of one process. It touches nothing before `start`."""
+
+    async def release(self, seat: Seat) -> None:
+        """Let others lead at once: the process of this seat is dead, and nothing of what it did as leader is left.
+
+        Called by whoever cleaned up after it, and before a node joins anew. It must be bounded, by a second or two, and
+        raise nothing but OSError: what it cannot say now runs out by itself.
+        """
 
 
 class Backend(Protocol):
@@ -62,16 +113,22 @@ class Backend(Protocol):
         """Give up leadership, and stay unfit for a while; nothing happens on a node that does not lead."""
 
     def transfer(self, target: Address) -> None:
-        """Give up leadership, and have that member take it; nothing happens on a node that does not lead."""
+        """Give up leadership, and have that member take it; nothing happens on a node that does not lead.
+
+        Raises ControlError where this backend cannot do that.
+        """
 
     def set_fitness(self, unfit: str, reason: Reason) -> None:
         """Say why this node may not lead from now on; an empty `unfit` means that it may. A leader is demoted."""
 
     def set_seeds(self, seeds: tuple[str, ...]) -> None:
-        """Look for these nodes from now on, and for those before no more."""
+        """Look for these nodes from now on, and for those before no more; one that needs no seeds does nothing."""
 
     async def leave(self, limit: float) -> None:
         """Say goodbye and close; a leader is demoted first, by a view. Returns when done, or after `limit` seconds."""
 
     def status(self) -> Mapping[str, object]:
-        """What `les status` shows of the engine, as plain JSON values."""
+        """What `les status` shows of the engine, as plain JSON values.
+
+        `summary` is a line for people, `warnings` a sentence each of what an operator should mend; the rest is free.
+        """

@@ -21,6 +21,7 @@ from les_hooks.config.written import Advertise, Derived, Duration, Interval, Lis
 from les_hooks.members import Address, Part
 
 __all__ = [
+    "PEERS",
     "SECTIONS",
     "ClusterConfig",
     "ControlConfig",
@@ -36,6 +37,9 @@ __all__ = [
     "TimingConfig",
     "TlsConfig",
 ]
+
+PEERS = "peers"
+"""The backend that is built in."""
 
 # As many as a frame can name members.
 _MOST_SEEDS = 256
@@ -116,6 +120,13 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
             "Without any, this node waits until another introduces itself.",
         ),
     ] = ()
+    backend: Annotated[
+        Name,
+        Meta(
+            description='How a leader is found: `"peers"`, by the nodes themselves, or by the plugin of this name, '
+            'such as `"etcd"`, which `[plugins.<name>]` configures.'
+        ),
+    ] = PEERS
     quorum: Annotated[
         Quorum,
         Meta(

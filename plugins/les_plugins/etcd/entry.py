@@ -1,0 +1,109 @@
+"""What stands in etcd: one key for each node, and in it one line of JSON. Values; private to `etcd`.
+
+    <prefix>/<cluster>/line/<lease>.<stint>    a node that may lead; the one that was created first leads
+    <prefix>/<cluster>/aside/<lease>.<stint>   a node that may not: unfit, an observer, or one that has just led
+
+Whether a node may lead is part of the key's name and never changes under it: who comes back is behind all others, by
+etcd's own order. Each key is on the lease of its node, so that it goes when that node is not heard.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from les_hooks.members import NAME, Address, Boot, Part
+from les_hooks.wire import excerpt, is_address, is_boot, phrase
+
+__all__ = ["MOST_ENTRY_BYTES", "Entry", "Keys", "Parting", "Place", "Post", "read_entry", "write_entry"]
+
+MOST_ENTRY_BYTES: Final = 4096
+"""More is nothing that a node of ours writes."""
+
+
+class Place(StrEnum):
+    """Where a node's key stands."""
+
+    LINE = "line"
+    """It may lead."""
+    ASIDE = "aside"
+    """It may not."""
+
+
+class Post(StrEnum):
+    """What a node does, by its own word."""
+
+    FOLLOWER = "follower"
+    LEADER = "leader"
+    DEMOTING = "demoting"
+    STOPPING = "stopping"
+
+
+class Parting(StrEnum):
+    """Why a key is about to go, where its owner has said so."""
+
+    NONE = ""
+    GOODBYE = "goodbye"
+    """It leaves."""
+    CRASHED = "crashed"
+    """Its process died, and somebody has cleaned up after it."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node says of itself. Fields may be added; who does not know them leaves them alone.
+
+    `since` is when this key was made, in Unix seconds by the clock of its node, for people only. `unfit` is why it may
+    not lead, in words. `ended` is the term of the last leadership of this process of which nothing is left any more,
+    0 for none. `heir` is whom a leader that gave up wants as the next one.
+    """
+
+    address: Address
+    name: str
+    boot: Boot
+    version: str
+    part: Part = Part.MEMBER
+    post: Post = Post.FOLLOWER
+    since: Annotated[float, Meta(ge=0, le=2**33)] = 0.0
+    unfit: str = ""
+    ended: Annotated[int, Meta(ge=0, lt=2**63)] = 0
+    heir: Address | None = None
+    parting: Parting = Parting.NONE
+
+
+def write_entry(entry: Entry) -> bytes:
+    """What stands in the key."""
+    return msgspec.json.encode(entry)
+
+
+def read_entry(data: bytes) -> Entry:
+    """Read it back. Raises ValueError for what no node of ours writes."""
+    if len(data) > MOST_ENTRY_BYTES:
+        raise ValueError(f"is longer than {MOST_ENTRY_BYTES} bytes")
+    try:
+        entry = msgspec.json.decode(data, type=Entry)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    if not is_address(entry.address) or (entry.heir is not None and not is_address(entry.heir)):
+        raise ValueError("has an address that is none")
+    if not is_boot(entry.boot):
+        raise ValueError("has a boot that is none")
+    name = entry.name if NAME.fullmatch(entry.name) else ""
+    return msgspec.structs.replace(entry, name=name, unfit=phrase(entry.unfit), version=excerpt(entry.version))
+
+
+class Keys:
+    """The names of the keys of one cluster."""
+
+    def __init__(self, prefix: str, cluster: str) -> None:
+        self.prefix = f"{prefix}/{cluster}/"
+        """What all of them begin with."""
+
+    def name(self, place: Place, lease: int, stint: int) -> str:
+        """The key of a node, anew with each `stint`: in one revision the old one goes and the new one comes."""
+        return f"{self.prefix}{place}/{lease:x}.{stint}"
+
+    def place(self, key: str) -> Place | None:
+        """Where this key stands; None for one that no node of ours makes."""
+        place, slash, rest = key.removeprefix(self.prefix).partition("/")
+        return Place(place) if slash and rest and place in set(Place) else None
