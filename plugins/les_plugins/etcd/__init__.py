@@ -9,7 +9,8 @@ endpoints  which one is asked first, and how each does
 auth       the token for user and password
 transport  one request over HTTP
 tls        certificates: from files to a connection
-coding     values to and from JSON
+requests   what is asked, as JSON
+answers    what is answered, from JSON
 watching   the messages of one watch
 faults     what etcd's errors mean
 """
