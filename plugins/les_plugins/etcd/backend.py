@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -71,6 +72,7 @@ class EtcdBackend:
         self._gone = asyncio.Event()
         self._told: tuple[Mandate, bool] = (self.mandate, False)
         self._saved = seat.term
+        self._beat = self._moment = math.inf
         self._telling = self._again = False
 
     # -- what the daemon calls -----------------------------------------------------------------------------------------
@@ -94,6 +96,7 @@ class EtcdBackend:
 
     async def join(self) -> None:
         """Take part as soon as etcd answers."""
+        self._beat = self._clock().boottime
         for work in (self._tick(), self._keeper.keep(), self._keeper.place(), self._watcher.run(), self._asker.run()):
             self._spawn(work)
 
@@ -158,9 +161,9 @@ class EtcdBackend:
         finally:
             self._telling = False
 
-    def _tell(self, *, slept: bool = False) -> None:
+    def _tell(self) -> None:
         now, candidate = self._clock(), self._candidate
-        candidate.look(now, slept=slept)
+        candidate.look(now, slept=now.boottime - self._beat > self._seat.heartbeat)
         mandate, confirming = candidate.mandate, candidate.confirming
         if (mandate, confirming) != self._told:
             self._told = mandate, confirming
@@ -175,7 +178,10 @@ class EtcdBackend:
             self._gone.set()
         self._keeper.wake()
         self._asker.wake()
-        self._alarm.ring()
+        moment = min(candidate.next_moment, self._viewer.leaderless_at)
+        if moment != self._moment:
+            self._moment = moment
+            self._alarm.ring()
 
     def _rewound(self) -> None:
         """etcd is at an older revision than it was: it is another one, or was restored from a backup."""
@@ -186,18 +192,14 @@ class EtcdBackend:
         self._changed()
 
     async def _tick(self) -> None:
-        beat = self._clock().boottime
         while True:
+            self._changed()
             now = self._clock().boottime
-            if now >= beat:
-                slept = now - beat > self._seat.heartbeat
-                beat = now + self._seat.heartbeat
-                self._candidate.look(self._clock(), slept=slept)
-                self._changed()
+            if now >= self._beat:
+                self._beat = now + self._seat.heartbeat
                 self._reports.on_beat()
-            moments = (beat, self._candidate.next_moment, self._viewer.leaderless_at)
-            await self._alarm.wait(max(0.0, min(moment for moment in moments if moment > now) - now))
-            self._candidate.look(self._clock())
+            moments = (self._beat, self._candidate.next_moment, self._viewer.leaderless_at)
+            await self._alarm.wait(min(moment for moment in moments if moment > now) - now)
 
     def _save(self, term: int) -> None:
         if term > self._saved:

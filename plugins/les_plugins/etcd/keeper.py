@@ -13,9 +13,9 @@ from les_plugins.etcd.pacing import Alarm
 from les_plugins.etcd.store import (
     Comparison,
     Delete,
+    LeaseGoneError,
     Put,
     Range,
-    RefusedError,
     Store,
     StoreError,
     Transacted,
@@ -142,8 +142,8 @@ class Keeper:
                     await self._place(wanted)
                 except StoreError as error:
                     self._health.failed(error, self._now())
-                    if isinstance(error, RefusedError):
-                        self._renewal.ring()  # its lease may be gone
+                    if isinstance(error, LeaseGoneError):
+                        self._renewal.ring()
                     await self._placement.wait(_RETRY_SECONDS)
                 self._changed()
 
