@@ -138,6 +138,16 @@ class Troupe(Generic[_Node]):
 
         return until(look, f"a script of {daemon.name} says {word!r}")
 
+    def succeeded(self, *daemons: _Node) -> tuple[_Node, float]:
+        """Who leads these now, and when its elected script began; its work has begun, too."""
+        successor = self.agreed(*daemons)
+        self.told(successor, "works")
+        return successor, self.told(successor, "elected").at
+
+    def worked_last(self, daemon: _Node) -> float:
+        """When its work last said that it runs."""
+        return max(line.at for line in self.story() if (line.node, line.word) == (daemon.name, "works"))
+
     def overlap(self) -> float:
         """The longest time for which while-leader scripts of two nodes ran side by side, seconds."""
         return overlap_seconds(self.story())
