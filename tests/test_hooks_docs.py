@@ -323,4 +323,5 @@ def test_every_hook_fires_in_a_run_of_three_nodes(tmp_path: Path) -> None:
         ours.until(lambda: ours.who("prepare")[-1:] == [first], "a silence")
         # The one that was killed owes a demotion, and the cleanup that its guard ran paid it.
         assert ["on_demoted", "demoted", "crashed"] in [line[1:] for line in ours.lines()]
-        assert {line[1] for line in ours.lines()} == set(specs())
+        # A node has one backend; what gives another is tried in tests/etcd.
+        assert {line[1] for line in ours.lines()} == set(specs()) - {"backends"}

@@ -11,6 +11,7 @@ from les_hooks.config.schema import KeyHelp, key_help, schema
 from les_hooks.config.show import LIVE, Setting, changes, is_live, restart_keys, show
 from les_hooks.config.source import DEFAULT_FILES, Flags
 from les_hooks.config.tables import (
+    PEERS,
     ClusterConfig,
     ControlConfig,
     HooksConfig,
@@ -31,6 +32,7 @@ __all__ = [
     "DEFAULT_FILES",
     "LIVE",
     "NO_HOOKS",
+    "PEERS",
     "Advertise",
     "ClusterConfig",
     "Config",

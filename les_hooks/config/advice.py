@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from les_hooks.config.durations import format_duration
 from les_hooks.config.model import PAGES, Config
-from les_hooks.config.tables import Quorum
+from les_hooks.config.tables import PEERS, Quorum
 from les_hooks.config.toml_text import toml_string
 from les_hooks.errors import Problem
 from les_hooks.members import Part
@@ -89,9 +89,20 @@ def _unused(config: Config) -> Iterator[tuple[str, str]]:
             "hides /state and /diag and no more: who introduces itself as nodes of the original do is still "
             "answered, at /state/<address>; set a secret or TLS",
         )
+    yield from _without_a_port(config)
     for key in config.origins:
         if key.startswith("hooks.limits.") and config.hooks.user is None:
             yield key, "limits only what runs as another user: set hooks.user"
+
+
+def _without_a_port(config: Config) -> Iterator[tuple[str, str]]:
+    """What is for nodes that find their leader themselves."""
+    if config.cluster.backend == PEERS:
+        return
+    keys = ("node.bind", "cluster.seeds", "cluster.alone_after", "timing.failure", "timing.lease", "timing.settle")
+    for key in (*keys, "timing.retry", "timing.loop_rate", "security.secret_file", "security.tls", "security.insecure"):
+        if key in config.origins:
+            yield key, f"has no effect with backend = {toml_string(config.cluster.backend)}: no node listens to others"
 
 
 def _limits(config: Config) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ import msgspec
 
 from les_hooks.config.addresses import listen_address, parse_advertise, valid_name
 from les_hooks.config.check import Checker
-from les_hooks.config.tables import SECTIONS, Quorum
+from les_hooks.config.tables import PEERS, SECTIONS, Quorum
 from les_hooks.config.toml_text import excerpt, toml_string
 from les_hooks.members import Address, join_host_port
 
@@ -37,7 +37,7 @@ def derive(values: Values, checker: Checker, environ: Mapping[str, str]) -> dict
     values.setdefault("node.name", valid_name(socket.gethostname()))
     values.setdefault("hooks.dir", checker.source.base / "hooks.d")
     if "node.advertise" not in values:
-        values["node.advertise"] = _advertise(values["node.bind"], checker)
+        values["node.advertise"] = _advertise(values["node.bind"], values["cluster.backend"], checker)
     origins = {}
     if values["cluster.quorum"] is Quorum.MAJORITY and values["cluster.seeds"] == () and values["cluster.voters"]:
         values["cluster.seeds"] = values["cluster.voters"]
@@ -71,8 +71,17 @@ def _credentials(values: Values, environ: Mapping[str, str]) -> dict[str, str]:
     return origins
 
 
-def _advertise(bind: Address | None, checker: Checker) -> Address | None:
-    if bind is None:
+def _advertise(bind: Address | None, backend: str | None, checker: Checker) -> Address | None:
+    if bind is None or backend is None:
+        return None
+    if backend != PEERS:
+        # The default of bind would give all hosts the same name.
+        checker.refuse(
+            ("node", "advertise"),
+            f"names this node in the cluster, and has no default with backend = {toml_string(backend)}; "
+            'set it, such as "10.0.0.1:4000"',
+            place=checker.source.place(("cluster", "backend")),
+        )
         return None
     host, port = listen_address(bind)
     try:

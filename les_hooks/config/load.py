@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from les_hooks.config.addresses import parse_name
+from les_hooks.config.backend import check_engine
 from les_hooks.config.check import REFUSED, Checker
 from les_hooks.config.claims import check_claims
 from les_hooks.config.common import COMMON, declared_defaults
@@ -16,7 +17,7 @@ from les_hooks.config.derive import Values, derive
 from les_hooks.config.model import GIVEN, PAGES, Config, PluginConfig, PluginKeys
 from les_hooks.config.rules import check_rules
 from les_hooks.config.source import Flags, Source, find_source
-from les_hooks.config.tables import SECTIONS, HooksConfig
+from les_hooks.config.tables import PEERS, SECTIONS, HooksConfig
 from les_hooks.config.toml_text import dotted, excerpt
 from les_hooks.members import Part
 
@@ -49,8 +50,12 @@ def load_config(
     check_rules(values, checker)
     # A witness loads no plugin, not even to ask it for its keys.
     types = None if values["cluster.role"] is Part.WITNESS else plugin_types
-    always = (_ALWAYS, *(PAGES if values["http.listen"] is not None else ()))
+    backend = values["cluster.backend"]
+    engines = () if backend in (None, PEERS) else (backend,)
+    always = (_ALWAYS, *(PAGES if values["http.listen"] is not None else ()), *engines)
     plugins = _read_plugins(checker, values["hooks.timeout"], types, always)
+    for name in engines:
+        check_engine(name, plugins.get(name), checker)
     checker.raise_problems()
     sections: dict[str, Any] = {
         section: msgspec.convert(_of_section(values, section), kind) for section, kind in SECTIONS.items()

@@ -8,9 +8,11 @@ import os
 from pathlib import Path
 
 from les_hooks.config.addresses import UNIX, is_loopback, listen_address
+from les_hooks.config.backend import check_backend
 from les_hooks.config.check import Checker
 from les_hooks.config.derive import Values
 from les_hooks.config.quorum import FRAMES_PER_FAILURE, check_quorum, in_words
+from les_hooks.config.tables import PEERS
 from les_hooks.config.toml_text import KeyPath, excerpt, toml_string
 from les_hooks.members import Address, parse_address
 
@@ -23,9 +25,12 @@ _ALL_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only compared with
 
 def check_rules(values: Values, checker: Checker) -> None:
     """Note every rule that the values break."""
-    _protected(values, checker)
+    if values["cluster.backend"] == PEERS:
+        _protected(values, checker)
+        _reachable(values["node.advertise"], values["cluster.seeds"], values["cluster.voters"], checker)
+    else:
+        check_backend(values, checker)
     _no_secret_itself(values["security.secret_file"], checker)
-    _reachable(values["node.advertise"], values["cluster.seeds"], values["cluster.voters"], checker)
     _each_once(_VOTERS, values["cluster.voters"], checker)
     if values["cluster.seeds"] != values["cluster.voters"]:  # otherwise it has been said
         _each_once(_SEEDS, values["cluster.seeds"], checker)
@@ -34,7 +39,8 @@ def check_rules(values: Values, checker: Checker) -> None:
     _short_enough(values["control.socket"], checker)
     _short_enough(_socket_of(values["http.listen"]), checker, _LISTEN, example="unix:/run/les/http.sock")
     _guarded(values["http.listen"], values["http.token_file"], checker)
-    _apart(values["http.listen"], values["node.bind"], checker)
+    if values["cluster.backend"] == PEERS:
+        _apart(values["http.listen"], values["node.bind"], checker)
     _named(values["http.hosts"], checker)
 
 

@@ -16,8 +16,9 @@ from les_hooks.config.toml_text import KeyPath, dotted, toml_value
 __all__ = ["LIVE", "Setting", "changes", "is_live", "restart_keys", "show", "written"]
 
 LIVE = ("cluster.seeds", "hooks.dir", "hooks.timeout", "log.level", "plugins.*")
-"""Patterns of the keys that may change while a node runs; all others take effect at its next start."""
-
+"""Patterns of the keys that may change while a node runs; all others, and the table of the plugin that is the backend,
+take effect at its next start.
+"""
 
 _HIDDEN = "(hidden)"
 
@@ -58,7 +59,8 @@ def is_live(key: str) -> bool:
 
 def restart_keys(old: Config, new: Config) -> tuple[str, ...]:
     """Name the changed keys that take effect only at the next start."""
-    return tuple(key for key in changes(old, new) if not is_live(key))
+    engine = f"plugins.{old.cluster.backend}."
+    return tuple(key for key in changes(old, new) if not is_live(key) or key.startswith(engine))
 
 
 def written(hint: Any, value: Any, *, hide: bool = False) -> Any:

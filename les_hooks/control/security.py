@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from les_hooks.config import Config
+from les_hooks.config import PEERS, Config
 from les_hooks.config.addresses import is_loopback
 from les_hooks.security import Credentials
 
@@ -15,6 +15,8 @@ __all__ = ["Mode", "security"]
 class Mode(StrEnum):
     """What is in force."""
 
+    NO_PORT = "no-port"
+    """Nothing is needed: this node listens to no others, as its backend is a plugin's."""
     LOOPBACK = "loopback"
     """Nothing: only this host reaches the port."""
     INSECURE = "insecure"
@@ -28,6 +30,7 @@ class Mode(StrEnum):
 
 
 _WORDS: Mapping[Mode, str] = {
+    Mode.NO_PORT: "no port for other nodes",
     Mode.LOOPBACK: "open: loopback only",
     Mode.INSECURE: "open: insecure = true",
     Mode.SECRET: "secret",
@@ -57,6 +60,8 @@ def security(config: Config, credentials: Credentials) -> Mapping[str, Any]:
 
 def mode_of(config: Config) -> Mode:
     """What is in force by the configuration."""
+    if config.cluster.backend != PEERS:
+        return Mode.NO_PORT
     secret, tls = config.security.secret_file is not None, config.security.tls is not None
     if secret or tls:
         return Mode.BOTH if secret and tls else Mode.SECRET if secret else Mode.TLS

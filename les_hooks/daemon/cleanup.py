@@ -12,7 +12,7 @@ from les_hooks.daemon.confined import unless_unavailable
 from les_hooks.daemon.folder import GUARD_LOCK, HeldError
 from les_hooks.daemon.hooks import Hooks
 from les_hooks.daemon.records import make_audit, make_narrator, open_store
-from les_hooks.daemon.release import release_grants
+from les_hooks.daemon.release import release
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, NoAuthority, recorder
 from les_hooks.daemon.state import StateStore
 from les_hooks.daemon.undoing import undo_plugins
@@ -104,6 +104,6 @@ async def _clean_up(
         failed = list(dict.fromkeys([*undone, *await undo_plugins(hooks, log), *hooks.remains]))
         if dead is not None and not failed:
             # Before all that has time: others wait for it.
-            await release_grants(config, dead, log)
+            await release(config, dead, registry, log)
         audit.record(Action.CLEANUP_RUN, Outcome.FAILURE if failed else Outcome.SUCCESS, failed=failed)
     return Cleaned(needed=True, failed=tuple(failed))

@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from les_hooks import __version__
 from les_hooks.audit import Action, Outcome
 from les_hooks.audit.leaderships import Leaderships
+from les_hooks.backends import Reports
 from les_hooks.config import Config, advice
 from les_hooks.daemon.bell import Bell
 from les_hooks.daemon.checkpoints import Checkpoints
@@ -32,7 +33,7 @@ from les_hooks.daemon.pages import Pages
 from les_hooks.daemon.parts import cleanup_command, make_authority, make_backend, open_memory
 from les_hooks.daemon.recorded import Recorded
 from les_hooks.daemon.records import make_narrator, read_leaderships
-from les_hooks.daemon.release import release_grants
+from les_hooks.daemon.release import release
 from les_hooks.daemon.reload import live_changes
 from les_hooks.daemon.setup import LAST_RESORT_SECONDS, Demotion, recorder
 from les_hooks.daemon.story import Story
@@ -223,11 +224,14 @@ class Node:
             self.store,
             self.boot,
             self.credentials,
-            log=self.log,
-            on_view=self._on_view,
-            on_authority=self._on_authority,
-            on_beat=self._on_beat,
-            on_broken=self._on_broken,
+            self.registry,
+            Reports(
+                on_view=self._on_view,
+                on_authority=self._on_authority,
+                on_beat=self._on_beat,
+                on_broken=self._on_broken,
+            ),
+            self.log,
         )
         await self.backend.start()
         close.push_async_callback(self.backend.leave, 0.0)
@@ -254,7 +258,7 @@ class Node:
         self.chronicle.tell(self.chronicle.narrator.startup())
         await self.dispatcher.drained(LAST_RESORT_SECONDS)
         if dead is not None and await self._is_undone():
-            await release_grants(config, dead, self.log)
+            await release(config, dead, self.registry, self.log)
         self.joined_boottime = boottime()
         await self.backend.join()
         # Without this line, a node that waits for ever for somebody to join it would not say what for.

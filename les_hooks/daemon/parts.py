@@ -1,23 +1,23 @@
 """The parts of a node, each made from its configuration. Imported by `node`."""
 
 import sys
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks import __version__
 from les_hooks.audit import Audit
-from les_hooks.backends import Backend, OnAuthority, OnView
+from les_hooks.backends import Backend, Reports
 from les_hooks.backends.peers import PeersBackend, Settings
 from les_hooks.config import Config
 from les_hooks.daemon.authority import BackendAuthority
 from les_hooks.daemon.clock import boottime, instant
 from les_hooks.daemon.electorate import check_change, electorate_of
+from les_hooks.daemon.engines import find_engine, identity_of, seat_of
 from les_hooks.daemon.records import make_audit, open_store
 from les_hooks.daemon.state import VOTERS_FILE, StateStore
-from les_hooks.election.identity import Identity, Timing
-from les_hooks.members import Address, Boot
+from les_hooks.election.identity import Timing
+from les_hooks.members import Boot
+from les_hooks.plugins import Registry
 from les_hooks.security import Credentials
 
 __all__ = [
@@ -51,24 +51,29 @@ def make_backend(
     store: StateStore,
     boot: Boot,
     credentials: Credentials,
-    *,
+    registry: Registry,
+    reports: Reports,
     log: FilteringBoundLogger,
-    on_view: OnView,
-    on_authority: OnAuthority,
-    on_beat: Callable[[], None],
-    on_broken: Callable[[BaseException], None],
+) -> Backend:
+    """What finds a leader: a plugin's engine, or the election among the nodes themselves. Raises StartError."""
+    engine = find_engine(config, registry)
+    if engine is not None:
+        return engine.make(seat_of(config, boot, store.memory.term, log), reports, instant, store)
+    return _make_peers(config, store, boot, credentials, reports, log)
+
+
+def _make_peers(
+    config: Config,
+    store: StateStore,
+    boot: Boot,
+    credentials: Credentials,
+    reports: Reports,
+    log: FilteringBoundLogger,
 ) -> PeersBackend:
-    """The election among the nodes themselves."""
     timing = config.timing
     host, port = config.node.listen
     settings = Settings(
-        identity=Identity(
-            address=Address(config.node.advertise),
-            name=config.node.name,
-            version=__version__,
-            boot=boot,
-            part=config.cluster.role,
-        ),
+        identity=identity_of(config, boot),
         cluster=config.cluster.name,
         host=host,
         port=port,
@@ -91,10 +96,10 @@ def make_backend(
         memory=store.memory,
         clock=instant,
         credentials=credentials,
-        on_view=on_view,
-        on_authority=on_authority,
-        on_beat=on_beat,
-        on_broken=on_broken,
+        on_view=reports.on_view,
+        on_authority=reports.on_authority,
+        on_beat=reports.on_beat,
+        on_broken=reports.on_broken,
         disk=store,
         log=log,
     )

@@ -103,18 +103,6 @@ def test_each_problem_has_its_place_its_key_and_its_advice(problems: Problems, t
     assert problems(text) == [f"les.toml:{problem}"]
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "cluster.backend",
-    ],
-)
-def test_keys_of_later_parts_are_unknown(problems: Problems, key: str) -> None:
-    section, _, name = key.partition(".")
-    (problem,) = problems(f"[{section}]\n{name} = 1\n")
-    assert problem.startswith(f"les.toml:2:1: {key}: unknown key; ")
-
-
 def test_a_port_that_others_reach_wants_a_secret_certificates_or_a_line_that_says_so(
     problems: Problems, load: Load
 ) -> None:
