@@ -267,6 +267,8 @@ async def test_a_watch_tells_what_has_been_and_leaves_others_alone(site: Site) -
     await put(site, "a/2")
     await delete(site, "a/1", "a/2")
     async with site.other.watch(f"{site.prefix}a/", start.header.revision) as batches:
+        first = await anext(batches)
+        assert (first.changes, first.header.revision) == ((), start.header.revision - 1)
         changes = await heard(batches, 4)
     assert told(site, changes) == ["+a/1", "+a/2", "-a/1", "-a/2"]
     assert changes[2].kv.mod_revision == changes[3].kv.mod_revision
@@ -279,8 +281,9 @@ async def test_a_revision_is_never_split(site: Site) -> None:
     many = tuple(Put(key=f"{site.prefix}{number:03}", value=b"x" * 100, lease=0) for number in range(100))
     async with site.other.watch(site.prefix, start.header.revision + 1) as batches:
         assert not (await anext(batches)).changes
-        await site.one.transact(Transaction(then=many))
-        assert len((await anext(batches)).changes) == 100
+        done = await site.one.transact(Transaction(then=many))
+        batch = await anext(batches)
+        assert (len(batch.changes), batch.header.revision) == (100, done.header.revision)
     async with site.other.watch(site.prefix, start.header.revision + 1) as batches:
         assert not (await anext(batches)).changes
         assert len((await anext(batches)).changes) == 100

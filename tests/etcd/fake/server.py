@@ -4,7 +4,7 @@ import asyncio
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from les_plugins.etcd.store import (
@@ -58,11 +58,14 @@ class Deposed:
 
 
 class Watcher:
-    """A watch as the etcd sees it: `tell` is called with what there is to tell, in order."""
+    """A watch as the etcd sees it: `tell` is called with what there is to tell, in order, from revision `first` on.
+
+    `synced`: it has been told what had been, and is told from now on what comes.
+    """
 
     def __init__(self, prefix: str, revision: int, tell: Callable[[Batch | StoreError], None]) -> None:
         self.prefix = prefix
-        self.next = revision
+        self.first = revision
         self.tell = tell
         self.synced = False
 
@@ -164,9 +167,8 @@ class Etcd:
     def watch(self, watcher: Watcher) -> None:
         """Tell it that it stands, then what has been, then what comes."""
         self._watchers[watcher] = None
-        watcher.tell(Batch(header=self.header, changes=()))
-        watcher.next = watcher.next or self.keyspace.revision + 1
-        watcher.synced = watcher.next > self.keyspace.revision
+        watcher.tell(self._batch((), watcher.first - 1))
+        watcher.synced = watcher.first > self.keyspace.revision
         if not watcher.synced:
             self.loop.call_later(self.random.uniform(0.0, SYNC_SECONDS), self._sync, watcher)
 
@@ -177,19 +179,22 @@ class Etcd:
     def _sync(self, watcher: Watcher) -> None:
         if watcher not in self._watchers:
             return
-        if watcher.next < self.keyspace.compacted:
+        if watcher.first < self.keyspace.compacted:
             self.unwatch(watcher)
             watcher.tell(CompactedError(self.keyspace.compacted))
             return
-        for changes in self.keyspace.history(watcher.prefix, watcher.next, MOST_REVISIONS_AT_ONCE):
-            watcher.tell(Batch(header=self.header, changes=changes))
+        for changes in self.keyspace.history(watcher.prefix, watcher.first, MOST_REVISIONS_AT_ONCE):
+            watcher.tell(self._batch(changes, changes[-1].kv.mod_revision))
         watcher.synced = True
 
     def _tell(self, changes: tuple[Change, ...]) -> None:
-        for watcher in [one for one in self._watchers if one.synced and one.next <= self.keyspace.revision]:
+        for watcher in [one for one in self._watchers if one.synced and one.first <= self.keyspace.revision]:
             told = tuple(change for change in changes if change.kv.key.startswith(watcher.prefix))
             if told:
-                watcher.tell(Batch(header=self.header, changes=told))
+                watcher.tell(self._batch(told, self.keyspace.revision))
+
+    def _batch(self, changes: tuple[Change, ...], revision: int) -> Batch:
+        return Batch(header=replace(self.header, revision=revision), changes=changes)
 
     # -- what befalls it -----------------------------------------------------------------------------------------------
 
