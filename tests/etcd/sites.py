@@ -3,7 +3,8 @@
     @held_to
     async def test_a_put_is_found(site: Site) -> None: ...
 
-The story is told once at each place, with time of its own: in memory it costs none.
+The story is told once at each place, with time of its own: in memory it costs none. Its module has a fixture `server`,
+the real one.
 """
 
 import asyncio
@@ -17,8 +18,11 @@ from typing import Any
 
 import pytest
 
+from les_plugins.etcd.gateway import Gateway
+from les_plugins.etcd.settings import EtcdConfig
 from les_plugins.etcd.store import Store
 from tests.etcd.fake import Client, Etcd
+from tests.etcd.server import Server
 from tests.virtual import VirtualLoop
 
 __all__ = ["Site", "held_to"]
@@ -47,8 +51,25 @@ async def _in_memory(_: pytest.FixtureRequest) -> AsyncIterator[Site]:
     yield Site(one=Client(etcd, "one"), other=Client(etcd, "other"), prefix="/les/", compact=compact)
 
 
+@asynccontextmanager
+async def _real(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    server: Server = request.getfixturevalue("server")
+    config = EtcdConfig(endpoints=(server.url,))
+    one, other = (Gateway(config, attempt=5.0) for _ in range(2))
+
+    async def compact(revision: int) -> None:
+        await asyncio.to_thread(server.ctl, "compaction", str(revision))
+
+    try:
+        yield Site(one=one, other=other, prefix=f"/{request.node.name}/", compact=compact)
+    finally:
+        await one.close()
+        await other.close()
+
+
 _SITES: dict[str, tuple[Callable[[pytest.FixtureRequest], Opened], Callable[[], asyncio.AbstractEventLoop]]] = {
     "memory": (_in_memory, VirtualLoop),
+    "etcd": (_real, asyncio.new_event_loop),
 }
 
 

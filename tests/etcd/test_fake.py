@@ -159,7 +159,7 @@ async def test_a_restored_backup_knows_the_past_and_gives_its_numbers_again() ->
     async with listening(client, first) as told:
         etcd.restore(first)
         await asyncio.sleep(0.1)
-    assert keys(told) == ["/a", "/b", "/a", "StoreError"]
+    assert keys(told) == ["/a", "/b", "/a", "UnreachableError"]
     assert await names(client) == ["/a"]
     assert (await client.keep_alive(lease)).ttl == 5
     assert await put(client, "/c") == first + 1
@@ -217,7 +217,7 @@ async def test_who_is_deaf_can_ask_all_the_same() -> None:
         assert keys(told) == ["/b", "/c"]
         client.break_watches()
         await asyncio.sleep(0.1)
-        assert keys(told) == ["/b", "/c", "StoreError"]
+        assert keys(told) == ["/b", "/c", "UnreachableError"]
 
 
 @virtual()

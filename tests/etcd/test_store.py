@@ -1,7 +1,7 @@
 """What every Store does, whether an etcd in memory is behind it or a real one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -12,15 +12,24 @@ from les_plugins.etcd.store import (
     CompactedError,
     Comparison,
     Delete,
+    LeaseGoneError,
     Put,
     Range,
     RefusedError,
     Transacted,
     Transaction,
 )
+from tests.etcd.server import Server
 from tests.etcd.sites import Site, held_to
 
 TTL_SECONDS = 2
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real one for all stories of this module; each has keys of its own."""
+    with Server(tmp_path_factory.mktemp("etcd")) as etcd:
+        yield etcd
 
 
 async def put(site: Site, key: str, value: str = "", lease: int = 0) -> Transacted:
@@ -130,7 +139,7 @@ async def test_nothing_is_done_where_one_put_is_on_a_lease_that_is_gone(site: Si
     lease = (await site.one.grant(TTL_SECONDS)).lease
     await site.one.revoke(lease)
     puts = tuple(Put(key=site.prefix + key, value=b"", lease=on) for key, on in (("a", 0), ("b", lease)))
-    with pytest.raises(RefusedError):
+    with pytest.raises(LeaseGoneError):
         await site.one.transact(Transaction(then=puts))
     assert await names(site) == []
 
@@ -312,6 +321,18 @@ async def test_a_watch_from_what_is_compacted_says_from_where_there_is_something
     async with site.other.watch(site.prefix, caught.value.revision) as batches:
         (change,) = await heard(batches, 1)
     assert (change.kv.value, change.before) == (b"3", None)
+
+
+@held_to
+async def test_who_gives_up_waiting_may_wait_again(site: Site) -> None:
+    start = await put(site, "a")
+    async with site.other.watch(site.prefix, start.header.revision + 1) as batches:
+        assert not (await anext(batches)).changes
+        for key in "bc":
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(batches), 0.1)
+            await put(site, key)
+            assert told(site, await heard(batches, 1)) == [f"+{key}"]
 
 
 @held_to

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import repeat
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from les_plugins.etcd.store import (
     Batch,
@@ -83,7 +83,7 @@ class Client:
     def break_watches(self) -> None:
         """Have the connections of all watches break."""
         for stream in list(self._streams):
-            stream.end(StoreError(f"{self.name}: the connection was lost"))
+            stream.end(UnreachableError(f"{self.name}: the connection was lost"))
 
     def _flush(self) -> None:
         if not self._cut and not self._deaf:
@@ -163,12 +163,10 @@ class Client:
         self.requests["watch"] += 1
         stream = _Stream(self, prefix, revision)
         self._streams[stream] = None
-        batches = stream.batches()
         try:
-            yield batches
+            yield stream
         finally:
             self.forget(stream)
-            await batches.aclose()
 
     def forget(self, stream: "_Stream") -> None:
         """Have a watch told nothing more."""
@@ -196,19 +194,27 @@ class _Stream:
         self._held: deque[Batch | StoreError] = deque()
         self._heard: asyncio.Queue[Batch | StoreError] = asyncio.Queue()
         self._last = 0.0
+        self._limit = asyncio.get_running_loop().time() + client.attempt
+        self._answered = False
         client.etcd.loop.call_later(client.delay(), self._open)
 
-    async def batches(self) -> AsyncGenerator[Batch, None]:
-        """What arrives; the first word must come in time, as the answer to any call."""
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Batch:
+        """What arrives next; the first word must come in time, as the answer to any call.
+
+        Who gives up waiting may wait again.
+        """
         try:
-            async with asyncio.timeout(self.client.attempt):
+            async with asyncio.timeout_at(None if self._answered else self._limit):
                 told = await self._heard.get()
         except TimeoutError:
             raise UnreachableError(f"{self.client.name}: no watch in {self.client.attempt:g} s") from None
-        while not isinstance(told, StoreError):
-            yield told
-            told = await self._heard.get()
-        raise told
+        self._answered = True
+        if isinstance(told, StoreError):
+            raise told
+        return told
 
     def end(self, why: StoreError) -> None:
         """Break it; what has not arrived never does."""

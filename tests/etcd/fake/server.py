@@ -14,14 +14,15 @@ from les_plugins.etcd.store import (
     Granted,
     Header,
     Kept,
+    LeaseGoneError,
     Life,
     Put,
     Range,
     Ranged,
-    RefusedError,
     StoreError,
     Transacted,
     Transaction,
+    UnreachableError,
 )
 from tests.election.sim.clocks import Clock
 from tests.etcd.fake.keyspace import Found, Keyspace
@@ -146,7 +147,7 @@ class Etcd:
         held = all(map(self.keyspace.holds, transaction.compare))
         for operation in transaction.then if held else transaction.otherwise:
             if isinstance(operation, Put) and operation.lease and operation.lease not in self.leases.all:
-                raise RefusedError("etcdserver: requested lease not found")
+                raise LeaseGoneError("etcdserver: requested lease not found")
         succeeded, found, changes = self.keyspace.transact(transaction)
         for change in changes:
             self._attach(change)
@@ -175,6 +176,11 @@ class Etcd:
     def unwatch(self, watcher: Watcher) -> None:
         """Tell it nothing more."""
         self._watchers.pop(watcher, None)
+
+    def _end_watches(self, why: str) -> None:
+        for watcher in list(self._watchers):
+            self.unwatch(watcher)
+            watcher.tell(UnreachableError(why))
 
     def _sync(self, watcher: Watcher) -> None:
         if watcher not in self._watchers:
@@ -210,8 +216,9 @@ class Etcd:
         self._arm()
 
     def lose_majority(self) -> None:
-        """Serve nobody, and let no lease run out."""
+        """Serve nobody, let no lease run out, and end the watches, as is asked for with each of them."""
         self.lame = True
+        self._end_watches("etcdserver: no leader")
 
     def regain_majority(self) -> None:
         """Serve again, under a new leader."""
@@ -237,9 +244,7 @@ class Etcd:
                 if kv.lease not in self.leases.all:
                     self.leases.grant(kv.lease, self.granted[kv.lease], self.now)
                 self.leases.all[kv.lease].keys.add(kv.key)
-        for watcher in list(self._watchers):
-            self.unwatch(watcher)
-            watcher.tell(StoreError("the connection was lost"))
+        self._end_watches("the connection was lost")
         self._arm()
 
     def set_rate(self, rate: float) -> None:
