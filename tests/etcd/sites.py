@@ -58,7 +58,7 @@ async def _real(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     one, other = (Gateway(config, attempt=5.0) for _ in range(2))
 
     async def compact(revision: int) -> None:
-        await asyncio.to_thread(server.ctl, "compaction", str(revision))
+        await asyncio.to_thread(server.ctl, "compaction", "--physical", str(revision))
 
     try:
         yield Site(one=one, other=other, prefix=f"/{request.node.name}/", compact=compact)

@@ -324,6 +324,27 @@ async def test_a_watch_from_what_is_compacted_says_from_where_there_is_something
 
 
 @held_to
+async def test_a_deletion_at_the_revision_of_a_compaction_is_not_told_any_more(site: Site) -> None:
+    """etcd 3.4 says nothing of it: a watch that goes on there has missed something, and a read must show it."""
+    await put(site, "a")
+    last = await delete(site, "a")
+    await put(site, "b")
+    await site.compact(last.header.revision)
+    async with site.other.watch(site.prefix, last.header.revision) as batches:
+        assert told(site, await heard(batches, 1)) == ["+b"]
+
+
+@held_to
+async def test_a_renewal_that_comes_too_late_is_answered_when_the_keys_are_gone(site: Site) -> None:
+    for _ in range(2):
+        lease = (await site.one.grant(TTL_SECONDS)).lease
+        await put(site, "a", lease=lease)
+        await asyncio.sleep(TTL_SECONDS + 0.02)
+        assert (await site.one.keep_alive(lease)).ttl == 0
+        assert await names(site) == []
+
+
+@held_to
 async def test_who_gives_up_waiting_may_wait_again(site: Site) -> None:
     start = await put(site, "a")
     async with site.other.watch(site.prefix, start.header.revision + 1) as batches:
