@@ -66,7 +66,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     post: Post = Post.FOLLOWER
     since: Annotated[float, Meta(ge=0, le=2**33)] = 0.0
     unfit: str = ""
-    ended: Annotated[int, Meta(ge=0, lt=2**63)] = 0
+    ended: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     heir: Address | None = None
     parting: Parting = Parting.NONE
 
