@@ -70,6 +70,10 @@ class HostDaemon(Daemon):
             if record["action"].startswith(("leader.", "member."))
         ]
 
+    def hears(self, news: str) -> None:
+        """Wait until the audit says something since `mark` that begins so, see `news`."""
+        until(lambda: any(text.startswith(news) for text in self.news()), f"{self.name} hears {news!r}")
+
 
 _Node = TypeVar("_Node", bound=HostDaemon)
 
