@@ -20,6 +20,7 @@ __all__ = [
     "Header",
     "Kept",
     "KeyValue",
+    "LeaseGoneError",
     "Life",
     "Operation",
     "Put",
@@ -48,6 +49,10 @@ class UnreachableError(StoreError):
 
 class RefusedError(StoreError):
     """etcd answered, and the answer is no: a wrong password, a missing right, a request that it does not know."""
+
+
+class LeaseGoneError(RefusedError):
+    """There is no such lease any more: nothing can be written on it."""
 
 
 class CompactedError(StoreError):
@@ -196,7 +201,8 @@ class Change:
 class Batch:
     """What a watch tells at once, in the order of revisions: whole revisions, and none of them twice.
 
-    Without changes it says that the watch stands, or up to which revision (`header`) there were none.
+    Without changes it says that the watch stands, or that there were none. The revision in `header` is up to where all
+    has been told: a new watch goes on at the next one. It is not etcd's own, which may be ahead of what was told yet.
     """
 
     header: Header
