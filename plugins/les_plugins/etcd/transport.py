@@ -51,11 +51,21 @@ class Traffic:
     received_bytes: int = 0
 
 
+class _TlsError(EndpointError):
+    """The two do not take each other's certificates."""
+
+
 @contextmanager
 def _worded() -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, OSError) as error:
+        if isinstance(error, aiohttp.ClientSSLError):
+            raise _TlsError(web_words(error)) from None
+        # Who is refused hears of it only after the handshake, and aiohttp keeps no more than its number.
+        alert = error.__cause__ or error.__context__
+        if isinstance(alert, ssl.SSLError):
+            raise _TlsError(f"refused in TLS ({(alert.reason or str(alert)).replace('_', ' ').lower()})") from None
         raise EndpointError(web_words(error)) from None
 
 
@@ -135,15 +145,15 @@ class Transport:
         self.traffic.requests += 1
         self.traffic.sent_bytes += len(body or b"")
         method = "GET" if body is None else "POST"
-        with _worded():
-            try:
+        try:
+            with _worded():
                 response = await self._opened().request(
                     method, url + path, data=body, headers=headers, ssl=context, allow_redirects=False
                 )
-            except aiohttp.ClientSSLError:
-                # The files may have been renewed since they were read.
-                self._context = None
-                raise
+        except _TlsError:
+            # The files may have been renewed since they were read.
+            self._context = None
+            raise
         self.traffic.sent_bytes += len(f"{method} {path} HTTP/1.1\r\n\r\n") + sum(
             len(name) + len(value) + 4 for name, value in response.request_info.headers.items()
         )
