@@ -221,6 +221,13 @@ async def test_who_gave_up_waiting_misses_nothing() -> None:
         assert (await anext(batches)).header.revision == 7
 
 
+async def test_lines_come_in_whatever_pieces_and_empty_ones_are_none() -> None:
+    lines = CREATED + b"\n\n" + PROGRESS + PROGRESS
+    fake = FakeGateway(handlers={"/v3/watch": chunked(*(lines[at : at + 7] for at in range(0, len(lines), 7)))})
+    async with served(fake) as client, client.watch("/a/", 3) as batches:
+        assert [(await anext(batches)).header.revision for _ in range(3)] == [2, 7, 7]
+
+
 @pytest.mark.parametrize(
     ("failing", "why"), [each for name, each in FAILING.items() if name not in ("endless", "too large")]
 )
