@@ -275,6 +275,26 @@ async def test_compaction_ends_a_watch_that_etcd_leaves_open() -> None:
         assert told(client)["error"] is None
 
 
+async def test_compaction_may_be_the_first_thing_that_is_said() -> None:
+    gone = json.dumps({"result": {"header": HEADER, "canceled": True, "compact_revision": "9"}}).encode() + b"\n"
+    fake = FakeGateway(handlers={"/v3/watch": chunked(gone)})
+    async with served(fake) as client:
+        async with client.watch("/a/", 3) as batches:
+            with pytest.raises(CompactedError):
+                await anext(batches)
+        assert told(client)["error"] is None
+
+
+async def test_a_right_that_is_taken_away_ends_a_watch_as_a_refusal() -> None:
+    reason = "rpc error: code = PermissionDenied desc = etcdserver: permission denied"
+    lost = json.dumps({"result": {"header": HEADER, "canceled": True, "cancel_reason": reason}}).encode() + b"\n"
+    fake = FakeGateway(handlers={"/v3/watch": chunked(CREATED, lost)})
+    async with served(fake) as client, client.watch("/a/", 3) as batches:
+        await anext(batches)
+        with pytest.raises(RefusedError, match="who shows no user may not read"):
+            await anext(batches)
+
+
 # -- users
 
 
