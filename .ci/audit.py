@@ -50,8 +50,7 @@ def ask(service: str, pins: Path, exempt: Sequence[Exempt]) -> list[dict[str, An
     command += [f"--requirement={pins}", f"--vulnerability-service={service}", "--format=json"]
     command += [f"--ignore-vuln={each.id}" for each in exempt]
     try:
-        # Our own interpreter, and words of this file and of the list beside it.
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  (our own interpreter, and words of this file and of the list beside it)
             command, capture_output=True, text=True, timeout=_LIMIT_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:

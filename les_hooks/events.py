@@ -80,6 +80,8 @@ class Reason(StrEnum):
     """A check of the node fails."""
     NO_MAJORITY = "no-majority"
     """Too few voters renewed their grants in time."""
+    LEASE_LOST = "lease-lost"
+    """The store that leadership rests on did not renew it in time, or has taken it back."""
     CRITICAL = "critical"
     """A plugin marked critical failed while this node was to lead."""
     SLEPT = "slept"

@@ -9,10 +9,11 @@ from typing import NoReturn
 
 import pytest
 
-__all__ = ["les_as_nobody", "need_netns", "need_program", "need_root", "need_systemd", "need_tunnels"]
+__all__ = ["lacking", "les_as_nobody", "need_netns", "need_program", "need_root", "need_systemd", "need_tunnels"]
 
 
-def _lacking(reason: str) -> NoReturn:
+def lacking(reason: str) -> NoReturn:
+    """End the test, as the machine lacks what it needs."""
     if os.environ.get("LES_TEST_STRICT") == "1":
         pytest.fail(f"{reason}, and LES_TEST_STRICT=1 allows no skipping")
     pytest.skip(reason)
@@ -21,7 +22,7 @@ def _lacking(reason: str) -> NoReturn:
 def need_root() -> None:
     """The test mounts, or changes owners."""
     if os.geteuid() != 0:
-        _lacking("needs root")
+        lacking("needs root")
 
 
 def les_as_nobody(*words: str) -> "subprocess.CompletedProcess[str]":
@@ -40,7 +41,7 @@ def need_program(name: str) -> str:
     """The test runs this program; returns its path."""
     path = shutil.which(name)
     if path is None:
-        _lacking(f"needs the program {name}")
+        lacking(f"needs the program {name}")
     return path
 
 
@@ -51,7 +52,7 @@ def need_netns() -> None:
     need_program("ip")
     attempt = subprocess.run([unshare, "--net", "true"], capture_output=True, text=True, timeout=10, check=False)
     if attempt.returncode != 0:
-        _lacking(f"needs network namespaces: {attempt.stderr.strip()}")
+        lacking(f"needs network namespaces: {attempt.stderr.strip()}")
 
 
 def need_tunnels() -> None:
@@ -67,7 +68,7 @@ def need_systemd() -> str:
     need_netns()
     program = next((path for path in ("/usr/lib/systemd/systemd", "/lib/systemd/systemd") if os.path.exists(path)), "")
     if not program:
-        _lacking("needs systemd")
+        lacking("needs systemd")
     if " - cgroup2 " not in Path("/proc/self/mountinfo").read_text(encoding="ascii"):
-        _lacking("needs cgroups of version 2")
+        lacking("needs cgroups of version 2")
     return program

@@ -25,34 +25,13 @@ from les_hooks.election.frames import (
     Relayed,
     Release,
     Request,
-    State,
     Tell,
 )
-from les_hooks.election.roles import Role
 from les_hooks.errors import PeerError
 from les_hooks.members import Boot, Part
+from tests.fuzz.seeds import BOOT, STATE
 from tests.fuzz.strategies import frames, json_values
 
-BOOT = Boot(7, "n0nce")
-
-STATE = State(
-    address="10.0.0.1:4000",
-    name="a",
-    version="0.1.0",
-    boot=BOOT,
-    serial=3,
-    start_time=1.6e9,
-    newest=1.7e9,
-    term=4,
-    leader="10.0.0.2:4000",
-    leader_boot=BOOT,
-    role=Role.FOLLOWER,
-    led_term=0,
-    sitting=(Leadership("10.0.0.2:4000", BOOT, 4),),
-    fit=True,
-    links=("10.0.0.2:4000",),
-    members=("10.0.0.1:4000", "10.0.0.2:4000"),
-)
 FAREWELL = Farewell(protocol=wire.PROTOCOL, cluster="web", address="10.0.0.1:4000", boot=BOOT)
 HELLO = Hello(protocol=wire.PROTOCOL, cluster="web", address="[::1]:4000", name="a", version="0.1.0", boot=BOOT)
 

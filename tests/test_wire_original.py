@@ -13,7 +13,7 @@ from les_hooks.election.messages import OriginalAnswered
 from les_hooks.errors import PeerError
 from les_hooks.members import UNSTAMPED, Address
 from les_hooks.wire_original import REPLY_LIMIT, OriginalReply, decode_original, encode_diag, encode_state
-from tests.test_wire import STATE
+from tests.fuzz.seeds import STATE
 
 PEER = "10.0.0.9:4000"
 

@@ -56,7 +56,7 @@ def virtual(patience: float = 0.0) -> Callable[[Callable[P, Coroutine[Any, Any, 
                 runner.run(body())
 
         # pytest is to see the arguments, but must not take it for an asynchronous test.
-        run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
+        run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]  # which inspect looks for
         del run.__wrapped__
         return run
 

@@ -78,8 +78,8 @@ class Engine(Protocol):
     async def release(self, seat: Seat) -> None:
         """Let others lead at once: the process of this seat is dead, and nothing of what it did as leader is left.
 
-        Called by whoever cleaned up after it, and before a node joins anew. It must be bounded, by a second or two, and
-        raise nothing but OSError: what it cannot say now runs out by itself.
+        Called by whoever cleaned up after it, and before a node joins anew. It must be bounded; what it raises is
+        logged, as what it cannot say now runs out by itself.
         """
 
 

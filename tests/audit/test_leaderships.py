@@ -4,40 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from les_hooks.audit.leaderships import Leaderships, leaderships
-
-ME = "a:1"
-
-
-def record(second: int, action: str, **more: Any) -> dict[str, Any]:
-    """A record, so many seconds past the hour."""
-    core: dict[str, Any] = {
-        "schema": "les.audit/1",
-        "time": f"2026-03-01T08:{second // 60:02}:{second % 60:02}.000000Z",
-        "seq": second,
-        "boot": 1,
-        "node": "a",
-        "cluster": "les",
-        "action": action,
-        "outcome": "success",
-        "reason": None,
-        "term": 1,
-        "leader": None,
-        "event_id": None,
-    }
-    return core | more
-
-
-def changed(second: int, leader: str | None, reason: str = "leader-lost", **more: Any) -> dict[str, Any]:
-    return record(second, "leader.changed", leader=leader, reason=reason, **more)
-
-
-def elected(second: int, **more: Any) -> tuple[Mapping[str, Any], ...]:
-    """This node begins to lead."""
-    return (
-        record(second, "leader.elected", leader=ME, reason="first", **more),
-        changed(second, ME, "first", **more),
-    )
-
+from tests.audit.records import ME, changed, elected, record
 
 BASE = leaderships([changed(0, "b:1")])[0].since
 

@@ -12,7 +12,7 @@ import pytest
 from les_hooks.audit.files import TrailFile, find
 from les_hooks.audit.leaderships import Leaderships
 from les_hooks.audit.past import read_all, recall
-from tests.audit.test_leaderships import changed, elected, record
+from tests.audit.records import changed, elected, record
 
 
 def text(*records: Mapping[str, Any]) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from les_hooks.cli import cli
+from tests.cli.crashes import crash_is_told, said
 from tests.cluster import Cluster, Daemon, until
 
 
@@ -53,7 +54,7 @@ def test_three_steps_replace_the_secret_and_the_leader_stays(trio: Cluster) -> N
         for daemon in trio.daemons:
             before = daemon.said().count("secret-read")
             hand_out(file, daemon)
-            until(partial(_said, daemon, "secret-read", before + 1), "it is read")
+            until(partial(said, daemon, "secret-read", before + 1), "it is read")
         shown = [tuple(daemon.status()["security"]["fingerprints"]) for daemon in trio.daemons]
         assert len(set(shown)) == 1
         counts.append(len(shown[0]))
@@ -69,15 +70,4 @@ def test_three_steps_replace_the_secret_and_the_leader_stays(trio: Cluster) -> N
 
 def test_what_is_left_of_a_daemon_that_died_is_told_with_the_secret(trio: Cluster) -> None:
     """So that another leads long before the lease runs out."""
-    leader = trio.wait_leader()
-    others = [daemon for daemon in trio.daemons if daemon is not leader]
-    leader.kill()
-    for daemon in others:
-        until(partial(_said, daemon, "farewell-taken"), "it was told")
-    assert trio.wait_leader() in others
-    leader.start()
-    trio.wait_leader()
-
-
-def _said(daemon: Daemon, event: str, times: int = 1) -> bool:
-    return daemon.said().count(event) >= times
+    crash_is_told(trio)

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from les_hooks.cli import cli
 from tests.cli.conftest import Les
+from tests.cli.crashes import crash_is_told, said
 from tests.cluster import Cluster, Daemon, until
 from tests.security.files import DAY, TestAuthority
 
@@ -29,10 +30,6 @@ def issue(folder: Path, daemon: Daemon, *words: str) -> None:
     for name in ("ca.crt", f"{daemon.name}.crt", f"{daemon.name}.key"):
         copied = shutil.copy(folder / name, daemon.folder / f".{name}.new")
         os.replace(copied, daemon.folder / name)
-
-
-def said(daemon: Daemon, event: str, times: int = 1) -> bool:
-    return daemon.said().count(event) >= times
 
 
 def with_tls(daemon: Daemon) -> None:
@@ -101,14 +98,7 @@ def test_a_renewal_is_taken_while_one_leads(trio: Cluster, authority: Path, rene
 
 def test_what_is_left_of_a_daemon_that_died_is_told_over_tls(trio: Cluster) -> None:
     """So that another leads long before the lease runs out."""
-    leader = trio.wait_leader()
-    others = [daemon for daemon in trio.daemons if daemon is not leader]
-    leader.kill()
-    for daemon in others:
-        until(partial(said, daemon, "farewell-taken"), "it was told")
-    assert trio.wait_leader() in others
-    leader.start()
-    trio.wait_leader()
+    crash_is_told(trio)
 
 
 # -- what does not start -----------------------------------------------------------------------------------------------

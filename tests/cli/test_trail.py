@@ -24,29 +24,16 @@ from les_hooks.audit.window import Flaw, forwards, last, within
 from les_hooks.cli.names import Names
 from les_hooks.cli.selection import Selection
 from les_hooks.cli.story import sentence
+from tests.audit.records import record as written
 from tests.cli.conftest import Les
 from tests.cluster import Cluster, Daemon
 
 LIMIT_SECONDS = 20.0
 
 
-def record(seq: int, action: str, **more: object) -> dict[str, object]:
+def record(seq: int, action: str, **more: object) -> dict[str, Any]:
     """A record, `seq` seconds past a quarter past eight."""
-    core: dict[str, object] = {
-        "schema": "les.audit/1",
-        "time": f"2026-03-01T08:{15 + seq // 60:02}:{seq % 60:02}.000000Z",
-        "seq": seq,
-        "boot": 1,
-        "node": "a",
-        "cluster": "les",
-        "action": action,
-        "outcome": "success",
-        "reason": None,
-        "term": 1,
-        "leader": None,
-        "event_id": None,
-    }
-    return core | more
+    return written(15 * 60 + seq, action, seq=seq, **more)
 
 
 def lines(*records: Mapping[str, object]) -> bytes:

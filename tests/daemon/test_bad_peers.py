@@ -23,7 +23,7 @@ from les_hooks.election.frames import Tell
 from les_hooks.members import Boot
 from tests.backends.peers.fakes import Peer, hello
 from tests.cluster import Cluster, Daemon, free_ports, until
-from tests.test_wire import STATE
+from tests.fuzz.seeds import STATE
 
 HOSTILE = 'x"\n\x1b[2J$(reboot)'
 THERE = "127.0.0.9:4000"

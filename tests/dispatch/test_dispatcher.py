@@ -509,7 +509,7 @@ async def test_a_step_down_from_within_the_failure_supersedes_the_rest_and_begin
 
     async with staged(plugin(on_elected=fail, while_leader=lasting), critical=(0,)) as stage:
         # As the node does: the machine demotes at once, within the call.
-        stage.critical = SimpleNamespace(append=lambda name: stage.tell("demoted"))  # type: ignore[assignment]
+        stage.critical = SimpleNamespace(append=lambda name: stage.tell("demoted"))  # type: ignore[assignment]  # for a list
         elected = stage.tell("elected")
         await stage.settle()
         await asyncio.sleep(1)
@@ -749,7 +749,7 @@ async def test_a_plugin_that_is_unloaded_in_the_middle_of_an_event_still_gets_th
 async def test_an_error_of_ours_is_told_once_and_what_comes_after_it_is_recorded_as_dropped() -> None:
     note = Note()
     async with staged(note.hooks("demoted", "elected", "member-lost")) as stage:
-        stage.released = SimpleNamespace(append=_fail)  # type: ignore[assignment]
+        stage.released = SimpleNamespace(append=_fail)  # type: ignore[assignment]  # for a list
         stage.tell("demoted")
         later = stage.tell("elected")
         await stage.settle()

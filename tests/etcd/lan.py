@@ -76,11 +76,6 @@ class Servers:
         """All but this one."""
         return [each for each in self.all if each is not server]
 
-    def lose_majority(self) -> None:
-        """Kill all but one, which goes on and can do nothing."""
-        for server in self.all[1:]:
-            server.kill()
-
     def compact(self) -> int:
         """Have etcd forget all but its latest revision; returns that."""
         server = self.leader()

@@ -61,7 +61,7 @@ def test_with_certificates_its_gateway_answers_only_who_has_one(tmp_path: Path) 
     with Server(tmp_path, tls=files) as etcd:
         context = ssl.create_default_context(cafile=files.ca)
         request = urllib.request.Request(f"{etcd.url}/v3/maintenance/status", data=b"{}", method="POST")
-        with pytest.raises(OSError, match=r"alert .*certificate|reset|Broken pipe"):
+        with pytest.raises(OSError, match=r"alert|reset|Broken pipe|EOF"):
             urllib.request.urlopen(request, context=context, timeout=5)
         client = authority.issue("client", "127.0.0.1")
         context.load_cert_chain(client.cert, client.key)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
+
 from les_hooks import wire
 from les_hooks.audit.chain import BEGINNING, seal
 from les_hooks.election.frames import (
@@ -32,23 +34,30 @@ from les_hooks.members import Boot, Part
 from les_hooks.wire_original import encode_state
 from les_plugins.vip.frames import announcements
 
-__all__ = ["SEEDS"]
+__all__ = ["BOOT", "SEEDS", "STATE"]
 
-_BOOT = Boot(7, "n0nce")
-_STATE = State(
+BOOT: Final = Boot(7, "n0nce")
+STATE: Final = State(
     address="10.0.0.1:4000",
     name="a",
     version="0.1.0",
-    boot=_BOOT,
+    boot=BOOT,
     serial=3,
     start_time=1.6e9,
     newest=1.7e9,
     term=4,
     leader="10.0.0.2:4000",
-    leader_boot=_BOOT,
+    leader_boot=BOOT,
     role=Role.FOLLOWER,
     led_term=0,
-    sitting=(Leadership("10.0.0.2:4000", _BOOT, 4),),
+    sitting=(Leadership("10.0.0.2:4000", BOOT, 4),),
+    fit=True,
+    links=("10.0.0.2:4000",),
+    members=("10.0.0.1:4000", "10.0.0.2:4000"),
+)
+"""What a member says of itself that follows a leader."""
+_FULL: Final = msgspec.structs.replace(
+    STATE,
     fit=False,
     unfit="gateway 10.0.0.254 does not answer",
     links=("10.0.0.2:4000", "[::1]:4000"),
@@ -57,19 +66,19 @@ _STATE = State(
     electorate=Electorate(("10.0.0.1:4000", "10.0.0.2:4000"), 4.0),
 )
 _FRAMES: Final[Sequence[Frame]] = (
-    Hello(protocol=1, cluster="web", address="[::1]:4000", name="a", version="0.1.0", boot=_BOOT),
-    Tell(seq=9, ack=8, state=_STATE, relayed=()),
-    Tell(seq=9, ack=8, state=_STATE, relayed=(Relayed(state=_STATE, age=0.4),) * 2),
+    Hello(protocol=1, cluster="web", address="[::1]:4000", name="a", version="0.1.0", boot=BOOT),
+    Tell(seq=9, ack=8, state=_FULL, relayed=()),
+    Tell(seq=9, ack=8, state=_FULL, relayed=(Relayed(state=_FULL, age=0.4),) * 2),
     Beat(seq=1, ack=2, prompt=True),
-    Ask(address="10.0.0.2:4000", boot=_BOOT),
-    Answer(address="10.0.0.2:4000", boot=_BOOT, age=None),
-    Bye(boot=_BOOT),
+    Ask(address="10.0.0.2:4000", boot=BOOT),
+    Answer(address="10.0.0.2:4000", boot=BOOT, age=None),
+    Bye(boot=BOOT),
     Request(number=3, term=5, sitting=False),
-    Grant(number=3, boot=_BOOT),
-    Refusal(number=3, boot=_BOOT, term=5),
-    Release(number=3, boot=_BOOT),
-    Offer(start_time=1.6e9, boot=_BOOT),
-    Farewell(protocol=1, cluster="web", address="10.0.0.2:4000", boot=_BOOT),
+    Grant(number=3, boot=BOOT),
+    Refusal(number=3, boot=BOOT, term=5),
+    Release(number=3, boot=BOOT),
+    Offer(start_time=1.6e9, boot=BOOT),
+    Farewell(protocol=1, cluster="web", address="10.0.0.2:4000", boot=BOOT),
 )
 _TOML: Final = b"""# a node
 [node]
@@ -213,7 +222,7 @@ SEEDS: Final[Mapping[str, Sequence[bytes]]] = MappingProxyType(
         "handshake": tuple(bytes((place * step + step) % 256 for place in range(90)) for step in range(1, 60, 2)),
         "secret": (b"# ours\n" + b"les_" + b"a" * 43 + b"\n" + b"0123456789abcdef" * 2 + b"\n", b"les_short\n"),
         "machine": tuple(bytes((17 * step * place + step) % 256 for place in range(200)) for step in range(1, 30)),
-        "original": (encode_state(_STATE), b'{"members": ["a:1", "b:1"], "leader": false, "start_time": 1.6e9}'),
+        "original": (encode_state(_FULL), b'{"members": ["a:1", "b:1"], "leader": false, "start_time": 1.6e9}'),
         "settings": (_TOML, _TOML.replace(b"\n", b"\r\n")),
         "request": tuple(json.dumps(each).encode() + b"\n" for each in _REQUESTS),
         "trail": (_trail(),),

@@ -60,7 +60,7 @@ class Trio:
             self.dials.add(address)
             dial(address)
 
-        dialer.dial = noted  # type: ignore[method-assign]
+        dialer.dial = noted  # type: ignore[method-assign]  # it is only watched
 
     @asynccontextmanager
     async def running(self, *, agreeing: bool = True) -> AsyncIterator[None]:

@@ -31,7 +31,7 @@ async def is_there(path: Path) -> None:
 
 
 async def undo(runner: Runner, path: str, **options: float) -> Finished:
-    return await runner.run(Command(argv=(path,), env=ENVIRONMENT, releases=True, **options))  # type: ignore[arg-type]
+    return await runner.run(Command(argv=(path,), env=ENVIRONMENT, releases=True, **options))  # type: ignore[arg-type]  # its fields
 
 
 async def test_a_program_that_undoes_gets_term_with_a_quarter_left_and_is_gone_when_others_may_lead(
@@ -104,7 +104,7 @@ async def test_what_nothing_ends_remains_where_a_leader_or_its_demotion_began_it
     monkeypatch.setattr(Child, "signal", lambda child, number: None)
     runner = Runner(None)
     path = script(STUBBORN.format(tmp_path))
-    finished = await runner.run(Command(argv=(path,), env=ENVIRONMENT, timeout=0.2, grace=0.05, **tied))  # type: ignore[arg-type]
+    finished = await runner.run(Command(argv=(path,), env=ENVIRONMENT, timeout=0.2, grace=0.05, **tied))  # type: ignore[arg-type]  # its fields
     group = int(finished.error.split()[2])
     try:
         assert finished.error.endswith("is still there after KILL")

@@ -103,7 +103,7 @@ def test_its_table_is_checked_as_les_check_does_it(les_harness: Harness) -> None
 
 def test_a_plugin_that_cannot_be_loaded_says_why(les_harness: Harness) -> None:
     module = ModuleType("les_hooks_broken")
-    module.on_elected = hookimpl(lambda nonsense: None)  # type: ignore[attr-defined]
+    module.on_elected = hookimpl(lambda nonsense: None)  # type: ignore[attr-defined]  # of a plugin
     with pytest.raises(PluginError, match=r"^plugin broken: .*nonsense"):
         les_harness.load(module)
     with pytest.raises(PluginError, match="pip install les-hooks-nobody"):

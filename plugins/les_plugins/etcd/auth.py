@@ -16,7 +16,7 @@ Authenticate = Callable[[str, str, str], Awaitable[str]]
 """From an endpoint, a user and a password to a token."""
 
 # etcd takes a tenth of a second of its processor for each password, and all nodes may come at once.
-_LIMIT_SECONDS: Final = 30.0
+_LIMIT_SECONDS: Final = 10.0
 
 
 class Login:
@@ -71,7 +71,7 @@ class Login:
                 self._token = await self._authenticate(url, self._user, password)
             except EtcdError as error:
                 if error.wrong_password:
-                    raise RefusedError(f"wrong user or password: it does not let {self._user!r} in") from None
+                    raise RefusedError(f"{url}: wrong user or password ({self._user!r} is not let in)") from None
                 if not error.wants_no_token:
                     raise
                 self._token = None

@@ -11,6 +11,8 @@ class _Endpoint:
     url: str
     failing_since: float | None = None
     error: str | None = None
+    version: str | None = None
+    cluster_id: int | None = None
 
 
 class Endpoints:
@@ -22,6 +24,7 @@ class Endpoints:
     def __init__(self, urls: Sequence[str], *, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self._endpoints = {url: _Endpoint(url) for url in urls}
         self._used = urls[0]
+        self._cluster_id: int | None = None
         self._clock = clock
         self._wall = wall
 
@@ -36,17 +39,36 @@ class Endpoints:
         return (self._used, *sorted(others, key=lambda url: self._endpoints[url].failing_since is not None))
 
     def worked(self, url: str) -> None:
-        """It did what it was asked: it is the one that is used."""
+        """It answered: it is the one that is used."""
         endpoint = self._endpoints[url]
         endpoint.failing_since = endpoint.error = None
         self._used = url
 
     def failed(self, url: str, why: str) -> None:
-        """It did not, and this is why."""
+        """It did not do what it was asked, and this is why."""
         endpoint = self._endpoints[url]
         endpoint.error = why
+        endpoint.version = None  # it may come back as another
         if endpoint.failing_since is None:
             endpoint.failing_since = self._clock()
+
+    def belongs(self, url: str, cluster_id: int) -> bool:
+        """Whether it is of the same etcd as the others: of two that know nothing of each other, each has its leader.
+
+        The first one that answers says which etcd it is, until all have gone over to another one: it was made anew.
+        """
+        self._endpoints[url].cluster_id = cluster_id
+        if self._cluster_id is None or {each.cluster_id for each in self._endpoints.values()} == {cluster_id}:
+            self._cluster_id = cluster_id
+        return cluster_id == self._cluster_id
+
+    def version(self, url: str) -> str | None:
+        """Of etcd there: None until somebody has asked, empty where it did not say."""
+        return self._endpoints[url].version
+
+    def told_version(self, url: str, version: str) -> None:
+        """It was asked, and said so."""
+        self._endpoints[url].version = version
 
     def status(self) -> list[dict[str, object]]:
         """How each does, as plain JSON values: `failing_since` in Unix seconds."""
@@ -56,6 +78,7 @@ class Endpoints:
                 "used": each.url == self._used,
                 "failing_since": self._at(each.failing_since),
                 "error": each.error,
+                "version": each.version or None,
             }
             for each in self._endpoints.values()
         ]

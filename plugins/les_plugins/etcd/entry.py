@@ -13,10 +13,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from les_hooks.election.roles import Role
 from les_hooks.members import NAME, Address, Boot, Part
 from les_hooks.wire import excerpt, is_address, is_boot, phrase
 
-__all__ = ["MOST_ENTRY_BYTES", "Entry", "Keys", "Parting", "Place", "Post", "read_entry", "write_entry"]
+__all__ = ["MOST_ENTRY_BYTES", "Entry", "Keys", "Parting", "Place", "read_entry", "write_entry"]
 
 MOST_ENTRY_BYTES: Final = 4096
 """More is nothing that a node of ours writes."""
@@ -29,15 +30,6 @@ class Place(StrEnum):
     """It may lead."""
     ASIDE = "aside"
     """It may not."""
-
-
-class Post(StrEnum):
-    """What a node does, by its own word."""
-
-    FOLLOWER = "follower"
-    LEADER = "leader"
-    DEMOTING = "demoting"
-    STOPPING = "stopping"
 
 
 class Parting(StrEnum):
@@ -53,9 +45,10 @@ class Parting(StrEnum):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What a node says of itself. Fields may be added; who does not know them leaves them alone.
 
-    `since` is when this key was made, in Unix seconds by the clock of its node, for people only. `unfit` is why it may
-    not lead, in words. `ended` is the term of the last leadership of this process of which nothing is left any more,
-    0 for none. `heir` is whom a leader that gave up wants as the next one.
+    `role` is what it does by its own word, no sooner than it does; `ttl` the seconds of its lease. `since` is when this
+    key was made, in Unix seconds by the clock of its node, for people only. `unfit` is why it may not lead, in words.
+    `ended` is the term of the last leadership of this process of which nothing is left any more, 0 for none. `heir` is
+    whom a leader that gave up wants as the next one.
     """
 
     address: Address
@@ -63,7 +56,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     boot: Boot
     version: str
     part: Part = Part.MEMBER
-    post: Post = Post.FOLLOWER
+    role: Role = Role.FOLLOWER
+    ttl: Annotated[int, Meta(ge=1, le=86400)] = 1
     since: Annotated[float, Meta(ge=0, le=2**33)] = 0.0
     unfit: str = ""
     ended: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Self
 
-from les_plugins.etcd import coding
+from les_plugins.etcd import answers, requests
 from les_plugins.etcd.calls import Calls
 from les_plugins.etcd.endpoints import Endpoints
 from les_plugins.etcd.faults import EndpointError, EtcdError
@@ -52,7 +52,7 @@ class Gateway:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._endpoints = Endpoints(config.endpoints, clock=clock, wall=wall)
-        self._transport = Transport(config)
+        self._transport = Transport(config, attempt)
         self._calls = Calls(config, self._endpoints, self._transport, attempt)
 
     @property
@@ -62,32 +62,32 @@ class Gateway:
 
     async def grant(self, ttl: int) -> Granted:
         """Make a lease of so many seconds."""
-        return await self._calls.call("/v3/lease/grant", coding.write_grant(ttl), coding.read_granted)
+        return await self._calls.call("/v3/lease/grant", requests.write_grant(ttl), answers.read_granted)
 
     async def keep_alive(self, lease: int) -> Kept:
         """Renew a lease."""
-        return await self._calls.call("/v3/lease/keepalive", coding.write_lease(lease), coding.read_kept)
+        return await self._calls.call("/v3/lease/keepalive", requests.write_lease(lease), answers.read_kept)
 
     async def revoke(self, lease: int) -> None:
         """End a lease, and with it its keys; one that is gone already is no error."""
         try:
-            await self._calls.call("/v3/lease/revoke", coding.write_lease(lease), coding.read_done)
+            await self._calls.call("/v3/lease/revoke", requests.write_lease(lease), answers.read_done)
         except LeaseGoneError:
             return
 
     async def time_to_live(self, lease: int) -> Life:
         """Tell how long a lease lasts unless it is renewed."""
-        return await self._calls.call("/v3/lease/timetolive", coding.write_lease(lease), coding.read_life)
+        return await self._calls.call("/v3/lease/timetolive", requests.write_lease(lease), answers.read_life)
 
     async def range(self, asked: Range) -> Ranged:
         """Read through the quorum."""
-        body = coding.write_range(asked)
-        return await self._calls.call("/v3/kv/range", body, lambda answer: coding.read_ranged(answer, asked))
+        body = requests.write_range(asked)
+        return await self._calls.call("/v3/kv/range", body, lambda answer: answers.read_ranged(answer, asked))
 
     async def transact(self, transaction: Transaction) -> Transacted:
         """Do all of it at one revision. Raises LeaseGoneError where a Put names a lease that is gone."""
-        body = coding.write_transaction(transaction)
-        return await self._calls.call("/v3/kv/txn", body, lambda answer: coding.read_transacted(answer, transaction))
+        body = requests.write_transaction(transaction)
+        return await self._calls.call("/v3/kv/txn", body, lambda answer: answers.read_transacted(answer, transaction))
 
     def watch(self, prefix: str, revision: int) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
         """Tell every change of keys that begin with `prefix`, from that revision on.
@@ -152,8 +152,9 @@ class _Watch:
 
     async def _open(self, url: str, token: str | None) -> _Opened:
         watching = Watching(self._prefix, self._revision)
-        body = coding.write_watch(self._prefix, self._revision)
+        body = requests.write_watch(self._prefix, self._revision)
         async with AsyncExitStack() as stack:
             stream = await stack.enter_async_context(self._transport.stream(url, "/v3/watch", body, token))
             first = watching.read(await stream.line())
+            self._calls.recognize(url, first.header)
             return _Opened(url=url, stream=stream, watching=watching, first=first, held=stack.pop_all())

@@ -86,11 +86,15 @@ class Stream:
 
 
 class Transport:
-    """Sends requests; connections stay open in between. To be made anywhere, and used in one loop."""
+    """Sends requests; connections stay open in between. To be made anywhere, and used in one loop.
 
-    def __init__(self, config: EtcdConfig) -> None:
+    A connection stands within `connect` seconds, or there is none.
+    """
+
+    def __init__(self, config: EtcdConfig, connect: float) -> None:
         self.traffic = Traffic()
         self._config = config
+        self._connect = connect
         self._session: aiohttp.ClientSession | None = None
         self._context: ssl.SSLContext | None = None
         self._closed = False
@@ -98,10 +102,12 @@ class Transport:
     async def post(self, url: str, path: str, body: bytes, token: str | None) -> bytes:
         """Return the answer. Raises EndpointError, EtcdError, and StoreError where nothing can be sent at all."""
         async with self._request(url, path, body, token) as response:
-            answer = await self._whole(response)
-            if response.status != 200:
-                raise read_error(response.status, answer)
-            return answer
+            return await self._good(response)
+
+    async def get(self, url: str, path: str) -> bytes:
+        """The same for what needs neither a body nor a token."""
+        async with self._request(url, path, None, None) as response:
+            return await self._good(response)
 
     @asynccontextmanager
     async def stream(self, url: str, path: str, body: bytes, token: str | None) -> AsyncIterator[Stream]:
@@ -109,7 +115,7 @@ class Transport:
         async with self._request(url, path, body, token) as response:
             try:
                 if response.status != 200:
-                    raise read_error(response.status, await self._whole(response))
+                    await self._good(response)
                 yield Stream(response, self.traffic)
             finally:
                 response.close()
@@ -122,22 +128,23 @@ class Transport:
 
     @asynccontextmanager
     async def _request(
-        self, url: str, path: str, body: bytes, token: str | None
+        self, url: str, path: str, body: bytes | None, token: str | None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         context = await self._tls() if url.startswith("https:") else True
         headers = _HEADERS if token is None else _HEADERS | {"Authorization": token}
         self.traffic.requests += 1
-        self.traffic.sent_bytes += len(body)
+        self.traffic.sent_bytes += len(body or b"")
+        method = "GET" if body is None else "POST"
         with _worded():
             try:
-                response = await self._opened().post(
-                    url + path, data=body, headers=headers, ssl=context, allow_redirects=False
+                response = await self._opened().request(
+                    method, url + path, data=body, headers=headers, ssl=context, allow_redirects=False
                 )
             except aiohttp.ClientSSLError:
                 # The files may have been renewed since they were read.
                 self._context = None
                 raise
-        self.traffic.sent_bytes += len(f"POST {path} HTTP/1.1\r\n\r\n") + sum(
+        self.traffic.sent_bytes += len(f"{method} {path} HTTP/1.1\r\n\r\n") + sum(
             len(name) + len(value) + 4 for name, value in response.request_info.headers.items()
         )
         self.traffic.received_bytes += len("HTTP/1.1 200 OK\r\n\r\n") + sum(
@@ -145,6 +152,12 @@ class Transport:
         )
         async with response:
             yield response
+
+    async def _good(self, response: aiohttp.ClientResponse) -> bytes:
+        answer = await self._whole(response)
+        if response.status != 200:
+            raise read_error(response.status, answer)
+        return answer
 
     async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
         answer = bytearray()
@@ -167,7 +180,7 @@ class Transport:
                 connector=aiohttp.TCPConnector(resolver=Resolver(Lookup(_THREADS)), limit=_CONNECTIONS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(),
+                timeout=aiohttp.ClientTimeout(sock_connect=self._connect),
                 trust_env=False,
             )
         return self._session

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from les_plugins.etcd.coding import WireHeader, WireKeyValue, decoded, header_of, key_value_of
+from les_plugins.etcd.answers import WireHeader, WireKeyValue, decoded, header_of, key_value_of
 from les_plugins.etcd.faults import EndpointError, judged_reason, streamed_error
 from les_plugins.etcd.store import Batch, Change, ChangeKind, CompactedError, Header
 

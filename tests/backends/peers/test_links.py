@@ -25,7 +25,7 @@ from les_hooks.election.messages import Heard, LinkDown, LinkUp
 from les_hooks.members import Address, Boot
 from les_hooks.serving import Rate
 from tests.backends.peers.fakes import Peer, hello, make_node, peer_of, running, until
-from tests.test_wire import STATE
+from tests.fuzz.seeds import STATE
 
 THERE = Address("127.0.0.9:4000")
 BEAT = Beat(seq=1, ack=0)

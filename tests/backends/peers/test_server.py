@@ -17,7 +17,7 @@ from les_hooks.backends.peers import server
 from les_hooks.election.frames import Offer
 from les_hooks.election.messages import Heard, Introduced
 from les_hooks.errors import StartError
-from les_hooks.members import Boot
+from les_hooks.members import Address, Boot
 from tests.backends.peers.fakes import QUICK, Node, hello, make_node, peer_of, running, until
 
 UPGRADE = (
@@ -47,7 +47,7 @@ async def test_the_four_endpoints_of_the_original_answer_with_and_without_a_trai
         assert node.machine.all(Introduced) == []
         status, text = await _get(node, f"/state/127.0.0.9:4000{slash}")
         assert json.loads(text)["members"] == [node.address]
-        assert node.machine.all(Introduced) == [Introduced(address="127.0.0.9:4000")]  # type: ignore[arg-type]
+        assert node.machine.all(Introduced) == [Introduced(address=Address("127.0.0.9:4000"))]
 
 
 @pytest.mark.parametrize(

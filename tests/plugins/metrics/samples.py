@@ -127,4 +127,4 @@ async def scrape(
     counts.late(0.02)
     page = Page(node, counts, (ctx or FakeContext(config=None)).log, patience=0.05)
     response = await page.answer(make_mocked_request("GET", "/metrics", headers={"Accept": accept}))
-    return bytes(response.body).decode(), response.headers["Content-Type"]  # type: ignore[attr-defined]
+    return bytes(response.body).decode(), response.headers["Content-Type"]  # type: ignore[attr-defined]  # of a Response, which it is

@@ -94,6 +94,6 @@ def in_namespace(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, No
         if failed:
             raise failed[0]
 
-    run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]  # which inspect looks for
     del run.__wrapped__
     return run

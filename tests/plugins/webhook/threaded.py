@@ -32,7 +32,7 @@ class Thread:
                 handler.send_header("Content-Length", "0")
                 handler.end_headers()
 
-            def log_message(handler, *_: object) -> None:  # noqa: N805
+            def log_message(handler, *_: object) -> None:  # noqa: N805  (as above)
                 """Stay silent."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

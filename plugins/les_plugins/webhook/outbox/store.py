@@ -84,12 +84,12 @@ class Store:
     def failed(self, row: Row, why: str) -> None:
         """It did not arrive, and is tried again."""
         values = (why, row.id, row.delivery)
-        self._db.execute(f"UPDATE post SET attempts = attempts + 1, error = ? WHERE {_THIS}", values)  # noqa: S608
+        self._db.execute(f"UPDATE post SET attempts = attempts + 1, error = ? WHERE {_THIS}", values)  # noqa: S608  (constants)
 
     def bury(self, row: Row, why: str, now: float) -> None:
         """It is given up."""
         self._db.execute(
-            f"UPDATE post SET state = 'dead', attempts = attempts + 1, error = ?, died = ? WHERE {_THIS}",  # noqa: S608
+            f"UPDATE post SET state = 'dead', attempts = attempts + 1, error = ?, died = ? WHERE {_THIS}",  # noqa: S608  (constants)
             (why, now, row.id, row.delivery),
         )
 
@@ -132,7 +132,7 @@ class Store:
             f" WHERE state <> 'dead' AND endpoint {others}",
             (now, names),
         )
-        self._db.execute(f"DELETE FROM endpoint WHERE name {others}", (names,))  # noqa: S608
+        self._db.execute(f"DELETE FROM endpoint WHERE name {others}", (names,))  # noqa: S608  (constants)
         return enabled
 
     def dead(self, endpoint: str | None, most: int) -> Sequence[Row]:

@@ -1,12 +1,13 @@
-"""Values of `store` to and from the JSON of etcd's gateway. Pure; private to `etcd`.
+"""What etcd's gateway answers, from its JSON to values of `store`. Pure; private to `etcd`.
 
 Keys and values travel in base64 and numbers of 64 bits as texts; what is false, 0, empty or a PUT is left out. Who
-reads raises `EndpointError` for everything that etcd does not send, and what etcd says instead of an answer.
+reads raises EndpointError for everything that etcd does not send.
 """
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +15,6 @@ from msgspec import Meta
 from les_hooks.wire import excerpt
 from les_plugins.etcd.faults import EndpointError, streamed_error
 from les_plugins.etcd.store import (
-    Comparison,
     Delete,
     Granted,
     Header,
@@ -31,6 +31,7 @@ from les_plugins.etcd.store import (
 
 __all__ = [
     "MOST_SECONDS",
+    "Done",
     "WireHeader",
     "WireKeyValue",
     "decoded",
@@ -43,12 +44,7 @@ __all__ = [
     "read_ranged",
     "read_token",
     "read_transacted",
-    "write_authenticate",
-    "write_grant",
-    "write_lease",
-    "write_range",
-    "write_transaction",
-    "write_watch",
+    "read_version",
 ]
 
 _Read = TypeVar("_Read")
@@ -59,6 +55,13 @@ MOST_SECONDS: Final = 9_000_000_000
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Identity = Annotated[int, Meta(ge=0)]
 """Up to 64 bits, one more than msgspec can bound; nothing is reckoned with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """That something was done, and nothing else."""
+
+    header: Header
 
 
 class WireHeader(msgspec.Struct):
@@ -132,45 +135,12 @@ class _Transacted(msgspec.Struct):
     responses: tuple[_Result, ...] = ()
 
 
+class _Version(msgspec.Struct):
+    etcdserver: Annotated[str, Meta(max_length=64, pattern=r"^[0-9A-Za-z.+_-]+$")]
+
+
 class _Token(msgspec.Struct):
     token: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[!-~]+$")]
-
-
-def write_grant(ttl: int) -> bytes:
-    """Ask for a lease of so many seconds; etcd chooses its number."""
-    return _encoded({"TTL": str(ttl)})
-
-
-def write_lease(lease: int) -> bytes:
-    """Name a lease, to whichever of its paths."""
-    return _encoded({"ID": str(lease)})
-
-
-def write_authenticate(user: str, password: str) -> bytes:
-    """Ask for a token."""
-    return _encoded({"name": user, "password": password})
-
-
-def write_range(asked: Range) -> bytes:
-    """Ask for keys; without a word of it, etcd reads through the quorum."""
-    return _encoded(_range(asked))
-
-
-def write_transaction(transaction: Transaction) -> bytes:
-    """All of it at one revision."""
-    return _encoded(
-        {
-            "compare": [_comparison(each) for each in transaction.compare],
-            "success": [_operation(each) for each in transaction.then],
-            "failure": [_operation(each) for each in transaction.otherwise],
-        }
-    )
-
-
-def write_watch(prefix: str, revision: int) -> bytes:
-    """Open a watch of all keys that begin so, from that revision on."""
-    asked = {"start_revision": str(revision), "prev_kv": True, "progress_notify": True}
-    return _encoded({"create_request": _keys(prefix, prefix=True) | asked})
 
 
 def read_granted(body: bytes) -> Granted:
@@ -188,9 +158,9 @@ def read_kept(body: bytes) -> Kept:
     return Kept(header=header_of(read.header), ttl=read.ttl)
 
 
-def read_done(body: bytes) -> None:
+def read_done(body: bytes) -> Done:
     """Read the answer to what has no other result than that it was done."""
-    header_of(decoded(body, _Done).header)
+    return Done(header=header_of(decoded(body, _Done).header))
 
 
 def read_life(body: bytes) -> Life:
@@ -220,6 +190,11 @@ def read_transacted(body: bytes, transaction: Transaction) -> Transacted:
 def read_token(body: bytes) -> str:
     """Read the token for a user and password."""
     return decoded(body, _Token).token
+
+
+def read_version(body: bytes) -> str:
+    """Read which etcd it is."""
+    return decoded(body, _Version).etcdserver
 
 
 def decoded(body: bytes, kind: type[_Read]) -> _Read:
@@ -258,45 +233,6 @@ def key_value_of(read: WireKeyValue) -> KeyValue:
 
 def _malformed(how: str) -> EndpointError:
     return EndpointError(f"gave an answer that is not understood ({excerpt(how)})")
-
-
-def _encoded(message: dict[str, Any]) -> bytes:
-    return msgspec.json.encode(message)
-
-
-def _keys(key: str, *, prefix: bool) -> dict[str, Any]:
-    name = key.encode()
-    if not name:
-        raise ValueError("the empty key is none of ours")
-    # UTF-8 has no byte of 255, so that the last one has a successor.
-    return {"key": name, "range_end": name[:-1] + bytes([name[-1] + 1])} if prefix else {"key": name}
-
-
-def _range(asked: Range) -> dict[str, Any]:
-    message = _keys(asked.key, prefix=asked.prefix)
-    if asked.min_mod_revision:
-        message["min_mod_revision"] = str(asked.min_mod_revision)
-    if asked.limit:
-        message["limit"] = str(asked.limit)
-    if asked.keys_only:
-        message["keys_only"] = True
-    return message
-
-
-def _comparison(comparison: Comparison) -> dict[str, Any]:
-    key = _keys(comparison.key, prefix=False)
-    return key | {"target": "CREATE", "result": "EQUAL", "create_revision": str(comparison.create_revision)}
-
-
-def _operation(operation: Operation) -> dict[str, Any]:
-    match operation:
-        case Put():
-            put = _keys(operation.key, prefix=False) | {"value": operation.value}
-            return {"request_put": put | ({"lease": str(operation.lease)} if operation.lease else {})}
-        case Delete():
-            return {"request_delete_range": _keys(operation.key, prefix=False)}
-        case Range():
-            return {"request_range": _range(operation)}
 
 
 def _result(operation: Operation, done: _Result, header: Header) -> Ranged | None:

@@ -1,0 +1,220 @@
+"""The line: the keys of the cluster in etcd's own order of seniority, and what has become of those that went.
+
+Pure; private to `etcd`. It is fed with lists and with what the watch tells, and says what has happened.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from les_hooks.election.roles import Role
+from les_hooks.members import Address, Boot
+from les_plugins.etcd.entry import Entry, Keys, Parting, Place, read_entry
+from les_plugins.etcd.store import Batch, Change, ChangeKind, KeyValue, Ranged
+
+__all__ = ["Gone", "Line", "Standing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A node's key. `revision` is the one that it was created at, which is its seniority and, if it leads, its term.
+
+    `entry` is None where it cannot be read, with the reason in `fault`.
+    """
+
+    key: str
+    place: Place
+    revision: int
+    changed: int
+    lease: int
+    entry: Entry | None
+    fault: str = ""
+
+    @property
+    def boot(self) -> Boot | None:
+        """Whose process it is."""
+        return self.entry.boot if self.entry is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """A key that is there no more. `led`: it was the first in line until then, so that its node may have led.
+
+    `orderly`: its node has said since that nothing of its leadership is left.
+    """
+
+    standing: Standing
+    led: bool
+    orderly: bool
+
+
+class Line:
+    """All keys of the cluster as of `revision`, 0 before the first list."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._standings: dict[str, Standing] = {}
+        self._faults: dict[str, str] = {}
+        self.revision = 0
+
+    # -- what there is -------------------------------------------------------------------------------------------------
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What of ours cannot be read, a sentence each."""
+        return tuple(f"the key {key} {fault}" for key, fault in sorted(self._faults.items()))
+
+    @property
+    def count(self) -> int:
+        """How many keys there are under the prefix, those of strangers too."""
+        return len(self._standings) + sum(key not in self._standings for key in self._faults)
+
+    def find(self, key: str) -> Standing | None:
+        """The standing of this key."""
+        return self._standings.get(key)
+
+    def all(self, place: Place) -> tuple[Standing, ...]:
+        """Those that stand there, the most senior first."""
+        found = (standing for standing in self._standings.values() if standing.place is place)
+        return tuple(sorted(found, key=lambda standing: standing.revision))
+
+    @property
+    def first(self) -> Standing | None:
+        """Who leads, or is to."""
+        return min(self._standing_in_line(), key=lambda standing: standing.revision, default=None)
+
+    @property
+    def leader(self) -> Standing | None:
+        """Who leads by its own word, and by its place."""
+        first = self.first
+        return first if first is not None and first.entry is not None and first.entry.role is Role.LEADER else None
+
+    def ahead_of(self, key: str) -> tuple[Standing, ...]:
+        """Those in line that are more senior than this key, the most senior first; empty where it is not in line."""
+        own = self._standings.get(key)
+        if own is None or own.place is not Place.LINE:
+            return ()
+        return tuple(standing for standing in self.all(Place.LINE) if standing.revision < own.revision)
+
+    def has_ended(self, standing: Standing) -> bool:
+        """Whether the process that stood there has said since that nothing of a leadership at that place is left."""
+        own = (other.entry for other in self._standings.values() if other.boot == standing.boot)
+        return standing.boot is not None and any(entry.ended >= standing.revision for entry in own if entry is not None)
+
+    def parting_of(self, standing: Standing) -> Parting:
+        """What the process that stood there says of its going, if it still has a key."""
+        own = (other.entry for other in self._standings.values() if other.boot == standing.boot)
+        return next((entry.parting for entry in own if entry is not None), Parting.NONE)
+
+    def wishes(self) -> Iterator[tuple[Standing, int]]:
+        """Those in line whom a leader that gave up wants as the next, each with the revision of the wish."""
+        line = self.all(Place.LINE)
+        for standing in self._standings.values():
+            heir = standing.entry.heir if standing.entry is not None else None
+            if heir is not None:
+                named = (each for each in line if each.entry is not None and each.entry.address == heir)
+                yield from ((each, standing.revision) for each in named)
+
+    def members(self) -> Iterator[Standing]:
+        """One standing for each address, the newest process of each: those in line first, by seniority."""
+        newest: dict[Address, Standing] = {}
+        for standing in (*self.all(Place.LINE), *self.all(Place.ASIDE)):
+            entry = standing.entry
+            if entry is None:
+                continue
+            known = newest.get(entry.address)
+            if known is None or known.boot is None or (known.boot, known.changed) < (entry.boot, standing.changed):
+                newest[entry.address] = standing
+        for standing in (*self.all(Place.LINE), *self.all(Place.ASIDE)):
+            if standing.entry is not None and newest[standing.entry.address] is standing:
+                yield standing
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def replace(self, ranged: Ranged) -> list[Gone]:
+        """Take a list of all that there is; returns what has gone since."""
+        before = self._standings
+        self._standings, self._faults = {}, {}
+        for kv in ranged.kvs:
+            self._take(kv)
+        self.revision = ranged.header.revision
+        lost = [standing for key, standing in before.items() if self._is_gone(key, standing)]
+        return self._gone(lost)
+
+    def follow(self, batch: Batch) -> list[Gone]:
+        """Take what the watch tells; returns what has gone. What is known already changes nothing."""
+        gone: list[Gone] = []
+        changes = [change for change in batch.changes if change.kv.mod_revision > self.revision]
+        for revision in sorted({change.kv.mod_revision for change in changes}):
+            gone += self._turn([change for change in changes if change.kv.mod_revision == revision])
+            self.revision = revision
+        self.revision = max(self.revision, batch.header.revision if not batch.changes else 0)
+        return gone
+
+    def confirm(self, revision: int) -> None:
+        """It stands as it is known at this revision, too."""
+        self.revision = max(self.revision, revision)
+
+    def forget(self) -> None:
+        """Know nothing."""
+        self._standings, self._faults, self.revision = {}, {}, 0
+
+    def _turn(self, changes: Iterable[Change]) -> list[Gone]:
+        """All of one revision."""
+        lost = []
+        for change in changes:
+            if change.kind is ChangeKind.PUT:
+                self._take(change.kv)
+                continue
+            self._faults.pop(change.kv.key, None)
+            standing = self._standings.pop(change.kv.key, None)
+            if standing is not None:
+                lost.append(standing)
+        return self._gone(lost)
+
+    def _gone(self, lost: Iterable[Standing]) -> list[Gone]:
+        first = self.first
+        return [
+            Gone(
+                standing=standing,
+                led=standing.place is Place.LINE and (first is None or standing.revision < first.revision),
+                orderly=self.has_ended(standing),
+            )
+            for standing in sorted(lost, key=lambda standing: standing.revision)
+        ]
+
+    def _is_gone(self, key: str, standing: Standing) -> bool:
+        now = self._standings.get(key)
+        return now is None or now.revision != standing.revision
+
+    def _take(self, kv: KeyValue) -> None:
+        self._faults.pop(kv.key, None)
+        place = self._keys.place(kv.key)
+        if place is None:
+            self._faults[kv.key] = "is none of les-hooks; it is left alone"
+            return
+        entry, fault = None, ""
+        try:
+            entry = read_entry(kv.value)
+        except ValueError as error:
+            fault = f"cannot be read: {error}"
+        if not kv.lease:
+            # No node of ours makes one, and it would stand in the way for ever.
+            self._standings.pop(kv.key, None)
+            self._faults[kv.key] = "is on no lease, so no node of les-hooks wrote it; it counts for nothing, delete it"
+            return
+        if fault and place is Place.LINE:
+            self._faults[kv.key] = f"{fault}; nobody behind it leads until its lease {kv.lease:x} ends"
+        elif fault:
+            self._faults[kv.key] = fault
+        self._standings[kv.key] = Standing(
+            key=kv.key,
+            place=place,
+            revision=kv.create_revision,
+            changed=kv.mod_revision,
+            lease=kv.lease,
+            entry=entry,
+            fault=fault,
+        )
+
+    def _standing_in_line(self) -> Iterator[Standing]:
+        return (standing for standing in self._standings.values() if standing.place is Place.LINE)

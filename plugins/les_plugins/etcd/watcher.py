@@ -1,0 +1,158 @@
+"""What others do, as etcd tells it: one list and one watch, begun anew where they break; and who is asked about whom.
+
+Private to `etcd`.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from structlog.typing import FilteringBoundLogger
+
+from les_hooks.election.messages import Instant
+from les_plugins.etcd.candidate import Candidate
+from les_plugins.etcd.entry import Keys
+from les_plugins.etcd.health import Health
+from les_plugins.etcd.pacing import Alarm
+from les_plugins.etcd.store import CompactedError, Range, Store, StoreError, Transacted
+
+__all__ = ["Asker", "Watcher"]
+
+_RETRY_SECONDS = 0.25
+# A watch may be a little behind a read; by more it is dead. Who is near to leading does not wait to find out.
+_BEHIND_SECONDS = 1.0
+
+_ASKS_PER_LEASE = 5
+# What a successor does not know to the tenth of a second, it waits for.
+_LATE_SECONDS = 0.1
+
+
+class Watcher:
+    """Keeps the candidate's line; `changed` is called whenever it was told something."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        candidate: Candidate,
+        *,
+        health: Health,
+        clock: Callable[[], Instant],
+        changed: Callable[[], None],
+        rewound: Callable[[], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._candidate = candidate
+        self._health = health
+        self._clock = clock
+        self._changed = changed
+        self._rewound = rewound
+        self._log = log
+        self._listed = False
+        self._stream: asyncio.Task[None] | None = None
+        self._doubt: tuple[int, float] | None = None
+
+    async def run(self) -> None:
+        """List, and follow, for ever."""
+        while True:
+            self._stream = asyncio.create_task(self._follow())
+            try:
+                await asyncio.wait((self._stream,))
+            finally:
+                self._stream.cancel()
+                await asyncio.gather(self._stream, return_exceptions=True)
+            if not self._stream.cancelled() and (error := self._stream.exception()) is not None:
+                self._broke(error)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def again(self) -> None:
+        """Begin with a list."""
+        self._listed, self._doubt = False, None
+        if self._stream is not None:
+            self._stream.cancel()
+
+    def compare(self, found: Transacted, known: int, count: int) -> None:
+        """Hold a read through the quorum against the line, which was known up to `known` and had `count` keys then."""
+        line, revision = self._candidate.line, found.header.revision
+        if revision < line.revision:
+            self._log.error("etcd-went-back", revision=revision, known=line.revision)
+            self._rewound()
+        elif not self._listed or line.revision != known:
+            self._doubt = None
+        elif not found.ranged[1].kvs and found.ranged[1].count == count:
+            self._doubt = None
+            line.confirm(revision)
+            self._candidate.saw([], found.header.raft_term, self._clock())
+        elif self._candidate.is_near or self._is_behind(known):
+            self._log.info("watch-behind", revision=revision, known=known)
+            self.again()
+
+    def _is_behind(self, known: int) -> bool:
+        """Whether the watch has had its time to tell what a read has found."""
+        now = self._clock().boottime
+        if self._doubt is None or self._doubt[0] != known:
+            self._doubt = known, now
+        return now - self._doubt[1] >= _BEHIND_SECONDS
+
+    async def _follow(self) -> None:
+        line = self._candidate.line
+        if not self._listed:
+            sent = self._clock().boottime
+            ranged = await self._store.range(Range(key=self._keys.prefix, prefix=True))
+            self._health.well(sent, self._clock().boottime)
+            self._listed = True
+            self._candidate.saw(line.replace(ranged), ranged.header.raft_term, self._clock())
+            self._changed()
+        async with self._store.watch(self._keys.prefix, line.revision + 1) as batches:
+            async for batch in batches:
+                gone = line.follow(batch)
+                self._candidate.saw(gone, batch.header.raft_term, self._clock())
+                self._changed()
+
+    def _broke(self, error: BaseException) -> None:
+        if isinstance(error, CompactedError):
+            self._log.info("watch-compacted", revision=error.revision)
+            self._listed = False
+        elif isinstance(error, StoreError):
+            self._health.failed(error, self._clock().boottime)
+            self._changed()
+        else:
+            raise error
+
+
+class Asker:
+    """Asks etcd how long the leases ahead of this node's have left, and often where one is late."""
+
+    def __init__(
+        self, store: Store, candidate: Candidate, *, clock: Callable[[], Instant], changed: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._candidate = candidate
+        self._clock = clock
+        self._changed = changed
+        self._alarm = Alarm()
+        self._asks: tuple[int, ...] = ()
+
+    def wake(self) -> None:
+        """Others may be ahead now."""
+        if self._candidate.asks != self._asks:
+            self._alarm.ring()
+
+    async def run(self) -> None:
+        """Ask, for ever."""
+        while True:
+            self._asks = self._candidate.asks
+            for lease in self._asks:
+                await self._ask(lease)
+            late = any(self._candidate.inquest.is_late(lease) for lease in self._asks)
+            pause = _LATE_SECONDS if late else self._candidate.hold.ttl / _ASKS_PER_LEASE
+            await self._alarm.wait(pause if self._asks else None)
+
+    async def _ask(self, lease: int) -> None:
+        try:
+            life = await self._store.time_to_live(lease)
+        except StoreError:
+            return  # it is not known then, which is what there is to know
+        self._candidate.inquest.asked(lease, life, self._clock().boottime)
+        self._changed()
