@@ -6,6 +6,7 @@ import pytest
 
 from les_plugins.etcd.settings import EtcdConfig
 from tests.etcd.sim.naive import NaiveBackend, NaiveEngine
+from tests.etcd.sim.plugin import PluginEngine
 from tests.etcd.sim.storms import storm
 from tests.etcd.sim.world import EngineFor, Settings
 
@@ -42,6 +43,13 @@ def test_without_harm_the_simplest_engine_has_one_leader() -> None:
         found = storm(seed, NaiveEngine, SETTINGS, faults=HARMLESS)
         assert found.violation is None, "\n".join(found.story[-40:])
         assert found.leaderships >= 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_engine_that_is_shipped_bears_all_of_it(seed: int) -> None:
+    found = storm(seed, PluginEngine, SETTINGS)
+    assert found.violation is None, "\n".join(found.story[-40:])
+    assert found.leaderships >= 1
 
 
 def test_the_same_seed_has_the_same_story() -> None:

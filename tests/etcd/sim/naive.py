@@ -161,7 +161,7 @@ def _member(kv: KeyValue, entry: Entry) -> Member:
         boot=entry.boot,
         start_time=float(kv.create_revision),
         part=entry.part,
-        role=entry.post,
+        role="follower",
         fit=True,
         unfit="",
         direct=True,
