@@ -12,7 +12,7 @@ from les_hooks.members import NO_MANDATE, Address, Mandate, Member, MemberKind, 
 from les_plugins.etcd.entry import Entry, Keys, Place, read_entry, write_entry
 from les_plugins.etcd.store import KeyValue, Put, Range, Store, StoreError, Transaction
 
-__all__ = ["NaiveEngine"]
+__all__ = ["NaiveBackend", "NaiveEngine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,15 @@ class NaiveEngine:
 
     def make(self, seat: Seat, reports: Reports, clock: Callable[[], Instant], disk: Disk) -> Backend:
         """Make one that only looks at its clock when it has asked."""
-        return _Naive(self, seat, reports, clock)
+        return NaiveBackend(self, seat, reports, clock)
 
     async def release(self, seat: Seat) -> None:
         """Leave it to the lease."""
 
 
-class _Naive:
+class NaiveBackend:
+    """Asks, and believes what it is told."""
+
     def __init__(self, engine: NaiveEngine, seat: Seat, reports: Reports, clock: Callable[[], Instant]) -> None:
         self.mandate = NO_MANDATE
         self.confirming = False
@@ -47,6 +49,8 @@ class _Naive:
 
     def look(self) -> None:
         """See whether the time has run out."""
+        if math.isfinite(self.mandate.act_until) and self._now > self.mandate.act_until:
+            self._lapse()
 
     async def start(self) -> None:
         """Nothing to take."""
@@ -60,8 +64,7 @@ class _Naive:
             while True:
                 with contextlib.suppress(StoreError):
                     await self._turn()
-                if math.isfinite(self.mandate.act_until) and self._now > self.mandate.act_until:
-                    self._follow(())
+                self.look()
                 await asyncio.sleep(self._ttl / 6)
         except Exception as error:
             self._reports.on_broken(error)
@@ -71,11 +74,15 @@ class _Naive:
         return self._clock().boottime
 
     async def _turn(self) -> None:
+        self.look()
         sent = self._now
-        if not self._lease or not (await self._store.keep_alive(self._lease)).ttl:
+        if self._lease and not (await self._store.keep_alive(self._lease)).ttl:
+            self._lapse()
+        if not self._lease:
             await self._enter()
         counted = self._now if self._from_receipt else sent
         found = await self._store.range(Range(key=self._keys.prefix, prefix=True))
+        self.look()
         line = sorted(found.kvs, key=lambda kv: kv.create_revision)
         if line and line[0].lease == self._lease:
             self._lead(counted, line)
@@ -96,6 +103,11 @@ class _Naive:
         )
         self._reports.on_authority(self.mandate)
         self._view(tuple(line), leading=True)
+
+    def _lapse(self) -> None:
+        """What was led on this lease is over, and never goes on."""
+        self._lease = 0
+        self._follow(())
 
     def _follow(self, line: tuple[KeyValue, ...]) -> None:
         if math.isfinite(self.mandate.act_until):
@@ -149,7 +161,7 @@ def _member(kv: KeyValue, entry: Entry) -> Member:
         boot=entry.boot,
         start_time=float(kv.create_revision),
         part=entry.part,
-        role=entry.post,
+        role="follower",
         fit=True,
         unfit="",
         direct=True,

@@ -167,7 +167,7 @@ def _pause(world: World, host: Host) -> None:
 def _revoke_early(world: World, host: Host) -> None:
     """One of the leases that are there, of whomever."""
     leases = sorted(world.etcd.leases.all)
-    if leases:
+    if leases and not world.etcd.lame:
         world.etcd.new_leader()
         world.etcd.revoke_early(world.random.choice(leases))
 
@@ -200,8 +200,8 @@ FAULTS: Final[dict[str, Fault]] = {
         world, lambda: host.client.refuse("permission denied"), lambda: host.client.refuse("")
     ),
     "watches break": lambda world, host: host.client.break_watches(),
-    "compaction": lambda world, host: world.etcd.compact(),
-    "new etcd leader": lambda world, host: world.etcd.new_leader(),
+    "compaction": lambda world, host: None if world.etcd.lame else world.etcd.compact(),
+    "new etcd leader": lambda world, host: None if world.etcd.lame else world.etcd.new_leader(),
     "early revocation": _revoke_early,
     "no majority": _lose_majority,
     "crash": _crash,
