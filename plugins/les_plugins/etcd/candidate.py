@@ -15,8 +15,8 @@ from les_hooks.election.roles import Role, Trigger, next_role
 from les_hooks.events import Reason
 from les_hooks.members import NO_MANDATE, Address, Mandate, Part
 from les_plugins.etcd.entry import Entry, Parting, Place
-from les_plugins.etcd.hold import Hold
-from les_plugins.etcd.inquest import Inquest
+from les_plugins.etcd.hold import Hold, wait_of
+from les_plugins.etcd.inquest import Inquest, ttl_of
 from les_plugins.etcd.line import Gone, Line, Standing
 
 __all__ = ["Candidate", "Own", "Wanted"]
@@ -81,8 +81,7 @@ class Candidate:
         self._stint = 1
         self._since = now.wall
         self._free_at = -math.inf
-        self._awaited: dict[int, tuple[Standing, float]] = {}
-        self._ended = 0
+        self._awaited: dict[int, float] = {}
         self._bequest: Address | None = None
         self._heir: Address | None = None
         self._evicted = False
@@ -136,7 +135,6 @@ class Candidate:
             ttl=self.hold.ttl,
             since=self._since,
             unfit=self.obstacle,
-            ended=self._ended,
             heir=self._heir,
         )
 
@@ -172,6 +170,12 @@ class Candidate:
     def asks(self) -> tuple[int, ...]:
         """The leases to ask etcd about: those of the nearest ahead, and of those that it waits for."""
         return tuple(standing.lease for standing in self._ahead[-_NEAREST:]) if self._in_line else ()
+
+    def litter(self, now: float) -> tuple[str, ...]:
+        """The traces that this node is to take away: its own, and as the leader those of others that act no more."""
+        own = (stray for stray in self.line.strays if stray.boot == self._identity.boot and self.role not in _LEADING)
+        over = (stray for stray in self.line.strays if self._awaited.get(stray.revision, math.inf) <= now)
+        return tuple(stray.key for stray in (*own, *(over if self.role is Role.LEADER else ())))
 
     @property
     def leader_is_late(self) -> bool:
@@ -239,12 +243,12 @@ class Candidate:
             self.evicted(now)
         for one in gone:
             self._saw_gone(one, raft_term, now)
-        self._awaited = {
-            revision: (standing, free_at)
-            for revision, (standing, free_at) in self._awaited.items()
-            if free_at > now.boottime and not self.line.has_ended(standing)
-        }
-        self._free_at = max((free_at for _, free_at in self._awaited.values()), default=-math.inf)
+        strays = [stray for stray in self.line.strays if stray.boot != self._identity.boot]
+        for stray in strays:
+            # It was gone before this node looked.
+            self._awaited.setdefault(stray.revision, now.boottime + wait_of(ttl_of(stray, self.hold.ttl)))
+        self._awaited = {stray.revision: self._awaited[stray.revision] for stray in strays}
+        self._free_at = max(self._awaited.values(), default=-math.inf)
         if self.role is Role.JOINING and self.standing is not None:
             self.role = next_role(self.role, Trigger.SETTLED)
         self.inquest.forget(frozenset(standing.lease for standing in self.line.all(Place.LINE)))
@@ -291,7 +295,7 @@ class Candidate:
         if self.role not in (Role.DEMOTING, Role.STOPPING):
             return
         self.role = next_role(self.role, Trigger.RELEASED)
-        self._ended, self._evicted = self.term, False
+        self._evicted = False
         self._move(now)
         self._heir, self._bequest = self._bequest, None
 
@@ -328,11 +332,13 @@ class Candidate:
 
     def _saw_gone(self, gone: Gone, raft_term: int, now: Instant) -> None:
         standing = gone.standing
-        if not gone.led or standing.boot == self._identity.boot:
+        if standing.boot == self._identity.boot:
             return
         if not gone.orderly:
-            self._awaited[standing.revision] = standing, self.inquest.free_at(standing, now.boottime, raft_term)
-        self.vacancy = self._ending_of(gone)
+            free_at = self.inquest.free_at(standing, now.boottime, raft_term) if gone.led else -math.inf
+            self._awaited[standing.revision] = free_at
+        if gone.led:
+            self.vacancy = self._ending_of(gone)
 
     def _find_twin(self) -> str:
         """The key of another process at this node's address that was there before it; empty for none."""

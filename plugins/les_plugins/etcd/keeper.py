@@ -33,6 +33,9 @@ _RENEWALS_NEAR = 6
 # Others prove their key, and compare what they know, less often than they renew.
 _RENEWALS_PER_PROOF = 3
 
+# etcd takes 128 operations in a transaction as it comes.
+_MOST_LITTER = 64
+
 # Hundreds of nodes must not keep an etcd from getting up again.
 _RETRY_SECONDS = 1.0
 _RETRY_NEAR_SECONDS = 0.25
@@ -67,6 +70,7 @@ class Keeper:
         self._placed = False
         self._dropped = 0
         self._attempted = ""
+        self._swept: set[str] = set()
         self.lease = 0
 
     def wake(self) -> None:
@@ -152,15 +156,28 @@ class Keeper:
         """Have the key that the candidate wants, for ever."""
         while True:
             await self._placement.wait()
-            while (wanted := self._lacks()) is not None:
+            while (wanted := self._lacks()) is not None or self._litter():
                 try:
-                    await self._place(wanted)
+                    await (self._sweep() if wanted is None else self._place(wanted))
                 except StoreError as error:
                     self._health.failed(error, self._now())
                     if isinstance(error, LeaseGoneError):
                         self._renewal.ring()
                     await asyncio.sleep(self._retry)
                 self._changed()
+
+    def _litter(self) -> tuple[str, ...]:
+        """What is to be swept and was not: the watch tells of that a moment later."""
+        litter = self._candidate.litter(self._now())
+        self._swept &= set(litter)
+        return tuple(key for key in litter if key not in self._swept)[:_MOST_LITTER]
+
+    async def _sweep(self) -> None:
+        """Take away traces that nobody needs to mind any more; no name is used twice."""
+        sent, litter = self._now(), self._litter()
+        await self._store.transact(Transaction(then=tuple(Delete(key=key) for key in litter)))
+        self._health.well(sent, self._now())
+        self._swept |= set(litter)
 
     def _lacks(self) -> Wanted | None:
         wanted, own = self._candidate.wanted, self._candidate.own
@@ -199,7 +216,7 @@ class Keeper:
             return
         before = own if own is not None and own.key != key else None
         sent, candidate.moves, self._attempted = self._now(), own is not None, key
-        done = await self._store.transact(moving(before, key, wanted, lease))
+        done = await self._store.transact(moving(self._keys, before, key, wanted, lease))
         candidate.moves, self._attempted = False, ""
         self._health.well(sent, self._now())
         if lease != self.lease or candidate.own != own:
@@ -227,7 +244,9 @@ class Keeper:
             return
         if own is not None:
             key = self._keys.name(Place.ASIDE, self.lease, farewell.stint)
-            await self._store.transact(moving(own, key, farewell, self.lease))
+            await self._store.transact(moving(self._keys, own, key, farewell, self.lease))
+        elif self._litter():
+            await self._sweep()
         await self._store.revoke(self.lease)
 
     @property
@@ -238,11 +257,19 @@ class Keeper:
         return self._clock().boottime
 
 
-def moving(own: Own | None, key: str, wanted: Wanted, lease: int) -> Transaction:
-    """Remove the old key, if it stands, and write the new one; or tell what stands under the new one's name."""
-    absent = Comparison(key=key, create_revision=0)
-    put = Put(key=key, value=write_entry(wanted.entry), lease=lease)
-    if own is None:
-        return Transaction(compare=(absent,), then=(put,), otherwise=(Range(key=key),))
-    standing = Comparison(key=own.key, create_revision=own.revision)
-    return Transaction(compare=(standing, absent), then=(Delete(key=own.key), put), otherwise=(Range(key=key),))
+def moving(keys: Keys, own: Own | None, key: str, wanted: Wanted, lease: int) -> Transaction:
+    """Remove the old key, if it stands, and write the new one; or tell what stands under the new one's name.
+
+    Who is in line has a trace beside its key. It comes and goes with that, at the same revision.
+    """
+    compare, then = [Comparison(key=key, create_revision=0)], list[Put | Delete]()
+    value, name = write_entry(wanted.entry), key.rpartition("/")[2]
+    if own is not None:
+        compare.append(Comparison(key=own.key, create_revision=own.revision))
+        then.append(Delete(key=own.key))
+        if own.place is Place.LINE:
+            then.append(Delete(key=keys.trace(own.key.rpartition("/")[2])))
+    then.append(Put(key=key, value=value, lease=lease))
+    if wanted.place is Place.LINE:
+        then.append(Put(key=keys.trace(name), value=value, lease=0))
+    return Transaction(compare=tuple(compare), then=tuple(then), otherwise=(Range(key=key),))

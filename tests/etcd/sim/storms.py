@@ -116,7 +116,7 @@ class _Storm:
 
 def _keys(world: World) -> list[KeyValue]:
     prefix = Keys(world.settings.config.prefix, world.settings.cluster).prefix
-    return [kv for kv in world.etcd.keyspace.kvs.values() if kv.key.startswith(prefix)]
+    return [kv for kv in world.etcd.keyspace.kvs.values() if kv.key.startswith(prefix) and kv.lease]
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------
