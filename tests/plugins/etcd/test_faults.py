@@ -22,6 +22,7 @@ def body(code: int, words: str) -> bytes:
         (500, 13, "whatever"),
         (500, 2, "whatever"),
         (412, 9, "etcdserver: not leader"),
+        (404, 5, "Not Found"),
         (500, 99, "a code of tomorrow"),
     ],
 )

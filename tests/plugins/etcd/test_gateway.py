@@ -221,6 +221,13 @@ async def test_who_gave_up_waiting_misses_nothing() -> None:
         assert (await anext(batches)).header.revision == 7
 
 
+async def test_lines_come_in_whatever_pieces_and_empty_ones_are_none() -> None:
+    lines = CREATED + b"\n\n" + PROGRESS + PROGRESS
+    fake = FakeGateway(handlers={"/v3/watch": chunked(*(lines[at : at + 7] for at in range(0, len(lines), 7)))})
+    async with served(fake) as client, client.watch("/a/", 3) as batches:
+        assert [(await anext(batches)).header.revision for _ in range(3)] == [2, 7, 7]
+
+
 @pytest.mark.parametrize(
     ("failing", "why"), [each for name, each in FAILING.items() if name not in ("endless", "too large")]
 )
@@ -238,10 +245,6 @@ BREAKING: dict[str, tuple[Handler, str]] = {
         "",
     ),
     "garbage": (chunked(CREATED, b"\xff\n"), "not understood"),
-    "no chunk": (
-        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\nzz\r\n" % (len(CREATED), CREATED)),
-        "",
-    ),
     "a line without end": (chunked(CREATED, *[b" " * 2**20] * (MOST_LINE_BYTES // 2**20 + 2)), "more than 16 MiB"),
     "no leader": (
         chunked(CREATED, b'{"error": {"grpc_code": 14, "message": "etcdserver: no leader"}}\n'),
@@ -255,9 +258,9 @@ async def test_a_watch_that_breaks_says_how_and_its_endpoint_has_failed(breaking
     fake = FakeGateway(handlers={"/v3/watch": breaking})
     async with served(fake, attempt=2.0) as client:
         async with client.watch("/a/", 1) as batches:
+            assert (await anext(batches)).changes == ()
             with pytest.raises(UnreachableError) as caught:
-                async for batch in batches:
-                    assert batch.changes == ()
+                await anext(batches)
         assert why in caught.value.why
         assert str(told(client)["error"]) in caught.value.why
 
@@ -270,6 +273,26 @@ async def test_compaction_ends_a_watch_that_etcd_leaves_open() -> None:
             with pytest.raises(CompactedError):
                 _ = [batch async for batch in batches]
         assert told(client)["error"] is None
+
+
+async def test_compaction_may_be_the_first_thing_that_is_said() -> None:
+    gone = json.dumps({"result": {"header": HEADER, "canceled": True, "compact_revision": "9"}}).encode() + b"\n"
+    fake = FakeGateway(handlers={"/v3/watch": chunked(gone)})
+    async with served(fake) as client:
+        async with client.watch("/a/", 3) as batches:
+            with pytest.raises(CompactedError):
+                await anext(batches)
+        assert told(client)["error"] is None
+
+
+async def test_a_right_that_is_taken_away_ends_a_watch_as_a_refusal() -> None:
+    reason = "rpc error: code = PermissionDenied desc = etcdserver: permission denied"
+    lost = json.dumps({"result": {"header": HEADER, "canceled": True, "cancel_reason": reason}}).encode() + b"\n"
+    fake = FakeGateway(handlers={"/v3/watch": chunked(CREATED, lost)})
+    async with served(fake) as client, client.watch("/a/", 3) as batches:
+        await anext(batches)
+        with pytest.raises(RefusedError, match="who shows no user may not read"):
+            await anext(batches)
 
 
 # -- users
