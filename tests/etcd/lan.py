@@ -5,8 +5,6 @@ Cables and cuts are the network's own, see `tests.network.lan`: each server has 
 
 import contextlib
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,17 +12,10 @@ from typing import Any, Self
 
 from tests.cluster import until
 from tests.etcd.server import CtlError, Server, leads
-from tests.needs import need_netns, need_program
+from tests.needs import need_netns
 from tests.network.lan import Host
 
-__all__ = ["HostServer", "Mute", "Servers"]
-
-_MUTE = """
-import socket, time
-with socket.create_server((\"\", {port})) as listener:
-    print("listening", flush=True)
-    time.sleep(3600)
-"""
+__all__ = ["HostServer", "Servers"]
 
 
 class HostServer(Server):
@@ -113,24 +104,3 @@ class Servers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class Mute:
-    """A program on a host that accepts connections, up to its backlog, and never reads or answers."""
-
-    def __init__(self, host: Host, port: int = 2399) -> None:
-        self.url = f"http://{host.ip}:{port}"
-        self._argv = [*host.inside, sys.executable, "-IS", "-c", _MUTE.format(port=port)]
-
-    def __enter__(self) -> Self:
-        setpriv = need_program("setpriv")
-        self._process = subprocess.Popen([setpriv, "--pdeathsig", "KILL", *self._argv], stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"listening\n"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._process:
-            self._process.kill()

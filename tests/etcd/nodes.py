@@ -8,10 +8,14 @@ from tests.etcd.lan import HostServer, Servers
 from tests.network.hosted import HostDaemon, Troupe
 from tests.network.lan import Host, Lan
 
-__all__ = ["CLUSTER", "PREFIX", "TTL_SECONDS", "Nodes", "lone", "table"]
+__all__ = ["ACTS_SECONDS", "CLUSTER", "PREFIX", "SLACK_SECONDS", "TTL_SECONDS", "Nodes", "lone", "table"]
 
 TTL_SECONDS = 5
 """The default."""
+ACTS_SECONDS = TTL_SECONDS * 0.75
+"""A leader acts for no longer than this after its last renewal: the rest of the ttl is for its demotion."""
+SLACK_SECONDS = 0.8
+"""What a machine with two cores and other tests on them adds to any of these."""
 CLUSTER = "web"
 PREFIX = "/les-hooks"
 

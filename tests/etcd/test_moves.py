@@ -1,5 +1,6 @@
 """What operators and scripts have of nodes that have their leader from etcd: one server, three nodes, on loopback."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import Daemon, close, until
-from tests.etcd.nodes import CLUSTER, PREFIX, lone
+from tests.etcd.nodes import CLUSTER, PREFIX, TTL_SECONDS, lone
 from tests.etcd.server import Server
 
 
@@ -88,8 +89,10 @@ def test_who_was_in_maintenance_is_the_last_in_line_afterwards(trio: Trio) -> No
 
 def test_leadership_goes_to_whom_it_is_given(trio: Trio) -> None:
     leader, line = trio.leader(), trio.line()
+    began = time.monotonic()
     moved = leader.les("transfer", line[2])
     assert moved.returncode == 0, moved.stderr
+    assert time.monotonic() - began < TTL_SECONDS / 2, "nobody waits for a lease"
     assert trio.leader().address == line[2]
 
 
