@@ -378,9 +378,6 @@ class Candidate:
 
     def _move(self, now: Instant) -> None:
         """Want a new key."""
-        if self.own is not None and self.role not in _LEADING:
-            # Nothing was ever done at the old one, or it has ended: nobody behind it need wait.
-            self._ended = max(self._ended, self.own.revision)
         self._stint += 1
         self._since = now.wall
         self._heir = None
