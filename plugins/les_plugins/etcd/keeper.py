@@ -5,7 +5,7 @@ Private to `etcd`. Two tasks, so that a key is moved at once though a renewal wa
 
 from collections.abc import Callable
 
-from les_hooks.election.messages import Instant
+from les_hooks.backends import Instant
 from les_plugins.etcd.candidate import Candidate, Own, Wanted
 from les_plugins.etcd.entry import Keys, Place, write_entry
 from les_plugins.etcd.health import Health
