@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from les_hooks.backends import Disk, Instant, Reports, Seat
-from les_hooks.election.roles import Role
+from les_hooks.backends import Disk, Instant, Reports, Role, Seat
 from les_hooks.events import Reason
 from les_hooks.members import Address, Mandate
 from les_hooks.wire import phrase

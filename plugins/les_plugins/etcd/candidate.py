@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from les_hooks.election.identity import Identity
-from les_hooks.election.messages import Instant
-from les_hooks.election.roles import Role, Trigger, next_role
+from les_hooks.backends import Identity, Instant, Role, Trigger, next_role
 from les_hooks.events import Reason
 from les_hooks.members import NO_MANDATE, Address, Mandate, Part
 from les_plugins.etcd.entry import Entry, Parting, Place

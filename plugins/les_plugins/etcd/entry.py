@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from les_hooks.election.roles import Role
+from les_hooks.backends import Role
 from les_hooks.members import NAME, Address, Boot, Part
 from les_hooks.wire import excerpt, is_address, is_boot, phrase
 

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
-from les_hooks.election.messages import Instant
+from les_hooks.backends import Instant
 from les_plugins.etcd.candidate import Candidate, Own, Wanted
 from les_plugins.etcd.entry import Keys, Place, read_entry, write_entry
 from les_plugins.etcd.health import Health

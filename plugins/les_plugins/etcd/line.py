@@ -6,7 +6,7 @@ Pure; private to `etcd`. It is fed with lists and with what the watch tells, and
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from les_hooks.election.roles import Role
+from les_hooks.backends import Role
 from les_hooks.members import Address, Boot
 from les_plugins.etcd.entry import Entry, Keys, Parting, Place, read_entry
 from les_plugins.etcd.store import Batch, Change, ChangeKind, KeyValue, Ranged

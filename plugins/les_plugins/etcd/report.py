@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 
-from les_hooks.election.messages import Instant
+from les_hooks.backends import Instant
 from les_plugins.etcd.candidate import Candidate
 from les_plugins.etcd.health import Health
 from les_plugins.etcd.store import Store

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from les_hooks.election.roles import Role
+from les_hooks.backends import Role
 from les_hooks.events import Reason
 from les_hooks.members import UNSTAMPED, Address, Departure, Member, MemberKind, Part, View
 from les_plugins.etcd.candidate import Candidate

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.election.messages import Instant
+from les_hooks.backends import Instant
 from les_plugins.etcd.candidate import Candidate
 from les_plugins.etcd.entry import Keys
 from les_plugins.etcd.health import Health
