@@ -78,11 +78,11 @@ def _state(member: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _link(snapshot: Snapshot, member: Mapping[str, Any]) -> Iterator[str]:
-    """How this node is connected with it."""
-    if member["address"] == snapshot.own:
+    """How this node is connected with it, where members have links."""
+    links = snapshot.status["backend"].get("links")
+    if member["address"] == snapshot.own or links is None:
         return
     yield "direct link" if member["direct"] else "relayed by others"
-    links = snapshot.status["backend"].get("links") or ()
     rtt = next((each.get("rtt") for each in links if each["address"] == member["address"]), None)
     if rtt is not None and member["direct"]:
         yield lasting(rtt)

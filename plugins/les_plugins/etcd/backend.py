@@ -143,7 +143,8 @@ class EtcdBackend:
 
     def status(self) -> Mapping[str, object]:
         """The endpoints, the lease and the key, as plain JSON values."""
-        return report(self._candidate, self._store, self._health, self._keeper.lease, self._clock())
+        asked = int(self._seat.config.ttl)
+        return report(self._candidate, self._store, self._health, self._keeper.lease, self._clock(), asked=asked)
 
     # -- what happens --------------------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Calls:
                 async with asyncio.timeout(self._attempt):
                     answer = await self._authorized(url, send)
             except TimeoutError:
-                why = f"no answer within {self._attempt:g} s"
+                why = f"no answer within {self._attempt:.3g} s"
             except EndpointError as error:
                 why = error.why
             except EtcdError as error:
