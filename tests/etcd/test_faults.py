@@ -4,8 +4,11 @@ Work says every 10 ms that it runs, all nodes' into one file, and the fixture lo
 of time are what is promised, plus what a machine that is busy with other tests may add.
 """
 
+import random
 import signal
 import time
+
+import pytest
 
 from tests.etcd.nodes import TTL_SECONDS, Nodes
 from tests.network.hosted import HostDaemon
@@ -115,3 +118,18 @@ def test_a_leader_whose_lease_is_revoked_ends_its_work_before_another_begins(thr
     assert successor is not leader, "its new key is the last in line"
     three.told(successor, "works")
     assert three.told(successor, "elected").at - revoked < TTL_SECONDS + _SLACK_SECONDS
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_cuts_and_pauses_at_random_never_make_two_leaders(three: Nodes, seed: int) -> None:
+    dice = random.Random(seed)
+    for _ in range(4):
+        daemon = dice.choice(three.daemons)
+        if dice.random() < 0.5:
+            daemon.signal(signal.SIGSTOP)
+        else:
+            three.cut(daemon)
+        time.sleep(dice.uniform(0.2, 0.9) * TTL_SECONDS)
+        three.lan.mend()
+        daemon.signal(signal.SIGCONT)
+    three.agreed(*three.daemons)

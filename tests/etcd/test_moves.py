@@ -93,16 +93,19 @@ def test_leadership_goes_to_whom_it_is_given(trio: Trio) -> None:
     assert trio.leader().address == line[2]
 
 
+def _elsewhere(daemon: Daemon, part: str) -> Daemon:
+    """Put a node into another cluster."""
+    text = daemon.config.read_text(encoding="utf-8")
+    text = text.replace(f'name = "{CLUSTER}"', f'name = "other"\nrole = "{part}"')
+    daemon.config.write_text(text, encoding="utf-8")
+    return daemon
+
+
 def test_an_observer_never_leads_and_another_cluster_is_none_of_ours(trio: Trio, tmp_path: Path) -> None:
     """Both in the same etcd, under the same prefix."""
     leader = trio.leader()
-    observer = lone(tmp_path / "observer", 4, [trio.etcd.url])
-    text = observer.config.read_text(encoding="utf-8")
-    observer.config.write_text(
-        text.replace(f'name = "{CLUSTER}"', 'name = "other"\nrole = "observer"'), encoding="utf-8"
-    )
-    member = lone(tmp_path / "member", 5, [trio.etcd.url])
-    member.config.write_text(text.replace(f'name = "{CLUSTER}"', 'name = "other"'), encoding="utf-8")
+    observer = _elsewhere(lone(tmp_path / "observer", 4, [trio.etcd.url]), "observer")
+    member = _elsewhere(lone(tmp_path / "member", 5, [trio.etcd.url]), "member")
     try:
         observer.start()
         observer.wait(lambda status: len(status["members"]) == 1, "has its first view")

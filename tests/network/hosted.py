@@ -72,7 +72,11 @@ class HostDaemon(Daemon):
 
     def hears(self, news: str) -> None:
         """Wait until the audit says something since `mark` that begins so, see `news`."""
-        until(lambda: any(text.startswith(news) for text in self.news()), f"{self.name} hears {news!r}")
+        try:
+            until(lambda: any(text.startswith(news) for text in self.news()), f"{self.name} hears {news!r}")
+        except AssertionError as error:
+            error.add_note(f"it has heard {self.news()}")
+            raise
 
 
 _Node = TypeVar("_Node", bound=HostDaemon)

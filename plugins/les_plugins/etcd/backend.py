@@ -169,7 +169,7 @@ class EtcdBackend:
             self._told = mandate, confirming
             self._reports.on_authority(mandate)
         # What was known longer ago than a lease lasts may be otherwise by now.
-        in_touch = now.boottime - self._health.last_read < wait_of(candidate.hold.ttl)
+        in_touch = now.boottime - self._health.answered < wait_of(candidate.hold.ttl)
         view = self._viewer.look(now.boottime, in_touch=in_touch)
         if view is not None:
             self._save(view.term)

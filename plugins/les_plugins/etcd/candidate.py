@@ -91,6 +91,7 @@ class Candidate:
         self._doubt_since = -math.inf
         self._offset = now.wall - now.boottime
         self._behind = False
+        self._twin = ""
 
     # -- what it comes to ----------------------------------------------------------------------------------------------
 
@@ -99,15 +100,15 @@ class Candidate:
         """Where its key should stand."""
         if self.role in _LEADING and not self._evicted:
             return Place.LINE
-        return Place.ASIDE if self.obstacle else Place.LINE
+        return Place.ASIDE if self.obstacle or self._identity.part is not Part.MEMBER else Place.LINE
 
     @property
     def obstacle(self) -> str:
         """Why it may not lead, in words; empty where it may."""
-        if self._identity.part is not Part.MEMBER:
-            return "an observer"
         if self._behind:
             return f"etcd is at a lower revision than the term {self._floor}, which this node has seen"
+        if self._twin:
+            return f"another process stands at this address, with the key {self._twin}"
         if self.role in (Role.DEMOTING, Role.STOPPING):
             return self._unfit or self._held_why or "still ends what it did as the leader"
         return self._unfit or self._held_why
@@ -233,6 +234,7 @@ class Candidate:
     def saw(self, gone: list[Gone], raft_term: int, now: Instant) -> None:
         """The line has changed, or only the revision that it is known at; these keys are no more."""
         self._behind = self.line.revision < self._floor and self.role not in _LEADING
+        self._twin = self._find_twin()
         if self._is_evicted:
             self.evicted(now)
         for one in gone:
@@ -331,6 +333,16 @@ class Candidate:
         if not gone.orderly:
             self._awaited[standing.revision] = standing, self.inquest.free_at(standing, now.boottime, raft_term)
         self.vacancy = self._ending_of(gone)
+
+    def _find_twin(self) -> str:
+        """The key of another process at this node's address that was there before it; empty for none."""
+        mine = self.own.revision if self.own is not None else math.inf
+        for standing in (*self.line.all(Place.LINE), *self.line.all(Place.ASIDE)):
+            entry = standing.entry
+            same = entry is not None and entry.address == self._identity.address
+            if same and standing.boot != self._identity.boot and standing.revision < mine:
+                return standing.key
+        return ""
 
     def _ending_of(self, gone: Gone) -> Reason:
         """How that leadership ended, as events name it."""

@@ -16,8 +16,8 @@ class Health:
         self._log = log
         self.failing_since = math.inf
         self.why = ""
-        self.last_read = -math.inf
-        """When the last read through the quorum was sent that was answered."""
+        self.answered = -math.inf
+        """When the last request was sent that was answered."""
 
     def failed(self, error: StoreError, now: float) -> None:
         """A call has failed."""
@@ -28,9 +28,9 @@ class Health:
             self._log.info("etcd-still-failing", reason=error.why)
         self.why = error.why
 
-    def read(self, sent: float, now: float) -> None:
-        """A read through the quorum, or a write, was answered."""
-        self.last_read = max(self.last_read, sent)
+    def well(self, sent: float, now: float) -> None:
+        """A request was answered."""
+        self.answered = max(self.answered, sent)
         if self.failing_since < math.inf:
             self._log.info("etcd-answers", seconds=round(now - self.failing_since, 3))
             self.failing_since, self.why = math.inf, ""
