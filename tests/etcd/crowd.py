@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import time
 from dataclasses import dataclass
+from enum import Enum, auto
 from types import TracebackType
 from typing import Self
 
@@ -19,28 +20,50 @@ from les_hooks.members import Address, Boot, Mandate, View
 from les_plugins.etcd.backend import EtcdBackend
 from les_plugins.etcd.gateway import Gateway
 from les_plugins.etcd.settings import EtcdConfig
-from les_plugins.etcd.store import Put, Transacted, Transaction
+from les_plugins.etcd.store import Life, Put, Range, Ranged, Transacted, Transaction
 from les_plugins.etcd.transport import Traffic
 from tests.fake_context import FakeContext
 
-__all__ = ["Crowd", "Node"]
+__all__ = ["Crowd", "Deed", "Node", "Spent"]
 
 _LIMIT_SECONDS = 30.0
 _LOOK_SECONDS = 0.02
 
 
+class Deed(Enum):
+    """What a node does for a reason, and not merely as time passes."""
+
+    WRITE = auto()
+    LIST = auto()
+    ASK = auto()
+    """About another node's lease."""
+
+
 class _Watched(Gateway):
-    """A client that remembers when it wrote something."""
+    """A client that remembers when it did what."""
 
     def __init__(self, config: EtcdConfig) -> None:
         super().__init__(config, attempt=2.0)
-        self.wrote: list[float] = []
+        self.deeds: list[tuple[float, Deed]] = []
 
     async def transact(self, transaction: Transaction) -> Transacted:
         """Do it."""
         if any(isinstance(operation, Put) for operation in transaction.then):
-            self.wrote.append(time.monotonic())
+            self._note(Deed.WRITE)
         return await super().transact(transaction)
+
+    async def range(self, asked: Range) -> Ranged:
+        """Do it."""
+        self._note(Deed.LIST)
+        return await super().range(asked)
+
+    async def time_to_live(self, lease: int) -> Life:
+        """Do it."""
+        self._note(Deed.ASK)
+        return await super().time_to_live(lease)
+
+    def _note(self, deed: Deed) -> None:
+        self.deeds.append((time.monotonic(), deed))
 
 
 class _NoDisk:
@@ -84,9 +107,9 @@ class Node:
         """What went over the wire so far, as a value of its own."""
         return dataclasses.replace(self._gateway.traffic)
 
-    def wrote_since(self, moment: float) -> int:
-        """How often it wrote something since then, by the monotonic clock."""
-        return sum(at >= moment for at in self._gateway.wrote)
+    def deeds_since(self, moment: float) -> set[Deed]:
+        """What it has done since then, by the monotonic clock."""
+        return {deed for at, deed in self._gateway.deeds if at >= moment}
 
     async def die(self) -> None:
         """End as a process that is killed: etcd is told nothing."""
@@ -106,9 +129,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What one node cost in so many seconds; `ahead` is how many were before it in line."""
+    """What one node cost in so many seconds."""
 
-    ahead: int
     seconds: float
     requests: int
     sent_bytes: int
@@ -134,22 +156,17 @@ class Crowd:
         """Let so much time pass, and tell what it cost each, in the order of the line."""
         before = [(time.monotonic(), node.traffic) for node in self.nodes]
         await asyncio.sleep(seconds)
-        return [self._spent(number, *then) for number, then in enumerate(before)]
+        return [_spent(node, *then) for node, then in zip(self.nodes, before, strict=True)]
 
-    async def lose(self, node: Node) -> None:
-        """Have one die."""
-        self.nodes.remove(node)
-        await node.die()
-
-    def _spent(self, number: int, begun: float, before: Traffic) -> Spent:
-        now = self.nodes[number].traffic
-        return Spent(
-            ahead=number,
-            seconds=time.monotonic() - begun,
-            requests=now.requests - before.requests,
-            sent_bytes=now.sent_bytes - before.sent_bytes,
-            received_bytes=now.received_bytes - before.received_bytes,
-        )
+    async def succession(self) -> float:
+        """Have the leader die; returns when the next one led, by the monotonic clock."""
+        leader = await self.settled()
+        self.nodes.remove(leader)
+        await leader.die()
+        async with asyncio.timeout(_LIMIT_SECONDS):
+            while not any(node.leading for node in self.nodes):
+                await asyncio.sleep(_LOOK_SECONDS / 20)
+        return time.monotonic()
 
     def _agreed(self) -> Node | None:
         leaders = [node for node in self.nodes if node.leading]
@@ -176,3 +193,13 @@ class Crowd:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.gather(*(node.die() for node in self.nodes))
+
+
+def _spent(node: Node, begun: float, before: Traffic) -> Spent:
+    now = node.traffic
+    return Spent(
+        seconds=time.monotonic() - begun,
+        requests=now.requests - before.requests,
+        sent_bytes=now.sent_bytes - before.sent_bytes,
+        received_bytes=now.received_bytes - before.received_bytes,
+    )
