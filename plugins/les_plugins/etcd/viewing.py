@@ -51,7 +51,7 @@ class Viewer:
     def look(self, now: float, *, in_touch: bool) -> View | None:
         """Returns a view where it is another than the last. `in_touch`: what is known of the others is not too old."""
         candidate, before = self.candidate, self.view
-        if candidate.role is Role.JOINING and not before.settled:
+        if candidate.role in (Role.JOINING, Role.GONE) and not before.settled:
             return None
         leader, term = self._leader(in_touch=in_touch)
         view = replace(before, leading=candidate.role is Role.LEADER, leader=leader, term=term or before.term)
