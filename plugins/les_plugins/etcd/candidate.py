@@ -358,6 +358,9 @@ class Candidate:
 
     def _move(self, now: Instant) -> None:
         """Want a new key."""
+        if self.role is Role.FOLLOWER and self.own is not None:
+            # Nobody is to wait for what it might have done as the first in line: with the old key, it leads no more.
+            self._ended = max(self._ended, self.own.revision)
         self._stint += 1
         self._since = now.wall
         self._heir = None

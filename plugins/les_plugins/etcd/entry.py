@@ -47,8 +47,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     `role` is what it does by its own word, no sooner than it does; `ttl` the seconds of its lease. `since` is when this
     key was made, in Unix seconds by the clock of its node, for people only. `unfit` is why it may not lead, in words.
-    `ended` is the term of the last leadership of this process of which nothing is left any more, 0 for none. `heir` is
-    whom a leader that gave up wants as the next one.
+    `ended`: with a key of this revision or a lower one, this process does not lead any more, and nothing is left of it;
+    0 for none. `heir` is whom a leader that gave up wants as the next one.
     """
 
     address: Address
