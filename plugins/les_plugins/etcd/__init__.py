@@ -13,19 +13,22 @@
     watcher    what others do
     backend    all of it, as the daemon sees it; `health` and `report` say how it does
     release    the key of a process that died
+    inspection what `les check` finds out
 
 `docs/etcd.md` tells users of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from les_hooks import hookimpl
+from les_hooks import Context, hookimpl
 from les_hooks.backends import Disk, Engine, Instant, Reports, Seat
+from les_hooks.text import printable
 from les_plugins.etcd.backend import EtcdBackend
 from les_plugins.etcd.entry import Keys
 from les_plugins.etcd.gateway import Gateway
+from les_plugins.etcd.inspection import inspect
 from les_plugins.etcd.release import release_keys
 from les_plugins.etcd.settings import EtcdConfig
 
@@ -60,6 +63,12 @@ def _gateway(config: EtcdConfig) -> Gateway:
 def config_type() -> type[msgspec.Struct]:
     """What `[plugins.etcd]` can hold."""
     return EtcdConfig
+
+
+@hookimpl
+async def validate(ctx: Context) -> Sequence[str]:
+    """Complain about endpoints, files, rights and versions that will not do."""
+    return [type(line)(printable(line)) for line in await inspect(ctx.config, ctx.cluster)]
 
 
 @hookimpl
