@@ -1,7 +1,8 @@
 """How a view of the cluster is had: the interface that the daemon wants from any engine. `peers` is the one built in,
 others are plugins' (`docs/backends.md`).
 
-The daemon imports it, and plugins do; a backend imports `election`, `wire` and the values, and nothing above them.
+The daemon imports it, and plugins do; a backend imports `election`, `wire` and the values, and nothing above them. A
+plugin has what it needs of the election from here: `Identity`, `Instant`, and the roles that `les status` knows.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,10 +13,24 @@ from structlog.typing import FilteringBoundLogger
 
 from les_hooks.election.identity import Identity
 from les_hooks.election.messages import Instant
+from les_hooks.election.roles import Role, Trigger, next_role
 from les_hooks.events import Reason
 from les_hooks.members import Address, Boot, Mandate, View
 
-__all__ = ["Backend", "Disk", "Engine", "Instant", "OnAuthority", "OnView", "Reports", "Seat"]
+__all__ = [
+    "Backend",
+    "Disk",
+    "Engine",
+    "Identity",
+    "Instant",
+    "OnAuthority",
+    "OnView",
+    "Reports",
+    "Role",
+    "Seat",
+    "Trigger",
+    "next_role",
+]
 
 
 OnView = Callable[[View], None]

@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from les_hooks.backends import Disk, Instant, Reports, Seat
-from les_hooks.election.roles import Role
+from les_hooks.backends import Disk, Instant, Reports, Role, Seat
 from les_hooks.events import Reason
 from les_hooks.members import Address, Mandate
 from les_hooks.wire import phrase
@@ -170,7 +169,7 @@ class EtcdBackend:
             self._told = mandate, confirming
             self._reports.on_authority(mandate)
         # What was known longer ago than a lease lasts may be otherwise by now.
-        in_touch = now.boottime - self._health.last_read < wait_of(candidate.hold.ttl)
+        in_touch = now.boottime - self._health.answered < wait_of(candidate.hold.ttl)
         view = self._viewer.look(now.boottime, in_touch=in_touch)
         if view is not None:
             self._save(view.term)

@@ -91,7 +91,7 @@ class Calls:
                 self._endpoints.worked(url)
                 return LeaseGoneError(f"{url}: {error.words}")
             case Code.PERMISSION_DENIED:
-                who = "nobody" if self._config.username is None else f"user {self._config.username!r}"
+                who = "who shows no user" if self._config.username is None else f"user {self._config.username!r}"
                 why = f"{who} may not read and write all keys under {self._config.prefix!r} ({error.words})"
             case _ if error.wants_token and self._config.username is None:
                 why = f"it asks for a user ({error.words}): set username and password_file"

@@ -23,8 +23,8 @@ class Health:
         """What the last call that failed has come to; empty where etcd answers."""
         self.refused = False
         """Whether that was a no, and not silence."""
-        self.last_read = -math.inf
-        """When the last read through the quorum was sent that was answered."""
+        self.answered = -math.inf
+        """When the last request was sent that was answered."""
 
     def failed(self, error: StoreError, now: float) -> None:
         """A call has failed."""
@@ -37,9 +37,9 @@ class Health:
             self._told = now, error.why
             self._log.info("etcd-still-failing", reason=error.why)
 
-    def read(self, sent: float, now: float) -> None:
-        """A read through the quorum, or a write, was answered."""
-        self.last_read = max(self.last_read, sent)
+    def well(self, sent: float, now: float) -> None:
+        """A request was answered."""
+        self.answered = max(self.answered, sent)
         if self.failing_since < math.inf:
             self._log.info("etcd-answers", seconds=round(now - self.failing_since, 3))
             self.failing_since, self.why, self.refused = math.inf, "", False

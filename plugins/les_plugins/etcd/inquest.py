@@ -13,7 +13,12 @@ from les_plugins.etcd.hold import DRIFT, reserve_of, wait_of
 from les_plugins.etcd.line import Standing
 from les_plugins.etcd.store import Life
 
-__all__ = ["Inquest"]
+__all__ = ["Inquest", "ttl_of"]
+
+
+def ttl_of(standing: Standing, otherwise: int) -> int:
+    """The seconds of the lease of who stood there, as it has said; `otherwise` where that cannot be read."""
+    return standing.entry.ttl if standing.entry is not None else otherwise
 
 
 class Inquest:
@@ -48,8 +53,7 @@ class Inquest:
         What a leader of etcd said that was deposed meanwhile counts for nothing: it does not hear of renewals.
         """
         lapsed, term = self._lapsed.get(standing.lease, (math.inf, 0))
-        ttl = standing.entry.ttl if standing.entry is not None else self._ttl
-        return min(lapsed if term >= raft_term else math.inf, gone + wait_of(ttl))
+        return min(lapsed if term >= raft_term else math.inf, gone + wait_of(ttl_of(standing, self._ttl)))
 
     def forget(self, leases: frozenset[int]) -> None:
         """Keep what is known of these alone."""

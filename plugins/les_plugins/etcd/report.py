@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from les_hooks.backends import Instant
 from les_hooks.cli.output import seconds
-from les_hooks.election.messages import Instant
 from les_plugins.etcd.candidate import Candidate
 from les_plugins.etcd.health import Health
 from les_plugins.etcd.store import Store

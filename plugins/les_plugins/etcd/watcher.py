@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.election.messages import Instant
+from les_hooks.backends import Instant
 from les_plugins.etcd.candidate import Candidate
 from les_plugins.etcd.entry import Keys
 from les_plugins.etcd.health import Health
@@ -18,7 +18,7 @@ from les_plugins.etcd.store import CompactedError, Range, Store, StoreError, Tra
 __all__ = ["Asker", "Watcher"]
 
 _RETRY_SECONDS = 0.25
-# A watch may be a little behind a read; by more it is dead.
+# A watch may be a little behind a read; by more it is dead. Who is near to leading does not wait to find out.
 _BEHIND_SECONDS = 1.0
 
 _ASKS_PER_LEASE = 5
@@ -84,18 +84,23 @@ class Watcher:
             self._doubt = None
             line.confirm(revision)
             self._candidate.saw([], found.header.raft_term, self._clock())
-        elif self._doubt is None or self._doubt[0] != known:
-            self._doubt = known, self._clock().boottime
-        elif self._clock().boottime - self._doubt[1] >= _BEHIND_SECONDS:
-            self._log.warning("watch-behind", revision=revision, known=known)
+        elif self._candidate.is_near or self._is_behind(known):
+            self._log.info("watch-behind", revision=revision, known=known)
             self.again()
+
+    def _is_behind(self, known: int) -> bool:
+        """Whether the watch has had its time to tell what a read has found."""
+        now = self._clock().boottime
+        if self._doubt is None or self._doubt[0] != known:
+            self._doubt = known, now
+        return now - self._doubt[1] >= _BEHIND_SECONDS
 
     async def _follow(self) -> None:
         line = self._candidate.line
         if not self._listed:
             sent = self._clock().boottime
             ranged = await self._store.range(Range(key=self._keys.prefix, prefix=True))
-            self._health.read(sent, self._clock().boottime)
+            self._health.well(sent, self._clock().boottime)
             self._listed = True
             self._candidate.saw(line.replace(ranged), ranged.header.raft_term, self._clock())
             self._changed()
