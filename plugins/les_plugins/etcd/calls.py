@@ -100,6 +100,10 @@ class Calls:
         self._endpoints.failed(url, why)
         return RefusedError(f"{url}: {why}")
 
+    async def learned(self) -> None:
+        """Wait until nothing more is asked beside the calls; it is bounded."""
+        await asyncio.gather(*self._learning.values(), return_exceptions=True)
+
     async def close(self) -> None:
         """End what runs by itself."""
         await self._login.close()

@@ -100,6 +100,10 @@ class Gateway:
         """How each endpoint does, as plain JSON values."""
         return self._endpoints.status()
 
+    async def learned(self) -> None:
+        """Wait until `status` tells the version of each endpoint that has answered, if it tells it at all."""
+        await self._calls.learned()
+
     async def close(self) -> None:
         """End what runs, and let connections go."""
         await self._calls.close()

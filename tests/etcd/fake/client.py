@@ -176,7 +176,7 @@ class Client:
 
     def status(self) -> Sequence[Mapping[str, object]]:
         """How the endpoint does."""
-        return [{"endpoint": self.name}]
+        return [{"endpoint": self.name, "used": True, "failing_since": None, "error": None, "version": None}]
 
     async def close(self) -> None:
         """End all watches."""
