@@ -27,6 +27,9 @@ _LOOK_SECONDS: Final = 0.01
 
 _FAREWELL_SECONDS: Final = 5.0
 
+# Unix seconds when boottime was 0, as the nodes have it.
+_WALL: Final = time.time() - time.monotonic()
+
 
 class Nonconformance(AssertionError):  # noqa: N818  (it names what was found, as pytest shows it)
     """The backend does not do what it must; each of `faults` is a sentence."""
@@ -43,6 +46,7 @@ class Contest:
         self.arena = arena
         self.traits = arena.traits
         self.players: list[Player] = []
+        self._loop = asyncio.get_running_loop()
         self._faults: list[str] = []
         self._terms: dict[int, Player] = {}
         self._cut: set[int] = set()
@@ -70,7 +74,7 @@ class Contest:
         )
         player = Player(number=number, seat=seat, clock=self.now, on_lead=self._leads, note=self._note)
         player.disk.term = term
-        player.backend = self.arena.engine.make(seat, player.reports, _instant, player.disk)
+        player.backend = self.arena.engine.make(seat, player.reports, self._instant, player.disk)
         self.players.append(player)
         return player
 
@@ -117,13 +121,15 @@ class Contest:
                 await player.backend.leave(limit)
         except TimeoutError:
             self._note(player, f"leave({limit}) has not ended {slack} s after its limit")
+        except Exception as error:
+            self._note(player, f"leave({limit}) raised {error!r}")
         player.lives = False
 
     # -- what is seen of them ------------------------------------------------------------------------------------------
 
     def now(self) -> float:
         """Boottime seconds, as the backends know them."""
-        return _instant().boottime
+        return self._loop.time()
 
     @property
     def living(self) -> list[Player]:
@@ -170,6 +176,10 @@ class Contest:
         """It holds now."""
         if not holds:
             raise Nonconformance((f"it does not hold that {what}", *self._story()))
+
+    def _instant(self) -> Instant:
+        """Of the loop's clock, so that a test may have its loop's time pass faster."""
+        return Instant(boottime=self.now(), wall=_WALL + self.now())
 
     # -- what holds among them -----------------------------------------------------------------------------------------
 
@@ -227,15 +237,6 @@ class Contest:
         said = error.faults if isinstance(error, Nonconformance) else ()
         if self._faults and (error is None or said):
             raise Nonconformance((*self._faults, *said)) from None
-
-
-def _instant() -> Instant:
-    """Of the loop's clock, so that a test may have its loop's time pass faster."""
-    now = asyncio.get_running_loop().time()
-    return Instant(boottime=now, wall=_WALL + now)
-
-
-_WALL: Final = time.time() - time.monotonic()
 
 
 def _words(player: Player) -> str:

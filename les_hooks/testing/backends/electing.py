@@ -45,9 +45,9 @@ async def who_has_only_started_is_not_seen(contest: Contest) -> None:
     """`start` takes what the node needs of its host; only `join` has others see it, and views begin."""
     first = await contest.enter(0)
     second = await contest.enter(1)
+    await contest.until(lambda: contest.agree(first, second), "two nodes name one leader")
     third = await contest.make(2)
     await third.backend.start()
-    await contest.until(lambda: contest.agree(first, second), "two nodes name one leader")
     await contest.always(lambda: first.member(third) is None and not third.views, "who has not joined is not seen")
     await third.backend.join()
     await contest.until(lambda: contest.agree(first, second, third), "it is seen once it has joined")
@@ -75,8 +75,9 @@ async def a_term_is_written_down(contest: Contest) -> None:
 async def authority_is_renewed(contest: Contest) -> None:
     """While a node leads, what `on_authority` tells moves on and is what `mandate` says; nobody else has any."""
     first, second, third = await contest.trio()
-    begun = first.told.act_until
+    began, begun = first.view, first.told.act_until
     await contest.until(lambda: first.told.act_until > begun, "authority is renewed", contest.traits.lost_within)
+    contest.expect(first.view == began, "the leader leads on meanwhile")
     await contest.always(lambda: first.backend.mandate.act_until > contest.now(), "a leader has authority")
     for other in (second, third):
         contest.expect(other.backend.mandate.act_until < contest.now(), "who does not lead has none")

@@ -131,10 +131,13 @@ async def a_leader_that_is_cut_off_ends_first(contest: Contest) -> None:
     meanwhile, and comes back as the last in line.
     """
     first, second, third = await contest.trio()
+    # Its hooks do not end, so that nothing but its mandate says when others may lead.
+    first.holds_back = True
     await contest.cut(first)
     await contest.until(lambda: second.leads or third.leads, "another one leads", contest.traits.lost_within)
     contest.expect(not first.leads, "who was cut off does not lead any more")
     await contest.beats_on(first)
+    first.release()
     await contest.heal(first)
     await contest.until(
         lambda: contest.agree(first, second, third), "all agree once it is back", contest.traits.lost_within

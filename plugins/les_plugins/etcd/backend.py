@@ -93,7 +93,9 @@ class EtcdBackend:
 
     async def start(self) -> None:
         """See that the files can be used; etcd itself need not be there yet. Raises StartError."""
-        await asyncio.to_thread(check_files, self._seat.config)
+        config: EtcdConfig = self._seat.config
+        if config.has_files:
+            await asyncio.to_thread(check_files, config)
 
     async def join(self) -> None:
         """Take part as soon as etcd answers."""

@@ -12,6 +12,7 @@ from les_hooks.backends import Instant
 from les_plugins.etcd.candidate import Candidate
 from les_plugins.etcd.entry import Keys
 from les_plugins.etcd.health import Health
+from les_plugins.etcd.line import Standing
 from les_plugins.etcd.pacing import Alarm
 from les_plugins.etcd.store import CompactedError, Range, Store, StoreError, Transacted
 
@@ -136,27 +137,27 @@ class Asker:
         self._clock = clock
         self._changed = changed
         self._alarm = Alarm()
-        self._asks: tuple[int, ...] = ()
+        self._asks: tuple[Standing, ...] = ()
 
     def wake(self) -> None:
         """Others may be ahead now."""
-        if self._candidate.asks != self._asks:
+        if [each.revision for each in self._candidate.asks] != [each.revision for each in self._asks]:
             self._alarm.ring()
 
     async def run(self) -> None:
         """Ask, for ever."""
         while True:
             self._asks = self._candidate.asks
-            for lease in self._asks:
-                await self._ask(lease)
-            late = any(self._candidate.inquest.is_late(lease) for lease in self._asks)
+            for standing in self._asks:
+                await self._ask(standing)
+            late = any(self._candidate.inquest.is_late(standing) for standing in self._asks)
             pause = _LATE_SECONDS if late else self._candidate.hold.ttl / _ASKS_PER_LEASE
             await self._alarm.wait(pause if self._asks else None)
 
-    async def _ask(self, lease: int) -> None:
+    async def _ask(self, standing: Standing) -> None:
         try:
-            life = await self._store.time_to_live(lease)
+            life = await self._store.time_to_live(standing.lease)
         except StoreError:
             return  # it is not known then, which is what there is to know
-        self._candidate.inquest.asked(lease, life, self._clock().boottime)
+        self._candidate.inquest.asked(standing, life, self._clock().boottime)
         self._changed()
