@@ -170,6 +170,16 @@ class Candidate:
         """Those about whose leases to ask etcd: all that are ahead, where they are few."""
         return self._ahead if len(self._ahead) <= _NEAREST else ()
 
+    @property
+    def overdue(self) -> tuple[Standing | None, float, int]:
+        """Whose key this node is to take away as the next in line, since when, and in which Raft term that was told.
+
+        The lease has run out, and etcd has not seen to that yet, which it does twice a second.
+        """
+        if self.role is not Role.FOLLOWER or not self._in_line or len(self._ahead) != 1:
+            return None, math.inf, 0
+        return self._ahead[0], *self.inquest.over_at(self._ahead[0])
+
     def litter(self, now: float) -> tuple[str, ...]:
         """The traces that this node is to take away: its own, and as the leader those of others that act no more."""
         own = (stray for stray in self.line.strays if stray.boot == self._identity.boot and self.role not in _LEADING)

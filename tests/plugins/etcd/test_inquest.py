@@ -2,7 +2,9 @@
 
 import math
 
-from les_plugins.etcd.entry import Place
+from les_hooks.backends import Role
+from les_hooks.members import Address, Boot, Part
+from les_plugins.etcd.entry import Entry, Place
 from les_plugins.etcd.hold import reserve_of, wait_of
 from les_plugins.etcd.inquest import Inquest
 from les_plugins.etcd.line import Standing
@@ -11,14 +13,19 @@ from les_plugins.etcd.store import Header, Life
 _TTL = 5
 
 
-def standing(revision: int, lease: int = 7) -> Standing:
+def standing(revision: int, role: Role = Role.LEADER) -> Standing:
+    entry = Entry(
+        address=Address("10.0.0.1:4000"),
+        name="a",
+        boot=Boot(1, "0123456789abcdef"),
+        version="1",
+        part=Part.MEMBER,
+        role=role,
+        ttl=_TTL,
+        since=0.0,
+    )
     return Standing(
-        key=f"/line/{lease:x}.{revision}",
-        place=Place.LINE,
-        revision=revision,
-        changed=revision,
-        lease=lease,
-        entry=None,
+        key=f"/line/7.{revision}", place=Place.LINE, revision=revision, changed=revision, lease=7, entry=entry
     )
 
 
@@ -51,13 +58,29 @@ def test_what_a_deposed_leader_of_etcd_told_counts_for_nothing() -> None:
     assert inquest.free_at(standing(3), 105.5, 3) > 106.0
 
 
-def test_a_lease_is_over_when_etcd_said_so_and_it_was_not_renewed_since() -> None:
+def test_a_key_counts_for_nothing_once_the_lease_of_a_leader_has_run_out() -> None:
     inquest = Inquest(_TTL)
     assert inquest.over_at(standing(3)) == (math.inf, 0)
     inquest.asked(standing(3), life(1), 100.0)
     assert inquest.over_at(standing(3)) == (math.inf, 0)
     inquest.asked(standing(3), life(0), 100.1)
     moment, raft_term = inquest.over_at(standing(3))
-    assert (101.1 < moment < 101.2, raft_term) == (True, 2)
+    assert 101.1 < moment < 101.2
+    assert raft_term == 2
+    inquest.asked(standing(3), life(0), 100.5)
+    assert inquest.over_at(standing(3)) == (moment, raft_term)
+
+
+def test_who_was_renewed_since_may_act_again() -> None:
+    inquest = Inquest(_TTL)
+    inquest.asked(standing(3, Role.FOLLOWER), life(0), 100.0)
     inquest.asked(standing(3), life(4), 100.3)
+    assert inquest.over_at(standing(3)) == (math.inf, 0)
+    assert inquest.free_at(standing(3), 110.0, 2) == 110.0 + wait_of(_TTL)
+
+
+def test_the_key_of_who_has_not_led_yet_counts_until_etcd_takes_it_away() -> None:
+    """It may be renewed at the last moment, and lead."""
+    inquest = Inquest(_TTL)
+    inquest.asked(standing(3, Role.FOLLOWER), life(0), 100.0)
     assert inquest.over_at(standing(3)) == (math.inf, 0)
