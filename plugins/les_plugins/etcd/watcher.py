@@ -75,8 +75,9 @@ class Watcher:
     def compare(self, found: Transacted, known: int, count: int) -> None:
         """Hold a read through the quorum against the line, which was known up to `known` and had `count` keys then."""
         line, revision = self._candidate.line, found.header.revision
-        if revision < line.revision:
-            self._log.error("etcd-went-back", revision=revision, known=line.revision)
+        # What the watch has told since the read was sent may be newer than its answer.
+        if revision < known:
+            self._log.error("etcd-went-back", revision=revision, known=known)
             self._rewound()
         elif not self._listed or line.revision != known:
             self._doubt = None
