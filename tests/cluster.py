@@ -22,7 +22,7 @@ from typing import IO, Any, Self, TypeVar
 from les_hooks.control.client import call
 from les_hooks.errors import ControlError
 
-__all__ = ["Cluster", "Daemon", "free_ports", "until"]
+__all__ = ["Cluster", "Daemon", "close", "free_ports", "until"]
 
 _Seen = TypeVar("_Seen")
 
@@ -162,6 +162,23 @@ class Daemon:
         return self.log.read_text() if self.log.exists() else ""
 
 
+def close(daemons: Sequence[Daemon]) -> None:
+    """Ask those that run to leave, and kill those that do not."""
+    for daemon in daemons:
+        if daemon.running:
+            daemon.signal(signal.SIGTERM)
+    for daemon in daemons:
+        if daemon.process is not None:
+            try:
+                daemon.process.wait(LIMIT_SECONDS)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+    for daemon in daemons:
+        # The guard of one that was killed may still be cleaning up, and must not outlive the folder.
+        if daemon.process is not None and daemon.process.returncode != 0:
+            daemon.les("cleanup", "--wait", "20")
+
+
 class Cluster:
     """So many daemons, named a, b, c ...; `more` is further text for each `les.toml`. Ends them all when it closes."""
 
@@ -191,20 +208,8 @@ class Cluster:
         return until(look, "one leader for all")
 
     def close(self) -> None:
-        """Ask those that run to leave, and kill those that do not."""
-        for daemon in self.daemons:
-            if daemon.running:
-                daemon.signal(signal.SIGTERM)
-        for daemon in self.daemons:
-            if daemon.process is not None:
-                try:
-                    daemon.process.wait(LIMIT_SECONDS)
-                except subprocess.TimeoutExpired:
-                    daemon.kill()
-        for daemon in self.daemons:
-            # The guard of one that was killed may still be cleaning up, and must not outlive the folder.
-            if daemon.process is not None and daemon.process.returncode != 0:
-                daemon.les("cleanup", "--wait", "20")
+        """End them all."""
+        close(self.daemons)
 
     def __enter__(self) -> Self:
         return self.start()

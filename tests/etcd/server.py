@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +23,7 @@ from les_hooks.security.tls import TlsFiles
 from tests.cluster import free_ports, until
 from tests.needs import need_program
 
-__all__ = ["FAST", "CtlError", "Server"]
+__all__ = ["FAST", "CtlError", "Server", "leads"]
 
 FAST = ("--heartbeat-interval=20", "--election-timeout=200")
 """Flags of servers that miss their leader after a fifth of a second; etcd's own are five times as long."""
@@ -64,6 +64,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.user: str | None = None
         """As whom `ctl` comes, as `name:password`; `enable_auth` sets it."""
+        self.frozen = False
         self._flags = flags
         self._inside = inside
         client, peer = ports or free_ports(2)
@@ -125,11 +126,13 @@ class Server:
 
     def freeze(self) -> None:
         """Have it stand still: it accepts connections, and never answers."""
+        self.frozen = True
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Have it go on."""
         self._signal(signal.SIGCONT)
+        self.frozen = False
 
     @property
     def running(self) -> bool:
@@ -163,12 +166,6 @@ class Server:
         """What `etcdctl endpoint status` tells; raises CtlError where it does not answer."""
         told: dict[str, Any] = json.loads(self.ctl("endpoint", "status", "-w", "json", limit=1.0))[0]["Status"]
         return told
-
-    @property
-    def leads(self) -> bool:
-        """Whether it is the leader of its cluster, by its own word."""
-        status = self.status()
-        return bool(status["leader"] == status["header"]["member_id"])
 
     def enable_auth(self, user: str = "les", password: str = "secret", prefix: str = "/les-hooks/") -> None:
         """Ask everybody for a password from now on; the user may read and write keys under the prefix alone.
@@ -212,7 +209,8 @@ class Server:
     def _healthy(self) -> bool:
         assert self.running, f"{self.name} has ended"
         with contextlib.suppress(CtlError):
-            self.ctl("endpoint", "health", limit=1.0)
+            # Short, as etcdctl waits a second until it dials again.
+            self.ctl("endpoint", "health", limit=0.5)
             return True
         return False
 
@@ -223,8 +221,13 @@ class Server:
     def _end(self, number: signal.Signals) -> None:
         assert self.process is not None
         self._signal(number)
-        self._signal(signal.SIGCONT)
+        self.thaw()
         self.process.wait(_LIMIT_SECONDS)
+
+
+def leads(status: Mapping[str, Any]) -> bool:
+    """Whether a server leads the others, by its own word."""
+    return bool(status.get("leader") == status["header"]["member_id"])
 
 
 def _environ() -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import until
-from tests.etcd.server import CtlError, Server
+from tests.etcd.server import CtlError, Server, leads
 from tests.security.files import TestAuthority
 
 _ORPHAN = """
@@ -39,7 +39,7 @@ def test_a_frozen_server_is_there_and_never_answers(tmp_path: Path) -> None:
         with pytest.raises(CtlError, match="deadline exceeded"):
             etcd.ctl("get", "/key", limit=0.5)
         etcd.thaw()
-        assert etcd.leads
+        assert leads(etcd.status())
 
 
 def test_a_user_has_the_keys_under_its_prefix_and_no_others(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_with_certificates_its_gateway_answers_only_who_has_one(tmp_path: Path) 
     with Server(tmp_path, tls=files) as etcd:
         context = ssl.create_default_context(cafile=files.ca)
         request = urllib.request.Request(f"{etcd.url}/v3/maintenance/status", data=b"{}", method="POST")
-        with pytest.raises(OSError, match=r"alert .*certificate|reset|Broken pipe"):
+        with pytest.raises(OSError, match=r"alert|reset|Broken pipe|EOF"):
             urllib.request.urlopen(request, context=context, timeout=5)
         client = authority.issue("client", "127.0.0.1")
         context.load_cert_chain(client.cert, client.key)

@@ -56,22 +56,11 @@ def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _worked_last(cluster: Cluster, daemon: NetDaemon) -> float:
-    return max(line.at for line in cluster.story() if (line.node, line.word) == (daemon.name, "works"))
-
-
 def _working(cluster: Cluster) -> NetDaemon:
     """The leader, once its work has begun."""
     leader = cluster.agreed(*cluster.daemons)
     cluster.told(leader, "works")
     return leader
-
-
-def _succeeded(cluster: Cluster, *daemons: NetDaemon) -> tuple[NetDaemon, float]:
-    """Who leads these now, and when its elected script began; its work has begun, too."""
-    successor = cluster.agreed(*daemons)
-    cluster.told(successor, "works")
-    return successor, cluster.told(successor, "elected").at
 
 
 def _leadership_stayed(cluster: Cluster, leader: NetDaemon) -> None:
@@ -87,7 +76,7 @@ def _leadership_stayed(cluster: Cluster, leader: NetDaemon) -> None:
 def test_a_leader_that_leaves_is_followed_when_its_demote_script_has_ended(three: Cluster) -> None:
     leader = _working(three)
     leader.signal(signal.SIGTERM)
-    _, elected = _succeeded(three, *three.followers(leader))
+    _, elected = three.succeeded(*three.followers(leader))
     assert leader.ended() == 0
     words = [f"{line.node} {line.word}" for line in three.story() if line.word != "works"]
     assert words[:2] == [f"{leader.name} demoting", f"{leader.name} demoted"]
@@ -106,10 +95,10 @@ def test_a_daemon_that_is_killed_is_followed_before_its_lease_is_over(tmp_path: 
         cluster.told(leader, "works")
         killed = _now()
         leader.kill()
-        _, elected = _succeeded(cluster, *cluster.followers(leader))
+        _, elected = cluster.succeeded(*cluster.followers(leader))
         assert cluster.told(leader, "demoted").at <= elected
         assert elected - killed < 3.0
-        assert _worked_last(cluster, leader) - killed < _SLACK_SECONDS / 2
+        assert cluster.worked_last(leader) - killed < _SLACK_SECONDS / 2
         assert mingled(cluster.story()) == []
         assert cluster.overlap() == 0.0
 
@@ -118,7 +107,7 @@ def test_a_host_that_is_lost_is_replaced_when_its_lease_is_over(three: Cluster) 
     leader = _working(three)
     lost = _now()
     leader.lose()
-    _, elected = _succeeded(three, *three.followers(leader))
+    _, elected = three.succeeded(*three.followers(leader))
     assert elected - lost < LEASE_SECONDS + _HEARTBEAT_SECONDS + _SLACK_SECONDS
 
 
@@ -144,9 +133,9 @@ def test_a_leader_that_freezes_for_longer_is_replaced_and_the_guard_ends_its_wor
     leader = _working(three)
     frozen = _now()
     leader.signal(signal.SIGSTOP)
-    successor, elected = _succeeded(three, *three.followers(leader))
+    successor, elected = three.succeeded(*three.followers(leader))
     assert elected - frozen < LEASE_SECONDS + _HEARTBEAT_SECONDS + _SLACK_SECONDS
-    assert _worked_last(three, leader) - frozen < _ACTS_SECONDS + _SLACK_SECONDS
+    assert three.worked_last(leader) - frozen < _ACTS_SECONDS + _SLACK_SECONDS
     leader.signal(signal.SIGCONT)
     assert three.agreed(*three.daemons) is successor
     assert "leader.demoted - slept" in leader.news()
@@ -156,7 +145,7 @@ def test_a_leader_that_is_cut_from_all_demotes_to_the_end_before_another_leads(t
     leader = _working(three)
     cut = _now()
     three.lan.isolate(leader.host)
-    successor, elected = _succeeded(three, *three.followers(leader))
+    successor, elected = three.succeeded(*three.followers(leader))
     assert elected - cut < LEASE_SECONDS + _HEARTBEAT_SECONDS + _SLACK_SECONDS
     assert three.told(leader, "demoted").at <= elected
     assert not leader.status()["is_me"]
@@ -172,7 +161,7 @@ def test_a_leader_that_is_cut_from_all_one_way_is_replaced_as_well(three: Cluste
     for follower in three.followers(leader):
         speaker, listener = (follower, leader) if way == "deaf" else (leader, follower)
         speaker.host.deafen(listener.host)
-    _, elected = _succeeded(three, *three.followers(leader))
+    _, elected = three.succeeded(*three.followers(leader))
     assert elected - cut < LEASE_SECONDS + _HEARTBEAT_SECONDS + _SLACK_SECONDS
     assert three.told(leader, "demoted").at <= elected
 
@@ -240,7 +229,7 @@ def test_when_all_restart_at_once_nobody_leads_while_a_promise_may_be_forgotten(
             daemon.boot()
         else:
             daemon.start()
-    leader, elected = _succeeded(three, *three.daemons)
+    leader, elected = three.succeeded(*three.daemons)
     assert leader.status()["term"] > max(terms)
     # Each counts from the moment at which it joins, which is a little later than this.
     started = [_now() - daemon.status()["node"]["uptime"] for daemon in three.daemons]
@@ -267,11 +256,11 @@ def test_work_that_ignores_its_end_is_killed_before_another_leads(tmp_path: Path
         leader = cluster.whole()
         cluster.told(leader, "works")
         leader.signal(signal.SIGSTOP)
-        successor, _ = _succeeded(cluster, *cluster.followers(leader))
+        successor, _ = cluster.succeeded(*cluster.followers(leader))
         leader.signal(signal.SIGCONT)
         cluster.agreed(*cluster.daemons)
         cluster.lan.isolate(successor.host)
-        _succeeded(cluster, *cluster.followers(successor))
+        cluster.succeeded(*cluster.followers(successor))
         assert mingled(cluster.story()) == []
         assert cluster.overlap() == 0.0
 
@@ -291,7 +280,7 @@ def test_two_nodes_and_a_witness_survive_the_loss_of_any_one_host(tmp_path: Path
         cluster.told(leader, "works")
         lost = _now()
         leader.lose()
-        successor, elected = _succeeded(cluster, *cluster.followers(leader))
+        successor, elected = cluster.succeeded(*cluster.followers(leader))
         assert elected - lost < LEASE_SECONDS + _HEARTBEAT_SECONDS + _SLACK_SECONDS
         assert f"member.lost {leader.address} timeout" in observer.news()
         cluster.whole()

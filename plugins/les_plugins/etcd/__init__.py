@@ -13,47 +13,24 @@
     watcher    what others do
     backend    all of it, as the daemon sees it; `health` and `report` say how it does
     release    the key of a process that died
+    engine     makes the one, and does the other
+    inspection what `les check` finds out
 
 `docs/etcd.md` tells users of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from les_hooks import hookimpl
-from les_hooks.backends import Disk, Engine, Instant, Reports, Seat
-from les_plugins.etcd.backend import EtcdBackend
-from les_plugins.etcd.entry import Keys
-from les_plugins.etcd.gateway import Gateway
-from les_plugins.etcd.release import release_keys
+from les_hooks import Context, hookimpl
+from les_hooks.backends import Engine
+from les_hooks.text import printable
+from les_plugins.etcd.engine import EtcdEngine
+from les_plugins.etcd.inspection import inspect
 from les_plugins.etcd.settings import EtcdConfig
 
 __all__ = ["EtcdConfig"]
-
-# An endpoint that does not answer must leave time for the next one before a leader's time is over.
-_ATTEMPTS_PER_LEASE = 6
-_LONGEST_ATTEMPT_SECONDS = 2.0
-
-
-class _EtcdEngine:
-    """Makes backends, each with a client of its own."""
-
-    def make(self, seat: Seat, reports: Reports, clock: Callable[[], Instant], disk: Disk) -> EtcdBackend:
-        """Make the backend of one process."""
-        return EtcdBackend(seat, _gateway(seat.config), reports, clock, disk)
-
-    async def release(self, seat: Seat) -> None:
-        """Take away the keys of a process that is dead."""
-        store = _gateway(seat.config)
-        try:
-            await release_keys(seat, Keys(seat.config.prefix, seat.cluster), store)
-        finally:
-            await store.close()
-
-
-def _gateway(config: EtcdConfig) -> Gateway:
-    return Gateway(config, attempt=min(_LONGEST_ATTEMPT_SECONDS, config.ttl / _ATTEMPTS_PER_LEASE))
 
 
 @hookimpl
@@ -63,6 +40,12 @@ def config_type() -> type[msgspec.Struct]:
 
 
 @hookimpl
+async def validate(ctx: Context) -> Sequence[str]:
+    """Complain about endpoints, files, rights and versions that will not do."""
+    return [type(line)(printable(line)) for line in await inspect(ctx.config, ctx.cluster)]
+
+
+@hookimpl
 def backends() -> Mapping[str, Engine]:
     """The engine of `backend = "etcd"`."""
-    return {"etcd": _EtcdEngine()}
+    return {"etcd": EtcdEngine()}

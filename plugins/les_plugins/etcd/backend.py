@@ -20,6 +20,7 @@ from les_plugins.etcd.pacing import Alarm
 from les_plugins.etcd.report import report
 from les_plugins.etcd.settings import EtcdConfig
 from les_plugins.etcd.store import Store, StoreError
+from les_plugins.etcd.tls import check_files
 from les_plugins.etcd.viewing import Viewer
 from les_plugins.etcd.watcher import Asker, Watcher
 
@@ -92,7 +93,10 @@ class EtcdBackend:
         self._changed()
 
     async def start(self) -> None:
-        """Nothing: etcd need not be there yet."""
+        """See that the files can be used; etcd itself need not be there yet. Raises StartError."""
+        config: EtcdConfig = self._seat.config
+        if config.has_files:
+            await asyncio.to_thread(check_files, config)
 
     async def join(self) -> None:
         """Take part as soon as etcd answers."""
@@ -144,7 +148,8 @@ class EtcdBackend:
 
     def status(self) -> Mapping[str, object]:
         """The endpoints, the lease and the key, as plain JSON values."""
-        return report(self._candidate, self._store, self._health, self._keeper.lease, self._clock())
+        asked = int(self._seat.config.ttl)
+        return report(self._candidate, self._store, self._health, self._keeper.lease, self._clock(), asked=asked)
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
@@ -169,7 +174,7 @@ class EtcdBackend:
             self._told = mandate, confirming
             self._reports.on_authority(mandate)
         # What was known longer ago than a lease lasts may be otherwise by now.
-        in_touch = now.boottime - self._health.last_read < wait_of(candidate.hold.ttl)
+        in_touch = now.boottime - self._health.answered < wait_of(candidate.hold.ttl)
         view = self._viewer.look(now.boottime, in_touch=in_touch)
         if view is not None:
             self._save(view.term)

@@ -64,7 +64,7 @@ class Calls:
                 async with asyncio.timeout(self._attempt):
                     answer = await self._authorized(url, send)
             except TimeoutError:
-                why = f"no answer within {self._attempt:g} s"
+                why = f"no answer within {self._attempt:.3g} s"
             except EndpointError as error:
                 why = error.why
             except EtcdError as error:
@@ -91,7 +91,7 @@ class Calls:
                 self._endpoints.worked(url)
                 return LeaseGoneError(f"{url}: {error.words}")
             case Code.PERMISSION_DENIED:
-                who = "nobody" if self._config.username is None else f"user {self._config.username!r}"
+                who = "who shows no user" if self._config.username is None else f"user {self._config.username!r}"
                 why = f"{who} may not read and write all keys under {self._config.prefix!r} ({error.words})"
             case _ if error.wants_token and self._config.username is None:
                 why = f"it asks for a user ({error.words}): set username and password_file"
@@ -99,6 +99,10 @@ class Calls:
                 why = error.words
         self._endpoints.failed(url, why)
         return RefusedError(f"{url}: {why}")
+
+    async def learned(self) -> None:
+        """Wait until nothing more is asked beside the calls; it is bounded."""
+        await asyncio.gather(*self._learning.values(), return_exceptions=True)
 
     async def close(self) -> None:
         """End what runs by itself."""

@@ -13,8 +13,8 @@ from les_hooks.backends import Identity, Instant, Role, Trigger, next_role
 from les_hooks.events import Reason
 from les_hooks.members import NO_MANDATE, Address, Mandate, Part
 from les_plugins.etcd.entry import Entry, Parting, Place
-from les_plugins.etcd.hold import Hold
-from les_plugins.etcd.inquest import Inquest
+from les_plugins.etcd.hold import Hold, wait_of
+from les_plugins.etcd.inquest import Inquest, ttl_of
 from les_plugins.etcd.line import Gone, Line, Standing
 
 __all__ = ["Candidate", "Own", "Wanted"]
@@ -23,7 +23,8 @@ __all__ = ["Candidate", "Own", "Wanted"]
 _HELD = frozenset({Reason.OPERATOR, Reason.CRITICAL, Reason.UNFIT})
 _LEADING = frozenset({Role.LEADER, Role.DEMOTING, Role.STOPPING})
 
-# Who is ahead by more is asked about when it is nearer: two hosts that die together are found out.
+# So many behind the leader ask about it, as two hosts may die together. If everybody asked about who is ahead, that
+# would be two thirds of what etcd is asked at rest.
 _NEAREST = 2
 
 # A resumed machine's wall clock jumps; what NTP corrects at a time is less.
@@ -79,8 +80,7 @@ class Candidate:
         self._stint = 1
         self._since = now.wall
         self._free_at = -math.inf
-        self._awaited: dict[int, tuple[Standing, float]] = {}
-        self._ended = 0
+        self._awaited: dict[int, float] = {}
         self._bequest: Address | None = None
         self._heir: Address | None = None
         self._evicted = False
@@ -89,6 +89,7 @@ class Candidate:
         self._doubt_since = -math.inf
         self._offset = now.wall - now.boottime
         self._behind = False
+        self._twin = ""
 
     # -- what it comes to ----------------------------------------------------------------------------------------------
 
@@ -97,15 +98,15 @@ class Candidate:
         """Where its key should stand."""
         if self.role in _LEADING and not self._evicted:
             return Place.LINE
-        return Place.ASIDE if self.obstacle else Place.LINE
+        return Place.ASIDE if self.obstacle or self._identity.part is not Part.MEMBER else Place.LINE
 
     @property
     def obstacle(self) -> str:
         """Why it may not lead, in words; empty where it may."""
-        if self._identity.part is not Part.MEMBER:
-            return "an observer"
         if self._behind:
             return f"etcd is at a lower revision than the term {self._floor}, which this node has seen"
+        if self._twin:
+            return f"another process stands at this address, with the key {self._twin}"
         if self.role in (Role.DEMOTING, Role.STOPPING):
             return self._unfit or self._held_why or "still ends what it did as the leader"
         return self._unfit or self._held_why
@@ -133,7 +134,6 @@ class Candidate:
             ttl=self.hold.ttl,
             since=self._since,
             unfit=self.obstacle,
-            ended=self._ended,
             heir=self._heir,
         )
 
@@ -166,15 +166,21 @@ class Candidate:
         return self.role in _LEADING or (self._in_line and len(self._ahead) <= 1)
 
     @property
-    def asks(self) -> tuple[int, ...]:
-        """The leases to ask etcd about: those of the nearest ahead, and of those that it waits for."""
-        return tuple(standing.lease for standing in self._ahead[-_NEAREST:]) if self._in_line else ()
+    def asks(self) -> tuple[Standing, ...]:
+        """Those about whose leases to ask etcd: all that are ahead, where they are few."""
+        return self._ahead if len(self._ahead) <= _NEAREST else ()
+
+    def litter(self, now: float) -> tuple[str, ...]:
+        """The traces that this node is to take away: its own, and as the leader those of others that act no more."""
+        own = (stray for stray in self.line.strays if stray.boot == self._identity.boot and self.role not in _LEADING)
+        over = (stray for stray in self.line.strays if self._awaited.get(stray.revision, math.inf) <= now)
+        return tuple(stray.key for stray in (*own, *(over if self.role is Role.LEADER else ())))
 
     @property
     def leader_is_late(self) -> bool:
         """Whether this node may be the next to lead, and the leader has missed a renewal."""
         leader, ahead = self.line.leader, self._ahead
-        return leader is not None and ahead == (leader,) and self.inquest.is_late(leader.lease)
+        return leader is not None and ahead == (leader,) and self.inquest.is_late(leader)
 
     @property
     def next_moment(self) -> float:
@@ -231,19 +237,20 @@ class Candidate:
     def saw(self, gone: list[Gone], raft_term: int, now: Instant) -> None:
         """The line has changed, or only the revision that it is known at; these keys are no more."""
         self._behind = self.line.revision < self._floor and self.role not in _LEADING
+        self._twin = self._find_twin()
         if self._is_evicted:
             self.evicted(now)
         for one in gone:
             self._saw_gone(one, raft_term, now)
-        self._awaited = {
-            revision: (standing, free_at)
-            for revision, (standing, free_at) in self._awaited.items()
-            if free_at > now.boottime and not self.line.has_ended(standing)
-        }
-        self._free_at = max((free_at for _, free_at in self._awaited.values()), default=-math.inf)
+        strays = [stray for stray in self.line.strays if stray.boot != self._identity.boot]
+        for stray in strays:
+            # It was gone before this node looked.
+            self._awaited.setdefault(stray.revision, now.boottime + wait_of(ttl_of(stray, self.hold.ttl)))
+        self._awaited = {stray.revision: self._awaited[stray.revision] for stray in strays}
+        self._free_at = max(self._awaited.values(), default=-math.inf)
         if self.role is Role.JOINING and self.standing is not None:
             self.role = next_role(self.role, Trigger.SETTLED)
-        self.inquest.forget(frozenset(standing.lease for standing in self.line.all(Place.LINE)))
+        self.inquest.forget(frozenset(standing.revision for standing in self.line.all(Place.LINE)))
         self._yield_to_heir(now)
         self._come_back(now)
         self._take_office(now)
@@ -287,7 +294,7 @@ class Candidate:
         if self.role not in (Role.DEMOTING, Role.STOPPING):
             return
         self.role = next_role(self.role, Trigger.RELEASED)
-        self._ended, self._evicted = self.term, False
+        self._evicted = False
         self._move(now)
         self._heir, self._bequest = self._bequest, None
 
@@ -324,11 +331,23 @@ class Candidate:
 
     def _saw_gone(self, gone: Gone, raft_term: int, now: Instant) -> None:
         standing = gone.standing
-        if not gone.led or standing.boot == self._identity.boot:
+        if standing.boot == self._identity.boot:
             return
         if not gone.orderly:
-            self._awaited[standing.revision] = standing, self.inquest.free_at(standing, now.boottime, raft_term)
-        self.vacancy = self._ending_of(gone)
+            free_at = self.inquest.free_at(standing, now.boottime, raft_term) if gone.led else -math.inf
+            self._awaited[standing.revision] = free_at
+        if gone.led:
+            self.vacancy = self._ending_of(gone)
+
+    def _find_twin(self) -> str:
+        """The key of another process at this node's address that was there before it; empty for none."""
+        mine = self.own.revision if self.own is not None else math.inf
+        for standing in (*self.line.all(Place.LINE), *self.line.all(Place.ASIDE)):
+            entry = standing.entry
+            same = entry is not None and entry.address == self._identity.address
+            if same and standing.boot != self._identity.boot and standing.revision < mine:
+                return standing.key
+        return ""
 
     def _ending_of(self, gone: Gone) -> Reason:
         """How that leadership ended, as events name it."""
@@ -358,9 +377,6 @@ class Candidate:
 
     def _move(self, now: Instant) -> None:
         """Want a new key."""
-        if self.role is Role.FOLLOWER and self.own is not None:
-            # Nobody is to wait for what it might have done as the first in line: with the old key, it leads no more.
-            self._ended = max(self._ended, self.own.revision)
         self._stint += 1
         self._since = now.wall
         self._heir = None

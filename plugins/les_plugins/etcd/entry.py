@@ -2,9 +2,12 @@
 
     <prefix>/<cluster>/line/<lease>.<stint>    a node that may lead; the one that was created first leads
     <prefix>/<cluster>/aside/<lease>.<stint>   a node that may not: unfit, an observer, or one that has just led
+    <prefix>/<cluster>/trace/<lease>.<stint>   beside each key in line, at the same revision, and on no lease
 
 Whether a node may lead is part of the key's name and never changes under it: who comes back is behind all others, by
-etcd's own order. Each key is on the lease of its node, so that it goes when that node is not heard.
+etcd's own order. Each key is on the lease of its node, so that it goes when that node is not heard. Its trace stays
+then, and goes with the key only where the node itself, or who cleaned up after it, takes both away: a trace without a
+key is that of somebody who may have led and has not said that this is over.
 """
 
 from enum import StrEnum
@@ -21,6 +24,9 @@ __all__ = ["MOST_ENTRY_BYTES", "Entry", "Keys", "Parting", "Place", "read_entry"
 
 MOST_ENTRY_BYTES: Final = 4096
 """More is nothing that a node of ours writes."""
+
+
+_TRACE = "trace"
 
 
 class Place(StrEnum):
@@ -47,8 +53,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     `role` is what it does by its own word, no sooner than it does; `ttl` the seconds of its lease. `since` is when this
     key was made, in Unix seconds by the clock of its node, for people only. `unfit` is why it may not lead, in words.
-    `ended`: with a key of this revision or a lower one, this process does not lead any more, and nothing is left of it;
-    0 for none. `heir` is whom a leader that gave up wants as the next one.
+    `heir` is whom a leader that gave up wants as the next one.
     """
 
     address: Address
@@ -60,7 +65,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     ttl: Annotated[int, Meta(ge=1, le=86400)] = 1
     since: Annotated[float, Meta(ge=0, le=2**33)] = 0.0
     unfit: str = ""
-    ended: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     heir: Address | None = None
     parting: Parting = Parting.NONE
 
@@ -96,6 +100,14 @@ class Keys:
     def name(self, place: Place, lease: int, stint: int) -> str:
         """The key of a node, anew with each `stint`: in one revision the old one goes and the new one comes."""
         return f"{self.prefix}{place}/{lease:x}.{stint}"
+
+    def trace(self, name: str) -> str:
+        """The trace of a key in line, by the last part of its name."""
+        return f"{self.prefix}{_TRACE}/{name}"
+
+    def is_trace(self, key: str) -> bool:
+        """Whether this key is one."""
+        return key.startswith(f"{self.prefix}{_TRACE}/")
 
     def place(self, key: str) -> Place | None:
         """Where this key stands; None for one that no node of ours makes."""

@@ -28,6 +28,8 @@ _DEFINITE: Final = frozenset(Code)
 
 # Codes lie: this one comes as a failed precondition, and is over as soon as another endpoint is asked.
 _NOT_LEADER: Final = "etcdserver: not leader"
+# And this is how newer gateways say that they have no such path, in the code of a lease that is gone.
+_NO_PATH: Final = "Not Found"
 # As do those that come with a token that is not of use any more, or without one, as invalid arguments.
 _NO_TOKEN: Final = ("etcdserver: user name is empty", "etcdserver: revision of auth store is old")
 _NO_AUTH: Final = "etcdserver: authentication is not enabled"
@@ -88,7 +90,7 @@ _streamed = msgspec.json.Decoder(_Streamed)
 def judged(code: int, words: str) -> EndpointError | EtcdError:
     """What an error of gRPC comes to."""
     words = excerpt(words)
-    if code not in _DEFINITE or words.startswith(_NOT_LEADER):
+    if code not in _DEFINITE or words.startswith((_NOT_LEADER, _NO_PATH)):
         return EndpointError(words or f"fails with code {code} of gRPC")
     return EtcdError(Code(code), words or f"refused with code {code} of gRPC")
 

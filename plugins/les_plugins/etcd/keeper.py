@@ -3,11 +3,14 @@
 Private to `etcd`. Two tasks, so that a key is moved at once though a renewal waits for an endpoint that is dead.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from les_hooks.backends import Instant
 from les_plugins.etcd.candidate import Candidate, Own, Wanted
-from les_plugins.etcd.entry import Keys, Place, write_entry
+from les_plugins.etcd.entry import Keys, Place, read_entry, write_entry
 from les_plugins.etcd.health import Health
 from les_plugins.etcd.pacing import Alarm
 from les_plugins.etcd.store import (
@@ -30,7 +33,12 @@ _RENEWALS_NEAR = 6
 # Others prove their key, and compare what they know, less often than they renew.
 _RENEWALS_PER_PROOF = 3
 
-_RETRY_SECONDS = 0.25
+# etcd takes 128 operations in a transaction as it comes.
+_MOST_LITTER = 64
+
+# Hundreds of nodes must not keep an etcd from getting up again.
+_RETRY_SECONDS = 1.0
+_RETRY_NEAR_SECONDS = 0.25
 
 
 class Keeper:
@@ -45,7 +53,7 @@ class Keeper:
         health: Health,
         clock: Callable[[], Instant],
         changed: Callable[[], None],
-        compared: Callable[[Transacted, int, int], None],
+        compared: Callable[[Transacted, int, int], bool],
     ) -> None:
         self._store = store
         self._keys = keys
@@ -58,11 +66,17 @@ class Keeper:
         self._placement = Alarm()
         self._ttl = candidate.hold.ttl
         self._renewals = 0
-        self._near = False
+        self._near = self._doubtful = False
+        self._placed = False
+        self._dropped = 0
+        self._attempted = ""
+        self._swept: set[str] = set()
         self.lease = 0
 
     def wake(self) -> None:
-        """The candidate may want another key, or be nearer to leading than it was."""
+        """The candidate may want another key, have lost the one that it had, or be nearer to leading than it was."""
+        if self._placed and self._candidate.own is None:
+            self.drop()
         self._placement.ring()
         near = self._candidate.is_near or self._candidate.confirming
         if near and not self._near:
@@ -70,8 +84,8 @@ class Keeper:
         self._near = near
 
     def drop(self) -> None:
-        """Take another lease: etcd knows nothing of this one."""
-        self.lease = 0
+        """Take another lease. A key that this one may still have, as an answer was lost, goes with it."""
+        self._dropped, self.lease, self._placed, self._attempted = self.lease, 0, False, ""
         self._renewal.ring()
 
     # -- the lease -----------------------------------------------------------------------------------------------------
@@ -84,10 +98,14 @@ class Keeper:
             except StoreError as error:
                 self._health.failed(error, self._now())
                 self._changed()
-                pause = _RETRY_SECONDS
+                pause = self._retry
             await self._renewal.wait(pause)
 
     async def _grant(self) -> float:
+        if self._dropped:
+            with contextlib.suppress(StoreError):
+                await self._store.revoke(self._dropped)
+            self._dropped = 0
         sent = self._now()
         granted = await self._store.grant(self._ttl)
         self.lease, self._candidate.hold.ttl, self._renewals = granted.lease, granted.ttl, 0
@@ -102,17 +120,19 @@ class Keeper:
         if lease != self.lease:
             return 0.0
         if not kept.ttl:
-            self.lease = 0
             self._candidate.evicted(self._clock())
+            self.drop()
             self._changed()
             return 0.0
         self._candidate.hold.renewed(sent, self._now(), kept.header)
+        self._health.well(sent, self._now())
         self._renewals += 1
         near = self._candidate.is_near or self._candidate.confirming
-        if near or self._renewals % _RENEWALS_PER_PROOF == 0:
+        if near or self._doubtful or self._renewals % _RENEWALS_PER_PROOF == 0:
             await self._prove()
         self._changed()
-        return self._candidate.hold.ttl / (_RENEWALS_NEAR if near else _RENEWALS) - (self._now() - sent)
+        soon = near or self._doubtful
+        return self._candidate.hold.ttl / (_RENEWALS_NEAR if soon else _RENEWALS) - (self._now() - sent)
 
     async def _prove(self) -> None:
         """Read the own key through the quorum, and beside it whether anything has escaped the watch."""
@@ -123,13 +143,13 @@ class Keeper:
             Range(key=self._keys.prefix, prefix=True, min_mod_revision=known + 1, limit=1, keys_only=True),
         )
         found = await self._store.transact(Transaction(then=asked))
-        self._health.read(sent, self._now())
+        self._health.well(sent, self._now())
         if own is not None and candidate.own == own and not candidate.moves:
             if any(kv.create_revision == own.revision for kv in found.ranged[0].kvs):
                 candidate.hold.proven(sent, found.header)
             elif found.header.revision >= own.revision:
                 candidate.evicted(self._clock())
-        self._compared(found, known, count)
+        self._doubtful = self._compared(found, known, count)
 
     # -- the key -------------------------------------------------------------------------------------------------------
 
@@ -137,15 +157,28 @@ class Keeper:
         """Have the key that the candidate wants, for ever."""
         while True:
             await self._placement.wait()
-            while (wanted := self._lacks()) is not None:
+            while (wanted := self._lacks()) is not None or self._litter():
                 try:
-                    await self._place(wanted)
+                    await (self._sweep() if wanted is None else self._place(wanted))
                 except StoreError as error:
                     self._health.failed(error, self._now())
                     if isinstance(error, LeaseGoneError):
                         self._renewal.ring()
-                    await self._placement.wait(_RETRY_SECONDS)
+                    await asyncio.sleep(self._retry)
                 self._changed()
+
+    def _litter(self) -> tuple[str, ...]:
+        """What is to be swept and was not: the watch tells of that a moment later."""
+        litter = self._candidate.litter(self._now())
+        self._swept &= set(litter)
+        return tuple(key for key in litter if key not in self._swept)[:_MOST_LITTER]
+
+    async def _sweep(self) -> None:
+        """Take away traces that nobody needs to mind any more; no name is used twice."""
+        sent, litter = self._now(), self._litter()
+        await self._store.transact(Transaction(then=tuple(Delete(key=key) for key in litter)))
+        self._health.well(sent, self._now())
+        self._swept |= set(litter)
 
     def _lacks(self) -> Wanted | None:
         wanted, own = self._candidate.wanted, self._candidate.own
@@ -167,40 +200,43 @@ class Keeper:
         put = Put(key=own.key, value=write_entry(wanted.entry), lease=self.lease)
         standing = Comparison(key=own.key, create_revision=own.revision)
         done = await self._store.transact(Transaction(compare=(standing,), then=(put,)))
-        self._health.read(sent, self._now())
+        self._health.well(sent, self._now())
         if self._candidate.own != own:
             return
         if not done.succeeded:
             self._candidate.evicted(self._clock())
             return
-        self._candidate.placed(
-            Own(key=own.key, place=own.place, stint=own.stint, revision=own.revision, entry=wanted.entry)
-        )
+        self._stands(Own(key=own.key, place=own.place, stint=own.stint, revision=own.revision, entry=wanted.entry))
         self._candidate.hold.proven(sent, done.header)
 
     async def _move(self, own: Own | None, wanted: Wanted) -> None:
         """Put a new key in the place of the old one, in one revision. What came of it is known in the end."""
         candidate, key, lease = self._candidate, self._keys.name(wanted.place, self.lease, wanted.stint), self.lease
+        if own is None and self._attempted not in ("", key):
+            self.drop()  # nobody knows of that one whether it stands
+            return
         before = own if own is not None and own.key != key else None
-        sent, candidate.moves = self._now(), own is not None
-        done = await self._store.transact(moving(before, key, wanted, lease))
-        candidate.moves = False
-        self._health.read(sent, self._now())
+        sent, candidate.moves, self._attempted = self._now(), own is not None, key
+        done = await self._store.transact(moving(self._keys, before, key, wanted, lease))
+        candidate.moves, self._attempted = False, ""
+        self._health.well(sent, self._now())
         if lease != self.lease or candidate.own != own:
             return  # an eviction came between
         fresh = Own(key=key, place=wanted.place, stint=wanted.stint, revision=done.header.revision, entry=wanted.entry)
         if done.succeeded:
-            candidate.placed(fresh)
+            self._stands(fresh)
         elif done.ranged[0].kvs:  # an earlier attempt that had no answer
             found = done.ranged[0].kvs[0]
-            candidate.placed(
-                Own(key=key, place=fresh.place, stint=fresh.stint, revision=found.create_revision, entry=fresh.entry)
-            )
+            self._stands(replace(fresh, revision=found.create_revision, entry=read_entry(found.value)))
         else:
             candidate.evicted(self._clock())
             return
         candidate.hold.proven(sent, done.header)
         candidate.saw([], done.header.raft_term, self._clock())
+
+    def _stands(self, own: Own) -> None:
+        self._placed = True
+        self._candidate.placed(own)
 
     async def say_farewell(self) -> None:
         """Take the key away, of whom nothing is left. Raises StoreError; the lease then ends by itself."""
@@ -209,18 +245,32 @@ class Keeper:
             return
         if own is not None:
             key = self._keys.name(Place.ASIDE, self.lease, farewell.stint)
-            await self._store.transact(moving(own, key, farewell, self.lease))
+            await self._store.transact(moving(self._keys, own, key, farewell, self.lease))
+        elif self._litter():
+            await self._sweep()
         await self._store.revoke(self.lease)
+
+    @property
+    def _retry(self) -> float:
+        return _RETRY_NEAR_SECONDS if self._candidate.is_near else _RETRY_SECONDS
 
     def _now(self) -> float:
         return self._clock().boottime
 
 
-def moving(own: Own | None, key: str, wanted: Wanted, lease: int) -> Transaction:
-    """Remove the old key, if it stands, and write the new one; or tell what stands under the new one's name."""
-    absent = Comparison(key=key, create_revision=0)
-    put = Put(key=key, value=write_entry(wanted.entry), lease=lease)
-    if own is None:
-        return Transaction(compare=(absent,), then=(put,), otherwise=(Range(key=key),))
-    standing = Comparison(key=own.key, create_revision=own.revision)
-    return Transaction(compare=(standing, absent), then=(Delete(key=own.key), put), otherwise=(Range(key=key),))
+def moving(keys: Keys, own: Own | None, key: str, wanted: Wanted, lease: int) -> Transaction:
+    """Remove the old key, if it stands, and write the new one; or tell what stands under the new one's name.
+
+    Who is in line has a trace beside its key. It comes and goes with that, at the same revision.
+    """
+    compare, then = [Comparison(key=key, create_revision=0)], list[Put | Delete]()
+    value, name = write_entry(wanted.entry), key.rpartition("/")[2]
+    if own is not None:
+        compare.append(Comparison(key=own.key, create_revision=own.revision))
+        then.append(Delete(key=own.key))
+        if own.place is Place.LINE:
+            then.append(Delete(key=keys.trace(own.key.rpartition("/")[2])))
+    then.append(Put(key=key, value=value, lease=lease))
+    if wanted.place is Place.LINE:
+        then.append(Put(key=keys.trace(name), value=value, lease=0))
+    return Transaction(compare=tuple(compare), then=tuple(then), otherwise=(Range(key=key),))

@@ -34,12 +34,17 @@ class Standing:
         """Whose process it is."""
         return self.entry.boot if self.entry is not None else None
 
+    @property
+    def name(self) -> str:
+        """The last part of the key, which its trace has as well."""
+        return self.key.rpartition("/")[2]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
     """A key that is there no more. `led`: it was the first in line until then, so that its node may have led.
 
-    `orderly`: its node has said since that nothing of its leadership is left.
+    `orderly`: its trace is gone as well.
     """
 
     standing: Standing
@@ -53,6 +58,7 @@ class Line:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._standings: dict[str, Standing] = {}
+        self._traces: dict[str, Standing] = {}
         self._faults: dict[str, str] = {}
         self.revision = 0
 
@@ -66,7 +72,8 @@ class Line:
     @property
     def count(self) -> int:
         """How many keys there are under the prefix, those of strangers too."""
-        return len(self._standings) + sum(key not in self._standings for key in self._faults)
+        known = self._standings.keys() | {trace.key for trace in self._traces.values()}
+        return len(known | self._faults.keys())
 
     def find(self, key: str) -> Standing | None:
         """The standing of this key."""
@@ -95,10 +102,12 @@ class Line:
             return ()
         return tuple(standing for standing in self.all(Place.LINE) if standing.revision < own.revision)
 
-    def has_ended(self, standing: Standing) -> bool:
-        """Whether the process that stood there has said since that nothing of a leadership at that place is left."""
-        own = (other.entry for other in self._standings.values() if other.boot == standing.boot)
-        return standing.boot is not None and any(entry.ended >= standing.revision for entry in own if entry is not None)
+    @property
+    def strays(self) -> tuple[Standing, ...]:
+        """The traces whose keys are gone, oldest first; `revision` is that of the key, too."""
+        names = {standing.name for standing in self._standing_in_line()}
+        found = (trace for name, trace in self._traces.items() if name not in names)
+        return tuple(sorted(found, key=lambda trace: trace.revision))
 
     def parting_of(self, standing: Standing) -> Parting:
         """What the process that stood there says of its going, if it still has a key."""
@@ -133,7 +142,7 @@ class Line:
     def replace(self, ranged: Ranged) -> list[Gone]:
         """Take a list of all that there is; returns what has gone since."""
         before = self._standings
-        self._standings, self._faults = {}, {}
+        self._standings, self._traces, self._faults = {}, {}, {}
         for kv in ranged.kvs:
             self._take(kv)
         self.revision = ranged.header.revision
@@ -156,7 +165,7 @@ class Line:
 
     def forget(self) -> None:
         """Know nothing."""
-        self._standings, self._faults, self.revision = {}, {}, 0
+        self._standings, self._traces, self._faults, self.revision = {}, {}, {}, 0
 
     def _turn(self, changes: Iterable[Change]) -> list[Gone]:
         """All of one revision."""
@@ -166,6 +175,8 @@ class Line:
                 self._take(change.kv)
                 continue
             self._faults.pop(change.kv.key, None)
+            if self._keys.is_trace(change.kv.key):
+                self._traces.pop(change.kv.key.rpartition("/")[2], None)
             standing = self._standings.pop(change.kv.key, None)
             if standing is not None:
                 lost.append(standing)
@@ -177,7 +188,7 @@ class Line:
             Gone(
                 standing=standing,
                 led=standing.place is Place.LINE and (first is None or standing.revision < first.revision),
-                orderly=self.has_ended(standing),
+                orderly=standing.name not in self._traces,
             )
             for standing in sorted(lost, key=lambda standing: standing.revision)
         ]
@@ -188,33 +199,36 @@ class Line:
 
     def _take(self, kv: KeyValue) -> None:
         self._faults.pop(kv.key, None)
-        place = self._keys.place(kv.key)
-        if place is None:
-            self._faults[kv.key] = "is none of les-hooks; it is left alone"
-            return
+        self._standings.pop(kv.key, None)
+        place, is_trace = self._keys.place(kv.key), self._keys.is_trace(kv.key)
         entry, fault = None, ""
         try:
             entry = read_entry(kv.value)
         except ValueError as error:
             fault = f"cannot be read: {error}"
-        if not kv.lease:
-            # No node of ours makes one, and it would stand in the way for ever.
-            self._standings.pop(kv.key, None)
-            self._faults[kv.key] = "is on no lease, so no node of les-hooks wrote it; it counts for nothing, delete it"
-            return
-        if fault and place is Place.LINE:
-            self._faults[kv.key] = f"{fault}; nobody behind it leads until its lease {kv.lease:x} ends"
-        elif fault:
+        if place is None and not is_trace:
+            fault = "is none of les-hooks; it is left alone"
+        elif is_trace == bool(kv.lease):
+            # No node of ours makes one, and in line it would stand in the way for ever.
+            fault = "has a lease or lacks one, so no node of les-hooks wrote it; it counts for nothing, delete it"
+        else:
+            standing = Standing(
+                key=kv.key,
+                place=place or Place.LINE,
+                revision=kv.create_revision,
+                changed=kv.mod_revision,
+                lease=kv.lease,
+                entry=entry,
+                fault=fault,
+            )
+            if is_trace:
+                self._traces[standing.name] = standing
+            else:
+                self._standings[kv.key] = standing
+                if fault and place is Place.LINE:
+                    fault = f"{fault}; nobody behind it leads until its lease {kv.lease:x} ends"
+        if fault:
             self._faults[kv.key] = fault
-        self._standings[kv.key] = Standing(
-            key=kv.key,
-            place=place,
-            revision=kv.create_revision,
-            changed=kv.mod_revision,
-            lease=kv.lease,
-            entry=entry,
-            fault=fault,
-        )
 
     def _standing_in_line(self) -> Iterator[Standing]:
         return (standing for standing in self._standings.values() if standing.place is Place.LINE)

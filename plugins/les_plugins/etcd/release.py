@@ -19,15 +19,22 @@ async def release_keys(seat: Seat, keys: Keys, store: Store) -> None:
         await store.transact(_parting(standing, keys))
     for lease in sorted({standing.lease for standing in own}):
         await store.revoke(lease)
+    # Its lease may have ended before.
+    strays = tuple(Delete(key=stray.key) for stray in line.strays if stray.boot == seat.identity.boot)
+    if strays:
+        await store.transact(Transaction(then=strays))
 
 
 def _parting(standing: Standing, keys: Keys) -> Transaction:
-    """In one revision, so that nobody takes it for a lease that was lost."""
+    """Its trace goes at the same revision, so that nobody takes the key for one that was lost."""
     assert standing.entry is not None, "its boot was read in it"
-    ended = standing.revision if standing.place is Place.LINE else standing.entry.ended
-    entry = msgspec.structs.replace(standing.entry, ended=ended, parting=Parting.CRASHED)
-    aside = f"{keys.prefix}{Place.ASIDE}/{standing.key.rpartition('/')[2]}.crashed"
+    entry = msgspec.structs.replace(standing.entry, parting=Parting.CRASHED)
+    aside = f"{keys.prefix}{Place.ASIDE}/{standing.name}.crashed"
     return Transaction(
         compare=(Comparison(key=standing.key, create_revision=standing.revision),),
-        then=(Delete(key=standing.key), Put(key=aside, value=write_entry(entry), lease=standing.lease)),
+        then=(
+            Delete(key=standing.key),
+            Delete(key=keys.trace(standing.name)),
+            Put(key=aside, value=write_entry(entry), lease=standing.lease),
+        ),
     )

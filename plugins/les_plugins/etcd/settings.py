@@ -1,6 +1,9 @@
 """What `[plugins.etcd]` can hold, and what is wrong with it. Values only; private to `etcd`."""
 
+import contextlib
 import math
+import re
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -16,11 +19,15 @@ _MOST_ENDPOINTS = 16
 # etcd gives no less than one and a half election timeouts, two seconds as it comes.
 _SHORTEST_TTL_SECONDS = 2.0
 _LONGEST_TTL_SECONDS = 3600.0
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
 
 
 def _parse_endpoint(text: str) -> str:
     """The base URL of an endpoint, without a slash at its end. Raises ValueError."""
-    url = urlsplit(text)
+    try:
+        url = urlsplit(text)
+    except ValueError:  # brackets around what is no IPv6 address
+        raise ValueError("is no URL such as http://10.0.0.1:2379") from None
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("is no URL such as http://10.0.0.1:2379")
     if url.username is not None or url.password is not None:
@@ -30,11 +37,24 @@ def _parse_endpoint(text: str) -> str:
     try:
         port = url.port
     except ValueError:
-        raise ValueError("has no port between 1 and 65535") from None
+        port = 0
     if port is None:
         raise ValueError("has no port: etcd listens on 2379 as a rule")
-    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
-    return f"{url.scheme}://{host}:{port}"
+    if port == 0:
+        raise ValueError("has no port between 1 and 65535")
+    return f"{url.scheme}://{_parse_host(url.hostname)}:{port}"
+
+
+def _parse_host(host: str) -> str:
+    """As it stands in a URL. Raises ValueError."""
+    if ":" in host:
+        # No zone: what stands behind its percent sign would have to be escaped, and names an interface of one host.
+        if "%" not in host:
+            with contextlib.suppress(ValueError):
+                return f"[{IPv6Address(host)}]"
+    elif _HOST.fullmatch(host):
+        return host
+    raise ValueError("has no host: write a name or an IP address")
 
 
 def _parse_prefix(text: str) -> str:
@@ -48,6 +68,7 @@ def _parse_prefix(text: str) -> str:
 Endpoint = Annotated[
     str, Written(what="a URL", example="http://10.0.0.1:2379", pattern="^https?://", parse=_parse_endpoint)
 ]
+User = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x20\x7f]+$")]
 Prefix = Annotated[str, Written(what="a prefix of keys", example="/les-hooks", pattern="^[!-~]+$", parse=_parse_prefix)]
 
 
@@ -63,7 +84,7 @@ class EtcdConfig(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: Annotated[tuple[Endpoint, ...], Meta(min_length=1, max_length=_MOST_ENDPOINTS)]
     prefix: Prefix = "/les-hooks"
     ttl: Interval = 5.0
-    username: Annotated[str, Meta(max_length=256)] | None = None
+    username: User | None = None
     password_file: Path | None = None
     ca_file: Path | None = None
     cert_file: Path | None = None
@@ -82,3 +103,8 @@ class EtcdConfig(msgspec.Struct, frozen=True, kw_only=True):
         tls = (self.ca_file, self.cert_file)
         if any(tls) and any(url.startswith("http:") for url in self.endpoints):
             raise ValueError("endpoints: one begins with http: and certificates are set; write https:")
+
+    @property
+    def has_files(self) -> bool:
+        """Whether there is something to be read before etcd can be asked."""
+        return any((self.password_file, self.ca_file, self.cert_file))

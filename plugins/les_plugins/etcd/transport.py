@@ -4,10 +4,10 @@ How long it may take is its caller's affair.
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,11 +51,23 @@ class Traffic:
     received_bytes: int = 0
 
 
-@contextmanager
+class _TlsError(EndpointError):
+    """The two do not take each other's certificates."""
+
+
+@contextlib.contextmanager
 def _worded() -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, OSError) as error:
+        if isinstance(error, aiohttp.ClientSSLError):
+            raise _TlsError(web_words(error)) from None
+        if isinstance(error, aiohttp.ServerTimeoutError):
+            raise EndpointError("no connection in time") from None
+        # Who is refused hears of it only after the handshake, and aiohttp keeps no more than its number.
+        alert = error.__cause__ or error.__context__
+        if isinstance(alert, ssl.SSLError):
+            raise _TlsError(f"refused in TLS ({(alert.reason or str(alert)).replace('_', ' ').lower()})") from None
         raise EndpointError(web_words(error)) from None
 
 
@@ -68,7 +80,12 @@ class Stream:
         self._begun = bytearray()
 
     async def line(self) -> bytes:
-        """Wait for the next line; raises EndpointError where there is none."""
+        """Wait for the next line that is not empty; raises EndpointError where there is none."""
+        while not (line := await self._next()):
+            pass
+        return line
+
+    async def _next(self) -> bytes:
         looked = 0
         while (end := self._begun.find(b"\n", looked)) < 0:
             looked = len(self._begun)
@@ -109,7 +126,7 @@ class Transport:
         async with self._request(url, path, None, None) as response:
             return await self._good(response)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def stream(self, url: str, path: str, body: bytes, token: str | None) -> AsyncIterator[Stream]:
         """The same for an answer in lines, which goes on until this is left."""
         async with self._request(url, path, body, token) as response:
@@ -124,9 +141,10 @@ class Transport:
         """Let all connections go; requests are refused from now on."""
         self._closed = True
         if self._session is not None:
-            await asyncio.wait_for(self._session.close(), _CLOSE_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._session.close(), _CLOSE_SECONDS)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _request(
         self, url: str, path: str, body: bytes | None, token: str | None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -135,15 +153,15 @@ class Transport:
         self.traffic.requests += 1
         self.traffic.sent_bytes += len(body or b"")
         method = "GET" if body is None else "POST"
-        with _worded():
-            try:
+        try:
+            with _worded():
                 response = await self._opened().request(
                     method, url + path, data=body, headers=headers, ssl=context, allow_redirects=False
                 )
-            except aiohttp.ClientSSLError:
-                # The files may have been renewed since they were read.
-                self._context = None
-                raise
+        except _TlsError:
+            # The files may have been renewed since they were read.
+            self._context = None
+            raise
         self.traffic.sent_bytes += len(f"{method} {path} HTTP/1.1\r\n\r\n") + sum(
             len(name) + len(value) + 4 for name, value in response.request_info.headers.items()
         )

@@ -9,7 +9,7 @@ import msgspec
 
 from les_hooks.backends import Role
 from les_hooks.events import Reason
-from les_hooks.members import UNSTAMPED, Address, Departure, Member, MemberKind, View
+from les_hooks.members import UNSTAMPED, Address, Departure, Member, MemberKind, Part, View
 from les_plugins.etcd.candidate import Candidate
 from les_plugins.etcd.entry import Entry, Parting, Place
 from les_plugins.etcd.line import Standing
@@ -87,7 +87,9 @@ class Viewer:
     def _turn(self, view: View, now: float) -> View:
         """The accepted leader is another one."""
         if self.view.leader is not None:
-            lost = self.candidate.vacancy is Reason.LEADER_LOST or self.candidate.reason is Reason.SLEPT
+            # Of one that was lost nobody knows when it ceased to lead; nor does a node that slept.
+            gave_up = self.view.leader == self.me
+            lost = self.candidate.reason is Reason.SLEPT if gave_up else self.candidate.vacancy is Reason.LEADER_LOST
             self.vacated_at = -math.inf if lost else now
         if view.leader is None:
             self.leaderless_at = now + self.grace
@@ -125,7 +127,7 @@ class Viewer:
             start_time=entry.since if stands else UNSTAMPED,
             part=entry.part,
             role=entry.role if entry.address != self.me else self.candidate.role,
-            fit=stands and not entry.unfit,
+            fit=not entry.unfit and (stands or entry.part is not Part.MEMBER),
             unfit=entry.unfit,
             direct=True,
             version=entry.version,
