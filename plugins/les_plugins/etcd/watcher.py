@@ -89,8 +89,9 @@ class Watcher:
         Returns whether to do so again soon: the watch may only be a little behind.
         """
         line, revision = self._candidate.line, found.header.revision
-        if revision < line.revision:
-            self._log.error("etcd-went-back", revision=revision, known=line.revision)
+        # What the watch has told since the read was sent may be newer than its answer.
+        if revision < known:
+            self._log.error("etcd-went-back", revision=revision, known=known)
             self._rewound()
         elif not self._listed or line.revision != known:
             self._doubt = None
