@@ -44,3 +44,15 @@ def test_a_no_is_told_from_silence() -> None:
     assert health.refused
     health.failed(UnreachableError("a: no answer"), 11.0)
     assert not health.refused
+
+
+def test_a_no_to_one_thing_is_not_over_because_of_a_yes_to_another() -> None:
+    """As for a user that may renew a lease and read keys, and not write them."""
+    health, log = health_and_log()
+    for second in range(8):
+        health.failed(RefusedError("a: may not write"), float(second))
+        health.well(second + 0.5, second + 0.6)
+    assert (health.failing_since, health.answered) == (0.0, 7.5)
+    assert told(log) == [("etcd-failing", "a: may not write")]
+    health.well(9.0, 9.1)
+    assert health.failing_since == math.inf
