@@ -166,9 +166,9 @@ class Candidate:
         return self.role in _LEADING or (self._in_line and len(self._ahead) <= 1)
 
     @property
-    def asks(self) -> tuple[int, ...]:
-        """The leases to ask etcd about: all that are ahead, where they are few."""
-        return tuple(standing.lease for standing in self._ahead) if len(self._ahead) <= _NEAREST else ()
+    def asks(self) -> tuple[Standing, ...]:
+        """Those about whose leases to ask etcd: all that are ahead, where they are few."""
+        return self._ahead if len(self._ahead) <= _NEAREST else ()
 
     def litter(self, now: float) -> tuple[str, ...]:
         """The traces that this node is to take away: its own, and as the leader those of others that act no more."""
@@ -180,7 +180,7 @@ class Candidate:
     def leader_is_late(self) -> bool:
         """Whether this node may be the next to lead, and the leader has missed a renewal."""
         leader, ahead = self.line.leader, self._ahead
-        return leader is not None and ahead == (leader,) and self.inquest.is_late(leader.lease)
+        return leader is not None and ahead == (leader,) and self.inquest.is_late(leader)
 
     @property
     def next_moment(self) -> float:
@@ -250,7 +250,7 @@ class Candidate:
         self._free_at = max(self._awaited.values(), default=-math.inf)
         if self.role is Role.JOINING and self.standing is not None:
             self.role = next_role(self.role, Trigger.SETTLED)
-        self.inquest.forget(frozenset(standing.lease for standing in self.line.all(Place.LINE)))
+        self.inquest.forget(frozenset(standing.revision for standing in self.line.all(Place.LINE)))
         self._yield_to_heir(now)
         self._come_back(now)
         self._take_office(now)

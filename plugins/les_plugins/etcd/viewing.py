@@ -1,15 +1,17 @@
 """From what a candidate knows to the view that the daemon acts on. Pure; private to `etcd`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
+
+import msgspec
 
 from les_hooks.backends import Role
 from les_hooks.events import Reason
 from les_hooks.members import UNSTAMPED, Address, Departure, Member, MemberKind, Part, View
 from les_plugins.etcd.candidate import Candidate
-from les_plugins.etcd.entry import Parting, Place
+from les_plugins.etcd.entry import Entry, Parting, Place
 from les_plugins.etcd.line import Standing
 
 __all__ = ["Viewer"]
@@ -51,7 +53,7 @@ class Viewer:
     def look(self, now: float, *, in_touch: bool) -> View | None:
         """Returns a view where it is another than the last. `in_touch`: what is known of the others is not too old."""
         candidate, before = self.candidate, self.view
-        if candidate.role is Role.JOINING and not before.settled:
+        if candidate.role in (Role.JOINING, Role.GONE) and not before.settled:
             return None
         leader, term = self._leader(in_touch=in_touch)
         view = replace(before, leading=candidate.role is Role.LEADER, leader=leader, term=term or before.term)
@@ -62,16 +64,13 @@ class Viewer:
             view = replace(view, reason=candidate.reason)
         elif view.leaderless and not before.leaderless:
             view = replace(view, reason=Reason.NO_LEADER)
-        standings = {s.entry.address: s for s in candidate.line.members() if s.entry is not None}
-        departed = tuple(self._departed(standings))
-        view = replace(
-            view,
-            members=tuple(self._member(standing) for standing in standings.values()) or before.members,
-            departed=departed,
-            leader_silent=candidate.leader_is_late,
-        )
-        self._members = standings
-        if replace(view, departed=()) == replace(before, departed=()) and not departed:
+        view = replace(view, departed=(), leader_silent=candidate.leader_is_late)
+        if candidate.line.revision:
+            standings = {s.entry.address: s for s in candidate.line.members() if s.entry is not None}
+            departed = tuple(self._departed(standings))
+            view = replace(view, members=tuple(self._listed(standings)), departed=departed)
+            self._members = standings
+        if view == replace(before, departed=()):
             return None
         self.view = view
         return view
@@ -110,10 +109,16 @@ class Viewer:
             found.append(Departure(address=address, name=standing.entry.name, reason=reason))
         return found
 
-    def _member(self, standing: Standing) -> Member:
-        entry = standing.entry
-        assert entry is not None, "only those that can be read are members"
-        stands = standing.place is Place.LINE
+    def _listed(self, standings: Mapping[Address, Standing]) -> Iterator[Member]:
+        """The members; this node is one though its key has gone, the last of them."""
+        for standing in standings.values():
+            if standing.entry is not None:
+                yield self._member(standing.entry, stands=standing.place is Place.LINE)
+        if self.me not in standings:
+            entry = self.candidate.farewell.entry
+            yield self._member(msgspec.structs.replace(entry, unfit=entry.unfit or "has no key in etcd"), stands=False)
+
+    def _member(self, entry: Entry, *, stands: bool) -> Member:
         return Member(
             address=entry.address,
             name=entry.name,

@@ -12,6 +12,7 @@ from les_hooks.backends import Instant
 from les_plugins.etcd.candidate import Candidate
 from les_plugins.etcd.entry import Keys
 from les_plugins.etcd.health import Health
+from les_plugins.etcd.line import Standing
 from les_plugins.etcd.pacing import Alarm
 from les_plugins.etcd.store import CompactedError, Range, Store, StoreError, Transacted
 
@@ -62,8 +63,8 @@ class Watcher:
             finally:
                 self._stream.cancel()
                 await asyncio.gather(self._stream, return_exceptions=True)
-            if not self._stream.cancelled() and (error := self._stream.exception()) is not None:
-                self._broke(error)
+            if not self._stream.cancelled():
+                self._broke(self._stream.exception() or StoreError("the watch has ended"))
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def again(self) -> None:
@@ -72,8 +73,11 @@ class Watcher:
         if self._stream is not None:
             self._stream.cancel()
 
-    def compare(self, found: Transacted, known: int, count: int) -> None:
-        """Hold a read through the quorum against the line, which was known up to `known` and had `count` keys then."""
+    def compare(self, found: Transacted, known: int, count: int) -> bool:
+        """Hold a read through the quorum against the line, which was known up to `known` and had `count` keys then.
+
+        Returns whether to do so again soon: the watch may only be a little behind.
+        """
         line, revision = self._candidate.line, found.header.revision
         if revision < line.revision:
             self._log.error("etcd-went-back", revision=revision, known=line.revision)
@@ -87,6 +91,7 @@ class Watcher:
         elif self._candidate.is_near or self._is_behind(known):
             self._log.info("watch-behind", revision=revision, known=known)
             self.again()
+        return self._doubt is not None
 
     def _is_behind(self, known: int) -> bool:
         """Whether the watch has had its time to tell what a read has found."""
@@ -132,27 +137,27 @@ class Asker:
         self._clock = clock
         self._changed = changed
         self._alarm = Alarm()
-        self._asks: tuple[int, ...] = ()
+        self._asks: tuple[Standing, ...] = ()
 
     def wake(self) -> None:
         """Others may be ahead now."""
-        if self._candidate.asks != self._asks:
+        if [each.revision for each in self._candidate.asks] != [each.revision for each in self._asks]:
             self._alarm.ring()
 
     async def run(self) -> None:
         """Ask, for ever."""
         while True:
             self._asks = self._candidate.asks
-            for lease in self._asks:
-                await self._ask(lease)
-            late = any(self._candidate.inquest.is_late(lease) for lease in self._asks)
+            for standing in self._asks:
+                await self._ask(standing)
+            late = any(self._candidate.inquest.is_late(standing) for standing in self._asks)
             pause = _LATE_SECONDS if late else self._candidate.hold.ttl / _ASKS_PER_LEASE
             await self._alarm.wait(pause if self._asks else None)
 
-    async def _ask(self, lease: int) -> None:
+    async def _ask(self, standing: Standing) -> None:
         try:
-            life = await self._store.time_to_live(lease)
+            life = await self._store.time_to_live(standing.lease)
         except StoreError:
             return  # it is not known then, which is what there is to know
-        self._candidate.inquest.asked(lease, life, self._clock().boottime)
+        self._candidate.inquest.asked(standing, life, self._clock().boottime)
         self._changed()
