@@ -125,7 +125,7 @@ class HostLoop:
         return asyncio.Future(loop=self._self)
 
     def run_in_executor(
-        self, _executor: None, function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, _executor: None, function: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> "asyncio.Future[T]":
         """What a thread would do is done at once: time does not go on meanwhile."""
         done = self.create_future()
