@@ -3,17 +3,22 @@
 As a rule its lease has run out, and then it has long since lapsed. But etcd before 3.4.31 can take a lease away that is
 renewed, and an operator can at any time; then it acts until it hears of that. So whoever is next in line asks how long
 the leases ahead of it have left: one that has less than a second left was not renewed for longer than its holder may
-act on a renewal, and a leader that has lapsed never leads again with the same key. Where that is not known, the next
-in line waits for as long as a leader may act that was renewed the moment before.
+act on a renewal, and a leader that has lapsed never leads again with the same key. So that is known of keys, not of
+leases, and of nobody who had not taken office when the question went out: that one may be renewed and lead yet. Where
+it is not known, the next in line waits for as long as a leader may act that was renewed the moment before.
 """
 
 import math
 
+from les_hooks.backends import Role
 from les_plugins.etcd.hold import DRIFT, reserve_of, wait_of
 from les_plugins.etcd.line import Standing
 from les_plugins.etcd.store import Life
 
 __all__ = ["Inquest", "ttl_of"]
+
+# Who says so has taken office with the key that it says it in.
+_IN_OFFICE = frozenset({Role.LEADER, Role.DEMOTING, Role.STOPPING})
 
 
 def ttl_of(standing: Standing, otherwise: int) -> int:
@@ -22,40 +27,48 @@ def ttl_of(standing: Standing, otherwise: int) -> int:
 
 
 class Inquest:
-    """What is known of the leases ahead. Times are boottime seconds; `ttl` is that of this node's own lease."""
+    """What is known of those ahead, by the revisions of their keys.
+
+    Times are boottime seconds; `ttl` is that of this node's own lease.
+    """
 
     def __init__(self, ttl: int) -> None:
         self._ttl = ttl
         self._lapsed: dict[int, tuple[float, int]] = {}
         self._late: set[int] = set()
 
-    def asked(self, lease: int, life: Life, received: float) -> None:
-        """Take an answer of etcd's about a lease, which is in whole seconds, rounded down."""
+    def asked(self, standing: Standing, life: Life, received: float) -> None:
+        """Take an answer about the lease of who stood so when etcd was asked; whole seconds, rounded down."""
         if life.ttl < 0:
             return
+        revision, entry = standing.revision, standing.entry
         # A third of it is the longest pause between two renewals.
         if life.ttl + 1 <= life.granted_ttl * 2 / 3:
-            self._late.add(lease)
+            self._late.add(revision)
         else:
-            self._late.discard(lease)
+            self._late.discard(revision)
         most = (life.ttl + 1) * (1 + DRIFT) / (1 - DRIFT)
-        if most <= reserve_of(life.granted_ttl):
-            known, _ = self._lapsed.get(lease, (math.inf, 0))
-            self._lapsed[lease] = min(known, received + most), life.header.raft_term
+        if most > reserve_of(life.granted_ttl) or entry is None or entry.role not in _IN_OFFICE:
+            return
+        known, raft_term = self._lapsed.get(revision, (math.inf, 0))
+        if life.header.raft_term > raft_term:
+            known = math.inf  # what a leader of etcd said that was deposed since may never have been so
+        if life.header.raft_term >= raft_term:
+            self._lapsed[revision] = min(known, received + most), life.header.raft_term
 
-    def is_late(self, lease: int) -> bool:
-        """Whether its holder has missed a renewal."""
-        return lease in self._late
+    def is_late(self, standing: Standing) -> bool:
+        """Whether it has missed a renewal."""
+        return standing.revision in self._late
 
     def free_at(self, standing: Standing, gone: float, raft_term: int) -> float:
         """From when on who stood there acts no more; the key was gone at `gone`, as etcd told in that Raft term.
 
         What a leader of etcd said that was deposed meanwhile counts for nothing: it does not hear of renewals.
         """
-        lapsed, term = self._lapsed.get(standing.lease, (math.inf, 0))
+        lapsed, term = self._lapsed.get(standing.revision, (math.inf, 0))
         return min(lapsed if term >= raft_term else math.inf, gone + wait_of(ttl_of(standing, self._ttl)))
 
-    def forget(self, leases: frozenset[int]) -> None:
-        """Keep what is known of these alone."""
-        self._lapsed = {lease: known for lease, known in self._lapsed.items() if lease in leases}
-        self._late &= leases
+    def forget(self, revisions: frozenset[int]) -> None:
+        """Keep what is known of the keys of these revisions alone."""
+        self._lapsed = {revision: known for revision, known in self._lapsed.items() if revision in revisions}
+        self._late &= revisions

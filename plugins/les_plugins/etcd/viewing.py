@@ -1,7 +1,7 @@
 """From what a candidate knows to the view that the daemon acts on. Pure; private to `etcd`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -64,9 +64,10 @@ class Viewer:
             view = replace(view, reason=Reason.NO_LEADER)
         standings = {s.entry.address: s for s in candidate.line.members() if s.entry is not None}
         departed = tuple(self._departed(standings))
+        candidate.partings.clear()
         view = replace(
             view,
-            members=tuple(self._member(standing) for standing in standings.values()) or before.members,
+            members=(*map(self._member, standings.values()), *self._unkeyed(standings)),
             departed=departed,
             leader_silent=candidate.leader_is_late,
         )
@@ -88,16 +89,30 @@ class Viewer:
     def _turn(self, view: View, now: float) -> View:
         """The accepted leader is another one."""
         if self.view.leader is not None:
-            # Of one that was lost nobody knows when it ceased to lead; nor does a node that slept.
-            gave_up = self.view.leader == self.me
-            lost = self.candidate.reason is Reason.SLEPT if gave_up else self.candidate.vacancy is Reason.LEADER_LOST
-            self.vacated_at = -math.inf if lost else now
+            self.vacated_at = now if self._gave_up(self.view.leader) else -math.inf
         if view.leader is None:
             self.leaderless_at = now + self.grace
             return replace(view, vacant=None)
         self.leaderless_at = math.inf
         vacant = now - self.vacated_at if self.vacated_at > -math.inf else None
         return replace(view, vacant=vacant, reason=self.candidate.vacancy)
+
+    def _gave_up(self, leader: Address) -> bool:
+        """Whether it has just ceased to lead. Of one that was lost nobody knows when; nor does a node that slept."""
+        candidate = self.candidate
+        if leader == self.me:
+            return candidate.reason is not Reason.SLEPT
+        for first in candidate.line.all(Place.LINE)[:1]:
+            if first.entry is not None and first.entry.address == leader:
+                return first.entry.role is not Role.LEADER
+        return candidate.vacancy is not Reason.LEADER_LOST
+
+    def _unkeyed(self, standings: Mapping[Address, Standing]) -> Iterator[Member]:
+        """This node, where its key is gone: it is a member all the same, and comes back behind the others."""
+        mine = (member for member in self.view.members if member.address == self.me and self.me not in standings)
+        for member in mine:
+            role = self.candidate.role
+            yield replace(member, role=role, start_time=UNSTAMPED, fit=False, unfit="has no key in etcd at present")
 
     def _departed(self, now: Mapping[Address, Standing]) -> list[Departure]:
         """Who is gone since the last view; one at whose address another process stands is, too."""
@@ -106,7 +121,8 @@ class Viewer:
             present = now.get(address)
             if address == self.me or standing.entry is None or (present and present.boot == standing.boot):
                 continue
-            reason = Reason.RESTARTED if present else _DEPARTURES.get(standing.entry.parting, Reason.TIMEOUT)
+            parting = self.candidate.partings.get(standing.entry.boot, standing.entry.parting)
+            reason = Reason.RESTARTED if present else _DEPARTURES.get(parting, Reason.TIMEOUT)
             found.append(Departure(address=address, name=standing.entry.name, reason=reason))
         return found
 

@@ -12,6 +12,7 @@ from les_hooks.backends import Instant
 from les_plugins.etcd.candidate import Candidate
 from les_plugins.etcd.entry import Keys
 from les_plugins.etcd.health import Health
+from les_plugins.etcd.line import Standing
 from les_plugins.etcd.pacing import Alarm
 from les_plugins.etcd.store import CompactedError, Range, Store, StoreError, Transacted
 
@@ -132,7 +133,7 @@ class Asker:
         self._clock = clock
         self._changed = changed
         self._alarm = Alarm()
-        self._asks: tuple[int, ...] = ()
+        self._asks: tuple[Standing, ...] = ()
 
     def wake(self) -> None:
         """Others may be ahead now."""
@@ -143,16 +144,16 @@ class Asker:
         """Ask, for ever."""
         while True:
             self._asks = self._candidate.asks
-            for lease in self._asks:
-                await self._ask(lease)
-            late = any(self._candidate.inquest.is_late(lease) for lease in self._asks)
+            for standing in self._asks:
+                await self._ask(standing)
+            late = any(map(self._candidate.inquest.is_late, self._asks))
             pause = _LATE_SECONDS if late else self._candidate.hold.ttl / _ASKS_PER_LEASE
             await self._alarm.wait(pause if self._asks else None)
 
-    async def _ask(self, lease: int) -> None:
+    async def _ask(self, standing: Standing) -> None:
         try:
-            life = await self._store.time_to_live(lease)
+            life = await self._store.time_to_live(standing.lease)
         except StoreError:
             return  # it is not known then, which is what there is to know
-        self._candidate.inquest.asked(lease, life, self._clock().boottime)
+        self._candidate.inquest.asked(standing, life, self._clock().boottime)
         self._changed()
