@@ -85,7 +85,6 @@ class Candidate:
         self._awaited: dict[int, float] = {}
         self._bequest: Address | None = None
         self._heir: Address | None = None
-        self._evicted = False
         self._lapsed = False
         self._last_release = math.inf
         self._doubt_since = -math.inf
@@ -101,9 +100,7 @@ class Candidate:
 
     @property
     def place(self) -> Place:
-        """Where a key of this node belongs; it gets another one where that changes."""
-        if self.role in _LEADING and not self._evicted:
-            return Place.LINE
+        """Where a new key of this node belongs. Who follows gets one when that changes; a leader keeps its own."""
         return Place.ASIDE if self.obstacle or self._identity.part is not Part.MEMBER else Place.LINE
 
     @property
@@ -271,7 +268,7 @@ class Candidate:
         self.own, self.moves = None, False
         if self.role in _LEADING:
             # Since then somebody else may have led, of whom a wish for an heir would know nothing.
-            self._evicted, self._bequest = True, None
+            self._bequest = None
             self._lapse()
         if self.role is Role.LEADER:
             self._give_up(Trigger.EXPIRED, Reason.LEASE_LOST)
@@ -312,7 +309,6 @@ class Candidate:
         if self.role not in (Role.DEMOTING, Role.STOPPING):
             return
         self.role = next_role(self.role, Trigger.RELEASED)
-        self._evicted = False
         self._move(now)
         self._heir, self._bequest = self._bequest, None
 

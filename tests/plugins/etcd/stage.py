@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from les_hooks.backends import Identity, Instant
+from les_hooks.backends import Identity, Instant, Role
 from les_hooks.members import Address, Boot, Part
 from les_plugins.etcd.candidate import Candidate, Own
 from les_plugins.etcd.entry import Entry, Keys, Place, write_entry
@@ -24,7 +24,7 @@ from les_plugins.etcd.store import (
     Ranged,
 )
 
-__all__ = ["KEYS", "Stage", "Store", "address", "boot", "entry", "header", "lease_of", "life"]
+__all__ = ["KEYS", "Stage", "Store", "address", "boot", "entry", "header", "lease_of", "led_by_other", "life"]
 
 KEYS: Final = Keys("/les-hooks", "web")
 _WALL: Final = 1.7e9
@@ -102,7 +102,7 @@ class Store:
 class Stage:
     """The node `a`, whose candidate is under test, and others whose keys the test writes.
 
-    What is done is told to the candidate at once, as the watch would, unless `deaf`. `moves` counts its keys.
+    What is done is told to the candidate at once; `missed` is what it was `deaf` to. `moves` counts its keys.
     """
 
     def __init__(
@@ -119,7 +119,8 @@ class Stage:
         self.boottime = 1000.0
         self.wall = _WALL
         self.deaf = False
-        self.lease = lease_of("a") + counter
+        self.missed: list[Batch] = []
+        self.lease = (lease_of("a") << 16) + counter
         self.stints: dict[str, int] = {}
         self.moves = 0
         identity = Identity(address=address("a"), name="a", version="1", boot=boot("a", counter), part=part)
@@ -130,6 +131,19 @@ class Stage:
     def now(self) -> Instant:
         """What the clocks say."""
         return Instant(boottime=self.boottime, wall=self.wall)
+
+    def role(self) -> Role:
+        """What the node does."""
+        return self.candidate.role
+
+    def stands(self) -> Place | None:
+        """Where its key stands."""
+        return self.candidate.own.place if self.candidate.own is not None else None
+
+    def entry(self) -> Entry:
+        """What stands in its key."""
+        assert self.candidate.own is not None
+        return self.candidate.own.entry
 
     # -- the node under test -------------------------------------------------------------------------------------------
 
@@ -148,7 +162,9 @@ class Stage:
 
     def hear(self, batch: Batch) -> None:
         """The watch tells this."""
-        if not self.deaf:
+        if self.deaf:
+            self.missed.append(batch)
+        else:
             self.candidate.saw(self.line.follow(batch), batch.header.raft_term, self.now)
 
     def place(self) -> None:
@@ -185,7 +201,7 @@ class Stage:
         self.wall += answered
         self.candidate.hold.renewed(sent, self.boottime, header(self.store.revision, self.store.raft_term))
         raft_term = self.store.raft_term if proven_in is None else proven_in
-        self.candidate.hold.proven(self.boottime, header(self.store.revision, raft_term))
+        self.candidate.proven(self.boottime, header(self.store.revision, raft_term), self.now)
         self.candidate.look(self.now)
 
     def go(self, seconds: float, *, slept: bool = False) -> None:
