@@ -3,13 +3,12 @@
 As a rule its lease has run out, and then it has long since lapsed. But etcd before 3.4.31 can take a lease away that is
 renewed, and an operator can at any time; then it acts until it hears of that. So whoever is next in line asks how long
 the leases ahead of it have left: one that has less than a second left was not renewed for longer than its holder may
-act on a renewal, and a leader that has lapsed never leads again with the same key. Where that is not known, the next
-in line waits for as long as a leader may act that was renewed the moment before.
+act on a renewal, and a leader that has lapsed never leads again with the same key. So that is known of keys, not of
+leases, and of nobody who had not taken office when the question went out: that one may be renewed and lead yet. Where
+it is not known, the next in line waits for as long as a leader may act that was renewed the moment before.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Final
 
 from les_hooks.backends import Role
 from les_plugins.etcd.hold import DRIFT, reserve_of, wait_of
@@ -18,17 +17,8 @@ from les_plugins.etcd.store import Life
 
 __all__ = ["Inquest", "ttl_of"]
 
-# By these its holder says that it has led with this key.
-_LED: Final = frozenset({Role.LEADER, Role.DEMOTING, Role.STOPPING})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Lapse:
-    """A lease has run out at `at`, as etcd told in that Raft term; `led`: it was then a leader's."""
-
-    at: float
-    raft_term: int
-    led: bool
+# Who says so has taken office with the key that it says it in.
+_IN_OFFICE = frozenset({Role.LEADER, Role.DEMOTING, Role.STOPPING})
 
 
 def ttl_of(standing: Standing, otherwise: int) -> int:
@@ -37,63 +27,55 @@ def ttl_of(standing: Standing, otherwise: int) -> int:
 
 
 class Inquest:
-    """What is known of the leases ahead. Times are boottime seconds; `ttl` is that of this node's own lease.
+    """What is known of those ahead, by the revisions of their keys.
 
-    It is known of a key, by the revision that this was created at, and not of its lease: that may come to be another
-    key's, with which its holder leads anew.
+    Times are boottime seconds; `ttl` is that of this node's own lease.
     """
 
     def __init__(self, ttl: int) -> None:
         self._ttl = ttl
-        self._lapsed: dict[int, _Lapse] = {}
+        self._lapsed: dict[int, tuple[float, int]] = {}
         self._late: set[int] = set()
 
     def asked(self, standing: Standing, life: Life, received: float) -> None:
-        """Take an answer of etcd's about the lease of this key, which is in whole seconds, rounded down."""
+        """Take an answer about the lease of who stood so when etcd was asked; whole seconds, rounded down."""
         if life.ttl < 0:
             return
+        revision, entry = standing.revision, standing.entry
         # A third of it is the longest pause between two renewals.
         if life.ttl + 1 <= life.granted_ttl * 2 / 3:
-            self._late.add(standing.revision)
+            self._late.add(revision)
         else:
-            self._late.discard(standing.revision)
+            self._late.discard(revision)
         most = (life.ttl + 1) * (1 + DRIFT) / (1 - DRIFT)
-        if most > reserve_of(life.granted_ttl):
-            # Renewed since, it may come to lead with this key, if it has not yet.
-            self._lapsed.pop(standing.revision, None)
+        if most > reserve_of(life.granted_ttl) or entry is None or entry.role not in _IN_OFFICE:
             return
-        lapse = _Lapse(
-            at=received + most,
-            raft_term=life.header.raft_term,
-            led=standing.entry is not None and standing.entry.role in _LED,
-        )
-        known = self._lapsed.get(standing.revision)
-        if known is None or known.at > lapse.at or (known.raft_term, known.led) != (lapse.raft_term, lapse.led):
-            self._lapsed[standing.revision] = lapse
+        known, raft_term = self._lapsed.get(revision, (math.inf, 0))
+        if life.header.raft_term > raft_term:
+            known = math.inf  # what a leader of etcd said that was deposed since may never have been so
+        if life.header.raft_term >= raft_term:
+            self._lapsed[revision] = min(known, received + most), life.header.raft_term
 
     def is_late(self, standing: Standing) -> bool:
-        """Whether its holder has missed a renewal."""
+        """Whether it has missed a renewal."""
         return standing.revision in self._late
 
     def over_at(self, standing: Standing) -> tuple[float, int]:
-        """From when on the key counts for nothing, and the Raft term of etcd's in which that was told.
+        """From when on the key counts for nothing, infinite for unknown, and the Raft term in which etcd told so.
 
-        Its lease has run out then, and so has the time that its holder had for its demotion. That is final for a leader
-        alone: who has not led may be renewed at the last moment, and do so. Infinite where it is not known.
+        Its lease has run out then, and so has the time that its holder had for its demotion.
         """
-        known = self._lapsed.get(standing.revision)
-        return (known.at, known.raft_term) if known is not None and known.led else (math.inf, 0)
+        return self._lapsed.get(standing.revision, (math.inf, 0))
 
     def free_at(self, standing: Standing, gone: float, raft_term: int) -> float:
         """From when on who stood there acts no more; the key was gone at `gone`, as etcd told in that Raft term.
 
         What a leader of etcd said that was deposed meanwhile counts for nothing: it does not hear of renewals.
         """
-        known = self._lapsed.get(standing.revision)
-        lapsed = known.at if known is not None and known.raft_term >= raft_term else math.inf
-        return min(lapsed, gone + wait_of(ttl_of(standing, self._ttl)))
+        lapsed, term = self._lapsed.get(standing.revision, (math.inf, 0))
+        return min(lapsed if term >= raft_term else math.inf, gone + wait_of(ttl_of(standing, self._ttl)))
 
     def forget(self, revisions: frozenset[int]) -> None:
-        """Keep what is known of these alone."""
+        """Keep what is known of the keys of these revisions alone."""
         self._lapsed = {revision: known for revision, known in self._lapsed.items() if revision in revisions}
         self._late &= revisions

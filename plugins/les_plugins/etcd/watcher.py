@@ -162,7 +162,7 @@ class Asker:
             for standing in self._asks:
                 await self._ask(standing)
             await self._clear()
-            late = any(self._candidate.inquest.is_late(standing) for standing in self._asks)
+            late = any(map(self._candidate.inquest.is_late, self._asks))
             pause = _LATE_SECONDS if late else self._candidate.hold.ttl / _ASKS_PER_LEASE
             _, due, _ = self._candidate.overdue
             left = due - self._now()
