@@ -79,6 +79,10 @@ class Context(Protocol):
         """The plugin's name, as in `[plugins.<name>]`."""
 
     @property
+    def cluster(self) -> str:
+        """The name of the cluster."""
+
+    @property
     def config(self) -> Any:
         """The plugin's table as its `config_type`, or None where it has no such hook."""
 

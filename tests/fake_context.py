@@ -28,6 +28,7 @@ class FakeContext:
 
     config: Any
     name: str = "scripts"
+    cluster: str = "web"
     state_dir: Path = Path("/nonexistent")
     dry_run: bool = False
     seconds: float = 60.0

@@ -339,7 +339,7 @@ def test_one_object_may_serve_under_two_names() -> None:
 
 def test_every_hook_of_the_specification_can_be_implemented_by_a_function_with_its_signature() -> None:
     hooks = {name: spec for name, spec in vars(HookSpecs).items() if hasattr(spec, "les_hooks_spec")}
-    assert len(hooks) == 24
+    assert len(hooks) == 25
     unbound = {name: hookimpl(spec.__get__(None, HookSpecs)) for name, spec in hooks.items() if name != "config_type"}
     plugin = type("Plugin", (), unbound)()
     registry = Registry([Offer("all", plugin)])

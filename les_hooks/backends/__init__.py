@@ -145,5 +145,7 @@ class Backend(Protocol):
     def status(self) -> Mapping[str, object]:
         """What `les status` shows of the engine, as plain JSON values.
 
-        `summary` is a line for people, `warnings` a sentence each of what an operator should mend; the rest is free.
+        `summary` is a line for people, `warnings` a sentence each of what an operator should mend, `failing` for how
+        many seconds what it asks has not answered (None where it does), `links` is whom this node has one with, where
+        members have links; each may be absent, and the rest is free.
         """

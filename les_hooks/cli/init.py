@@ -1,22 +1,20 @@
 """`les init`: the files that a new node needs."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import click
 
 from les_hooks.cli.group import FAILED
+from les_hooks.cli.init_plugins import ETCD, check_etcd, etcd_plugin, listed, vip_plugin
 from les_hooks.cli.output import emit_json, note, say
 from les_hooks.cli.program import call_words, program
 from les_hooks.cli.target import json_option
-from les_hooks.config import PluginConfig, Quorum, load_config, load_plugin_table
+from les_hooks.config import Quorum, load_config
 from les_hooks.config.addresses import is_loopback, listen_address
-from les_hooks.errors import ConfigError, PluginError
 from les_hooks.members import Part
-from les_hooks.plugins import Registry
 from les_hooks.security import Secrets, new_secret, read_secrets, write_secrets
 from les_hooks.starter import (
     RUNTIME,
@@ -38,9 +36,6 @@ _SYSTEM_FOLDER: Final = Path("/etc/les")
 
 _STATE_DIR: Final = "state"
 
-_VIP: Final = "vip"
-"""The bundled plugin of --vip, which is loaded as any other."""
-
 _SECRET: Final = "secret"  # noqa: S105  (the name of a file)
 """The file of the secret, in the folder of the node."""
 
@@ -59,6 +54,7 @@ _INSECURE: Final = (
 @click.option(
     "--voters", metavar="HOST:PORT,...", help="The nodes that vote: with these there is never a second leader."
 )
+@click.option("--etcd", metavar="URL,...", help="The endpoints of an etcd that says who leads, separated by commas.")
 @click.option("--witness", is_flag=True, help="This node votes, never leads, and runs no hooks; goes with --voters.")
 @click.option("--observer", is_flag=True, help="This node has no vote, never leads, and runs hooks.")
 @click.option(
@@ -88,17 +84,19 @@ def init(
 
     Nothing is replaced without --force. The scripts in hooks.d do nothing until they are made executable; a witness has
     none. Where other hosts reach the address of --bind, a secret that all nodes share is written too, unless FOLDER
-    has one: copy that of the first node to the others, and run this there afterwards.
+    has one: copy that of the first node to the others, and run this there afterwards. With --etcd the nodes
+    reach etcd and not each other: they have no port and no secret, and --advertise merely names this one.
     """
     folder = folder.absolute()
     role = _role(witness, observer, has_voters=given["voters"] is not None)
+    check_etcd(given, insecure=insecure)
     values = _values(given, role, folder, insecure)
     secret = folder / _SECRET if "security.secret_file" in values else None
     has_secret = secret is not None and secret.exists()
     if secret is not None and has_secret:
         read_secrets(secret)
     les, toml = program(), folder / "les.toml"
-    plugins = _plugins(vip, interface, role, folder)
+    plugins = {**etcd_plugin(given["etcd"], folder), **vip_plugin(vip, interface, role, folder)}
     tables = {name: plugin.own for name, plugin in plugins.items()}
     needs = {name: needs_of(plugin.config) for name, plugin in plugins.items()}
     unit = unit_file(
@@ -137,26 +135,6 @@ def _role(witness: bool, observer: bool, *, has_voters: bool) -> Part:
     return Part.WITNESS if witness else Part.OBSERVER if observer else Part.MEMBER
 
 
-def _plugins(vip: Sequence[str], interface: str | None, role: Part, folder: Path) -> Mapping[str, PluginConfig]:
-    """The plugins that the flags ask for. Raises ConfigError, naming the flag, where that would be no configuration."""
-    if interface is not None and not vip:
-        raise click.UsageError("--interface goes with --vip, and names the interface of these addresses")
-    if not vip:
-        return {}
-    if role is not Part.MEMBER:
-        raise click.UsageError(f"--vip is for nodes that can lead: no address ever comes to a node with --{role}")
-    table = {"addresses": list(vip)} | ({"interface": interface} if interface is not None else {})
-    registry = Registry()
-    registry.load([_VIP])
-    if _VIP not in registry.loaded:
-        raise PluginError(_VIP, next(info.why for info in registry.infos() if info.name == _VIP))
-    try:
-        return {_VIP: load_plugin_table(_VIP, table, registry.config_types([_VIP])[_VIP], base=folder)}
-    except ConfigError as error:
-        flags = {f"plugins.{_VIP}.interface": "--interface"}
-        raise ConfigError(tuple(replace(each, where=flags.get(each.key, "--vip")) for each in error.problems)) from None
-
-
 def _values(given: Mapping[str, str | None], role: Part, folder: Path, insecure: bool) -> dict[str, object]:
     """What the flags say, by the keys of les.toml. Raises ConfigError where that would be no configuration."""
     flags: dict[str, tuple[object, str]] = {}
@@ -165,9 +143,11 @@ def _values(given: Mapping[str, str | None], role: Part, folder: Path, insecure:
             flags[key] = given[flag], f"--{flag}"
     for name in ("seeds", "voters"):
         if (said := given[name]) is not None:
-            flags[f"cluster.{name}"] = [one.strip() for one in said.split(",") if one.strip()], f"--{name}"
+            flags[f"cluster.{name}"] = listed(said), f"--{name}"
     if given["voters"] is not None:
         flags["cluster.quorum"] = Quorum.MAJORITY.value, "--voters"
+    if given["etcd"] is not None:
+        flags["cluster.backend"] = ETCD, "--etcd"
     if role is not Part.MEMBER:
         flags["cluster.role"] = role.value, f"--{role}"
     if given["bind"] is not None and _others_reach(given["bind"]):

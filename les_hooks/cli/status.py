@@ -38,17 +38,18 @@ def members(target: Target, as_json: bool) -> None:
         emit_json(call(target.socket, "members"))
         return
     answer: Any = call(target.socket, "status")
-    members_table(answer["members"], answer["leader"])
+    members_table(answer["members"], answer["leader"], linked=_linked(answer))
 
 
 def show(answer: Mapping[str, Any]) -> None:
     """Print the answer of a daemon for people."""
     warned = [("warning", Cell(text, "yellow")) for text in answer.get("warnings") or ()]
     fields([*_summary(answer), *warned], wrap=True)
-    say()
     places = answer.get("succession") or ()
     hopeless = answer["leader"] is None and bool(places) and all(place["why"] for place in places)
-    members_table(answer["members"], answer["leader"], reasons=not hopeless)
+    if answer["members"]:
+        say()
+        members_table(answer["members"], answer["leader"], reasons=not hopeless, linked=_linked(answer))
     if hopeless:
         say()
         say("no leader: nobody is eligible", "yellow")
@@ -64,14 +65,14 @@ def _summary(answer: Mapping[str, Any]) -> list[tuple[str, str | Cell]]:
     trail = f"{audit['path']}, record {audit['seq']}"
     lost = f"; {audit['dropped']} records lost" if audit["dropped"] else ""
     degraded = f"{trail}; degraded: {audit['degraded']}{lost}"
-    role = (
-        answer["role"] if answer["settled"] else f"{answer['role']}, waiting for a first member or seed{_alone(answer)}"
-    )
+    engine = answer["backend"].get("summary", "")
+    role = answer["role"] if answer["settled"] else f"{answer['role']}, waiting for {_awaited(answer, engine)}"
     return [
         ("node", f"{node['name']} ({node['address']}), cluster {answer['cluster']}"),
         ("role", Cell(f"{role}{', stopping' if node['stopping'] else ''}", _COLOURS.get(answer["role"], "yellow"))),
         ("leader", _leader_line(answer)),
         ("authority", f"{seconds(answer['authority'])} left" if answer["role"] == "leader" else ""),
+        ("backend", Cell(engine, "yellow" if _fails(answer) else "")),
         *quorum_fields(answer),
         ("maintenance", _maintenance(answer.get("maintenance"))),
         ("up", f"{seconds(node['uptime'])}, pid {node['pid']}, version {node['version']}"),
@@ -96,6 +97,21 @@ def _page(http: Mapping[str, Any] | None) -> str:
     return "" if not http else f"{http['url']}{' (asks for the token)' if http['token'] else ''}"
 
 
+def _awaited(answer: Mapping[str, Any], engine: str) -> str:
+    """What a node waits for that has not begun yet; an `engine` that sums itself up says more in its own line."""
+    return "the backend" if engine else f"a first member or seed{_alone(answer)}"
+
+
+def _fails(answer: Mapping[str, Any]) -> bool:
+    """Whether the backend has no answer from what it asks, so that what it knows is old."""
+    return answer.get("backend", {}).get("failing") is not None
+
+
+def _linked(answer: Mapping[str, Any]) -> bool:
+    """Whether the members have links with each other, and do not meet in a store."""
+    return "links" in answer["backend"]
+
+
 def _alone(answer: Mapping[str, Any]) -> str:
     left = answer.get("alone_in")
     return "" if left is None else f"; leads alone in {seconds(left)} unless somebody answers"
@@ -104,6 +120,8 @@ def _alone(answer: Mapping[str, Any]) -> str:
 def _leader_line(answer: Mapping[str, Any]) -> str | Cell:
     if answer.get("unaccepted"):
         return Cell(unaccepted(answer["unaccepted"]), "yellow")
+    if answer["leader"] is None and _fails(answer):
+        return Cell("not known, as the backend has no answer", "yellow")
     if answer["leader"] is None:
         following = next((place for place in answer.get("succession") or () if not place["why"]), None)
         return Cell(f"none yet; {_who(following)} is next in line" if following else "none", "yellow")
@@ -118,11 +136,17 @@ def _maintenance(standing: Mapping[str, Any] | None) -> str | Cell:
     return Cell(f"until {utc_time(standing['until'])}{reason}", "yellow")
 
 
-def members_table(found: Sequence[Mapping[str, Any]], leading: str | None, *, reasons: bool = True) -> None:
-    """Print who is in the cluster, and with `reasons` why somebody is unfit, in the last column, if anybody is."""
+def members_table(
+    found: Sequence[Mapping[str, Any]], leading: str | None, *, reasons: bool = True, linked: bool = True
+) -> None:
+    """Print who is in the cluster, and with `reasons` why somebody is unfit, in the last column, if anybody is.
+
+    `linked`: members have links with each other, and it is shown who is reached directly.
+    """
     reasons = reasons and any(member.get("unfit") for member in found)
+    link, why = ("link",) if linked else (), ("why unfit",) if reasons else ()
     table(
-        ("", "name", "address", "role", "senior since", "link", "version", *(("why unfit",) if reasons else ())),
+        ("", "name", "address", "role", "senior since", *link, "version", *why),
         (
             (
                 Cell("*" if member["address"] == leading else " ", "green"),
@@ -130,7 +154,7 @@ def members_table(found: Sequence[Mapping[str, Any]], leading: str | None, *, re
                 member["address"],
                 _role(member),
                 clock_time(member["start_time"], exact=False),
-                "direct" if member["direct"] else Cell("relayed", "yellow"),
+                *(("direct" if member["direct"] else Cell("relayed", "yellow"),) if linked else ()),
                 member["version"] or member["kind"],
                 *((Cell(member.get("unfit") or "", "yellow"),) if reasons else ()),
             )

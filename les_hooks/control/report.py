@@ -90,13 +90,14 @@ def leadership(node: Node) -> Mapping[str, Any]:
 
 def _unaccepted(node: Node) -> Mapping[str, Any] | None:
     """Who leads by its own word, where this node accepts nobody; `why` is empty where that is not known."""
-    view = node.view
-    if view is None or view.leader is not None:
+    view, engine = node.view, node.backend.status()
+    # Of a backend that has no answers the last word is old, and no news of who leads now.
+    if view is None or view.leader is not None or engine.get("failing") is not None:
         return None
     sitting = next((m for m in view.members if m.role == Role.LEADER and m.address != node.config.node.advertise), None)
     if sitting is None:
         return None
-    return {"address": sitting.address, "name": sitting.name, "why": why_unaccepted(sitting, node.backend.status())}
+    return {"address": sitting.address, "name": sitting.name, "why": why_unaccepted(sitting, engine)}
 
 
 def _alone_in(node: Node) -> float | None:

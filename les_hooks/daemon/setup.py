@@ -143,6 +143,7 @@ class Plugins:
             return known
         return PluginContext(
             name=name,
+            cluster=config.cluster.name,
             config=own,
             log=self.log.bind(plugin=name),
             folder=config.node.state_dir / "plugins" / name,

@@ -59,6 +59,7 @@ class PluginContext:
     """Implements `hookspecs.Context`. Plugins may keep things by it, in a WeakKeyDictionary too."""
 
     name: str
+    cluster: str
     config: Any
     log: FilteringBoundLogger
     folder: Path

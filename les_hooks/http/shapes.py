@@ -173,8 +173,12 @@ class Votes(msgspec.Struct):
 
 
 class Backend(msgspec.Struct):
-    """What the backend tells; this is what `peers` does, and a plugin's may tell something else."""
+    """What the backend tells. A plugin's has a `summary`, `failing` for how many seconds what it asks has not answered,
+    null where it does, and what else it likes; the rest is of `peers`.
+    """
 
+    summary: str | UnsetType = UNSET
+    failing: float | UnsetType | None = UNSET
     address: str | UnsetType = UNSET
     links: list[Link] | UnsetType = UNSET
     dialed: list[str] | UnsetType = UNSET

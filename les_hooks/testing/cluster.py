@@ -9,10 +9,13 @@ from typing import Any
 from les_hooks.events import Event, EventKind, Reason
 from les_hooks.testing.loop import Stage
 
-__all__ = ["Cluster", "HarnessAuthority"]
+__all__ = ["CLUSTER", "Cluster", "HarnessAuthority"]
 
 NODE, OTHER = "10.0.0.1:4000", "10.0.0.2:4000"
 """The node that the plugin seems to run on, and the other one."""
+
+CLUSTER = "les"
+"""Its name."""
 
 # What the clock of the events shows at first: 2026-01-01.
 _START = 1_767_225_600.0
@@ -57,7 +60,7 @@ class Cluster:
             "time": self.now,
             "node": NODE,
             "name": "a",
-            "cluster": "les",
+            "cluster": CLUSTER,
             "role": "leader" if leads else "follower",
             "term": self.term + 1 if kind is EventKind.ELECTED else self.term,
             "leader": leader,

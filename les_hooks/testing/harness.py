@@ -20,7 +20,7 @@ from les_hooks.errors import PluginError
 from les_hooks.events import Event, EventKind
 from les_hooks.plugins import PluginState
 from les_hooks.processes import Command, Ending, Finished, Runner
-from les_hooks.testing.cluster import Cluster, HarnessAuthority
+from les_hooks.testing.cluster import CLUSTER, Cluster, HarnessAuthority
 from les_hooks.testing.loop import Stage
 from les_hooks.testing.offer import registry_of
 
@@ -105,6 +105,7 @@ class Harness:
         self._timeout = table.timeout
         context = PluginContext(
             name=self._name,
+            cluster=CLUSTER,
             config=table.config,
             log=self._log.bind(plugin=self._name),
             folder=self._folder / "plugins" / self._name,

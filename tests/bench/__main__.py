@@ -1,8 +1,8 @@
 """The benchmark: `python -m tests.bench`, or with the name of one part and `--runs N`. It prints and judges nothing.
 
-`handover`, `heal`, `starts`, `loss`, `flood` and `vip` want root, network namespaces and minutes, and `security` wants
-minutes: they run only when they are named. `vip` compares with keepalived and UCARP, where they are installed:
-`apt-get install keepalived ucarp`.
+`handover`, `heal`, `starts`, `loss`, `flood`, `vip` and `etcd` want root, network namespaces and minutes, `security`
+wants minutes: they run only when they are named. `vip` compares with keepalived and UCARP, where they are installed:
+`apt-get install keepalived ucarp`; `etcd` wants `etcd-server` and `etcd-client`.
 """
 
 import argparse
@@ -10,12 +10,12 @@ import asyncio
 import platform
 from pathlib import Path
 
-from tests.bench import flips, flood, handover, heal, loss, rest, security, spawn, starts, takeover, vip, webhook
+from tests.bench import etcd, flips, flood, handover, heal, loss, rest, security, spawn, starts, takeover, vip, webhook
 from tests.bench.table import Row, show
 from tests.network.secured import Secured
 
 PARTS = ("takeover", "spawn", "rest", "flips", "webhook")
-NAMED_PARTS = ("handover", "heal", "starts", "loss", "flood", "security", "vip")
+NAMED_PARTS = ("handover", "heal", "starts", "loss", "flood", "security", "vip", "etcd")
 
 
 def main() -> None:
@@ -24,12 +24,14 @@ def main() -> None:
     parser.add_argument(
         "part", nargs="?", choices=(*PARTS, *NAMED_PARTS, "all"), default="all", help="what to measure (default all)"
     )
-    parser.add_argument("--runs", type=int, help="take-overs of each kind (default 20, of an address 10)")
+    parser.add_argument("--runs", type=int, help="take-overs of each kind (default 20, of an address and with etcd 10)")
     parser.add_argument(
         "--seconds", type=float, default=30.0, help="how long clusters rest or are flooded (default 30)"
     )
     parser.add_argument("--calm", type=float, default=6.0, help="how long they settle before (default 6)")
-    parser.add_argument("--nodes", type=int, nargs="+", default=[3, 10, 30], help="sizes of resting clusters")
+    parser.add_argument(
+        "--nodes", type=int, nargs="+", help="sizes of resting clusters (default 3 10 30, with etcd 3 30 100)"
+    )
     parser.add_argument("--flips", type=int, default=1000, help="role changes (default 1000)")
     parser.add_argument("--events", type=int, default=10_000, help="events to write and to post (default 10000)")
     parser.add_argument("--quorum", choices=("members", "majority"), default="majority", help="for handover and loss")
@@ -42,10 +44,13 @@ def main() -> None:
     settings = [setting.name for setting in vip.SETTINGS]
     parser.add_argument("--peer", action="append", choices=(*vip.FAMILIES, *settings), help="what moves an address")
     parser.add_argument("--fault", action="append", choices=vip.KINDS, help="what happens to who holds an address")
-    parser.add_argument("--lanes", type=int, default=1, help="networks with an address at a time (default 1)")
+    parser.add_argument(
+        "--lanes", type=int, default=1, help="networks with an address, or pairs with etcd, at a time (default 1)"
+    )
     parser.add_argument("--json", type=Path, help="write every run of an address to this file as well")
     asked = parser.parse_args()
-    asked.runs = asked.runs or (10 if asked.part == "vip" else 20)
+    asked.runs = asked.runs or (10 if asked.part in ("vip", "etcd") else 20)
+    asked.nodes = asked.nodes or ([3, 30, 100] if asked.part == "etcd" else [3, 10, 30])
     if asked.part == "vip":
         vip.main(asked)
         return
@@ -56,6 +61,8 @@ def main() -> None:
                 f"Flooded for {asked.seconds:g} s from one address: {how}",
                 flood.measure(asked.seconds, asked.calm, how),
             )
+    elif asked.part == "etcd":
+        etcd.main(asked)
     elif asked.part in NAMED_PARTS:
         show(*_named(asked))
     for part in PARTS:

@@ -118,6 +118,29 @@ def test_a_plugin_is_told_in_its_own_summary_or_in_numbers(
     assert _shown(capsys, _answer(plugins=[plugin]))[-1].split("loaded")[1].strip() == words
 
 
+STORE = {"summary": "etcd at http://10.0.0.9:2379; key of revision 7, lease of 5 s", "failing": None}
+
+
+def test_where_members_meet_in_a_store_that_has_a_line_and_links_have_none(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = _shown(capsys, _answer(backend=STORE))
+    assert f"backend        {STORE['summary']}" in shown
+    assert not [line for line in shown if "LINK" in line or "direct" in line]
+
+
+def test_without_an_answer_of_the_store_no_leader_is_claimed(capsys: pytest.CaptureFixture[str]) -> None:
+    silent = {"summary": "etcd has not answered for 9 s", "failing": 9.0}
+    shown = _shown(capsys, _answer(leader=None, leader_name=None, succession=[_place("a")], backend=silent))
+    assert "backend        etcd has not answered for 9 s" in shown
+    assert "leader         not known, as the backend has no answer" in shown
+
+
+def test_a_node_that_joins_a_store_waits_for_no_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    silent = {"summary": "etcd has not answered for 9 s", "failing": 9.0}
+    shown = _shown(capsys, _answer(role="joining", settled=False, leader=None, members=[], backend=silent))
+    assert "role           joining, waiting for the backend" in shown
+    assert not [line for line in shown if "ADDRESS" in line]
+
+
 def test_a_node_that_may_wait_for_ever_names_no_end(capsys: pytest.CaptureFixture[str]) -> None:
     shown = _shown(capsys, _answer(role="joining", settled=False, alone_in=None))
     assert "role           joining, waiting for a first member or seed" in shown

@@ -142,6 +142,7 @@ async def staged(
     contexts = {
         name: PluginContext(
             name=name,
+            cluster="web",
             config=None,
             log=log,
             folder=Path("/nonexistent"),

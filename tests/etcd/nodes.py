@@ -20,13 +20,20 @@ CLUSTER = "web"
 PREFIX = "/les-hooks"
 
 
-def table(name: str, address: str, endpoints: Sequence[str], more: str = "", ttl_seconds: int = TTL_SECONDS) -> str:
+def table(
+    name: str,
+    address: str,
+    endpoints: Sequence[str],
+    more: str = "",
+    ttl_seconds: int = TTL_SECONDS,
+    prefix: str = PREFIX,
+) -> str:
     """The text of `les.toml`; `more` is more of `[plugins.etcd]`, and of what follows it."""
     listed = ", ".join(f'"{url}"' for url in endpoints)
     return (
         f'[node]\nname = "{name}"\nadvertise = "{address}"\nstate_dir = "state"\n'
         f'[cluster]\nname = "{CLUSTER}"\nbackend = "etcd"\n[timing]\nhold = "1s"\n'
-        f'[plugins.etcd]\nendpoints = [{listed}]\nprefix = "{PREFIX}"\nttl = "{ttl_seconds}s"\n{more}'
+        f'[plugins.etcd]\nendpoints = [{listed}]\nprefix = "{prefix}"\nttl = "{ttl_seconds}s"\n{more}'
     )
 
 

@@ -19,7 +19,8 @@ from les_hooks.daemon import load_config as load_with_plugins
 from tests.backends.peers.fakes import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NODES = sorted(file for file in EXAMPLES.glob("*/*.toml") if file.name != "pyproject.toml")
+ON_ETCD = sorted((EXAMPLES / "etcd").glob("*.toml"))
+NODES = sorted({file for file in EXAMPLES.glob("*/*.toml") if file.name != "pyproject.toml"} - set(ON_ETCD))
 
 
 @contextmanager
@@ -85,6 +86,24 @@ def test_the_three_nodes_differ_in_what_is_their_own_and_find_each_other() -> No
     texts = [file.read_text().splitlines() for file in files]
     different = [first for first, *others in zip(*texts, strict=True) if any(other != first for other in others)]
     assert len(different) == 3  # name, bind, and the comment that names the host
+
+
+def test_the_nodes_on_an_etcd_differ_in_what_is_their_own_and_meet_under_one_prefix() -> None:
+    configs = [load_with_plugins(file) for file in ON_ETCD]
+    assert [config.node.name for config in configs] == ["a", "b", "c"]
+    assert len({config.node.advertise for config in configs}) == 3
+    assert len({config.cluster for config in configs}) == 1
+    assert len({config.plugins["etcd"].config for config in configs}) == 1
+    assert [advice(config) for config in configs] == [()] * 3
+    texts = [file.read_text().splitlines() for file in ON_ETCD]
+    assert (
+        len([lines for lines in zip(*texts, strict=True) if len(set(lines)) > 1]) == 3
+    )  # name, advertise, and the host
+    etcd, readme = configs[0].plugins["etcd"].config, (EXAMPLES / "etcd" / "README.md").read_text()
+    assert f"grant-permission --prefix=true {etcd.username} readwrite {etcd.prefix}/" in readme
+    assert f"--etcd {etcd.endpoints[0]} --advertise {configs[0].node.advertise}" in readme
+    override = (EXAMPLES / "etcd" / "les-override.conf").read_text()
+    assert f"LoadCredential={etcd.password_file.name}:/etc/les/{etcd.password_file.name}" in override
 
 
 def test_two_nodes_and_a_witness_have_the_same_voters_and_nothing_to_advise() -> None:

@@ -84,7 +84,7 @@ async def test_the_dashboard_shows_all_that_the_plugin_tells() -> None:
     """But what is for looking closer, and what other numbers on it say already."""
     aside = {"les_build_info", "les_status_available", "les_settled", "les_stopping", "les_fit", "les_maintenance"}
     aside |= {"les_leader_known", "les_links", "les_plugin_loaded", "les_audit_degraded", "les_audit_gap_records_total"}
-    aside |= {"les_webhook_failing", "les_webhook_disabled"}
+    aside |= {"les_webhook_failing", "les_webhook_disabled", "les_backend_failing_seconds"}
     shown = {re.sub("_(?:bucket|sum|count)$", "", name) for query in QUERIES for name in names(query)} | {"les_role"}
     ours = {re.sub("_(?:bucket|sum|count)$", "", name) for name in await told() if name.startswith("les_")}
     assert ours - aside == {name for name in shown if name.startswith("les_")}

@@ -15,7 +15,7 @@ import tomli
 from les_hooks.cli import cli
 from les_hooks.cli import init as init_command
 from les_hooks.cli.program import program
-from les_hooks.config import key_help, load_config, show
+from les_hooks.config import advice, key_help, load_config, show
 from les_hooks.daemon import load_config as load_with_plugins
 from les_hooks.errors import StartError
 from les_hooks.events import EventKind
@@ -117,9 +117,23 @@ def test_addresses_are_written_down_and_the_unit_lets_them_move(tmp_path: Path) 
     )
 
 
+def test_nodes_that_meet_in_etcd_have_a_name_and_neither_port_nor_secret(tmp_path: Path) -> None:
+    etcd = "http://10.0.0.8:2379,http://10.0.0.9:2379"
+    assert init(str(tmp_path), "--etcd", etcd, "--advertise", "10.0.0.1:4000", "--observer").exit_code == 0
+    config = load_with_plugins(tmp_path / "les.toml")
+    assert (config.cluster.backend, config.cluster.role, config.node.advertise) == ("etcd", "observer", "10.0.0.1:4000")
+    assert config.plugins["etcd"].own == {"endpoints": etcd.split(",")}
+    assert advice(config) == ()
+    assert not (tmp_path / "secret").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "advice"),
     [
+        (("--etcd", "http://a:2379"), "--etcd goes with --advertise"),
+        (("--etcd", "http://a:2379", "--bind", "10.0.0.1:4000"), "--bind is for nodes that reach each other"),
+        (("--etcd", "http://a:2379", "--seeds", "a:4000", "--voters", "a:4000"), "--seeds, --voters is for nodes"),
+        (("--etcd", "http://a:2379", "--insecure"), "--insecure is for nodes that reach each other"),
         (("--interface", "eth0"), "--interface goes with --vip"),
         (("--vip", "10.0.0.100/24", "--observer"), "no address ever comes to a node with --observer"),
         (("--vip", "10.0.0.100/24", "--witness", "--voters", "127.0.0.1:4000"), "comes to a node with --witness"),
@@ -177,6 +191,8 @@ def test_an_address_that_others_reach_may_do_without_by_a_flag_that_says_so(tmp_
         (("--vip", "10.0.0.100/24"), "--vip: plugins.vip: has no interface for 10.0.0.100"),
         (("--vip", "10.0.0.100", "--interface", "eth0"), "--vip: plugins.vip.addresses[0]: "),
         (("--vip", "10.0.0.100/24", "--interface", "e/0"), "--interface: plugins.vip.interface: "),
+        (("--etcd", "http://a", "--advertise", "a:1"), "--etcd: plugins.etcd.endpoints[0]: "),
+        (("--etcd", "http://a:1", "--advertise", "a"), "--advertise: node.advertise: "),
         (("--voters", "127.0.0.1:4001", "--witness"), "--witness: cluster.role: a witness does nothing but vote"),
         (("--voters", "127.0.0.1:4000", "--observer"), "--observer: cluster.role: an observer has no vote"),
     ],

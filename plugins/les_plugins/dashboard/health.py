@@ -71,6 +71,7 @@ def _facts(snapshot: Snapshot) -> Iterator[tuple[str, Child]]:
     yield "maintenance", ["until ", moment(upkeep["until"], snapshot.now)] if upkeep["on"] else "off"
     yield "up", f"{lasting(node['uptime'])}, pid {node['pid']}"
     yield "guard", f"pid {status['guard']}" if status["guard"] else "does not run"
+    yield "backend", status["backend"].get("summary", "")
     yield "events waiting", ", ".join(waiting) or "none"
     yield "audit", [f"record {audit['seq']}", tag("small", audit["degraded"] or audit["path"])]
     yield "security", status["security"]["summary"]

@@ -17,6 +17,8 @@ def headline(snapshot: Snapshot) -> str:
     status = snapshot.status
     if status["leader"] is not None:
         return f"{snapshot.name(status['leader'])} leads"
+    if _engine_waits(status):
+        return "No leader known"
     return "Nobody leads" if status["settled"] else "Looking for the others"
 
 
@@ -60,6 +62,8 @@ def _why_nobody(status: Any) -> str:
     if sitting is not None:
         why = f": {sitting['why']}" if sitting["why"] else ""
         return f"{who(sitting['name'], sitting['address'])} leads, but this node does not accept it{why}."
+    if _engine_waits(status):
+        return f"{status['backend']['summary']}."
     if not status["settled"]:
         alone = status["alone_in"]
         more = "" if alone is None else f"; it leads alone in {lasting(alone)} unless somebody answers"
@@ -68,6 +72,12 @@ def _why_nobody(status: Any) -> str:
     if following is None:
         return "Nobody is eligible; the line of succession says why."
     return f"{who(following['name'], following['address'])} is next in line."
+
+
+def _engine_waits(status: Any) -> bool:
+    """Whether what the nodes meet in, where that is not each other, has told nothing yet, or nothing for some time."""
+    engine = status["backend"]
+    return bool(engine.get("summary")) and (engine.get("failing") is not None or not status["settled"])
 
 
 def _since(snapshot: Snapshot) -> float | None:

@@ -75,7 +75,7 @@ def _main(snapshot: Snapshot) -> Markup:
         hero(snapshot),
         attention(snapshot),
         succession(snapshot),
-        links(snapshot),
+        "links" in snapshot.status["backend"] and links(snapshot),
         timeline(snapshot),
         events(snapshot),
         hooks(snapshot),

@@ -20,7 +20,8 @@ def succession(snapshot: Snapshot) -> Markup:
         heading("Line of succession", "succession"),
         rows if snapshot.status["members"] else empty,
         aria_labelledby="succession",
-        class_="wide line",
+        # Beside it are the links, if there are any.
+        class_="wide line" if "links" in snapshot.status["backend"] else "line",
     )
 
 
@@ -37,12 +38,19 @@ def _rows(snapshot: Snapshot) -> Iterator[Markup]:
         elif why:
             waits = why
         elif before is None:
-            waits = "to be confirmed as the leader" if status["settled"] else "somebody to answer"
+            waits = _nobody_before(status)
         else:
             waits = [tag("bdi", snapshot.name(before)), " to go", "; next in line" if next_in_line else ""]
         if not why and not leads:
             before, next_in_line = member["address"], False
         yield _row(snapshot, member, rank, waits, Tone.LEADS if leads else Tone.WARNS if why else Tone.WELL)
+
+
+def _nobody_before(status: Any) -> str:
+    """What the first in line waits for, who does not lead."""
+    if status["backend"].get("failing") is not None:
+        return "an answer of the backend"
+    return "to be confirmed as the leader" if status["settled"] else "somebody to answer"
 
 
 def _row(snapshot: Snapshot, member: Mapping[str, Any], rank: int, waits: Child, tone: Tone) -> Markup:
@@ -78,11 +86,11 @@ def _state(member: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _link(snapshot: Snapshot, member: Mapping[str, Any]) -> Iterator[str]:
-    """How this node is connected with it."""
-    if member["address"] == snapshot.own:
+    """How this node is connected with it, where members have links."""
+    links = snapshot.status["backend"].get("links")
+    if member["address"] == snapshot.own or links is None:
         return
     yield "direct link" if member["direct"] else "relayed by others"
-    links = snapshot.status["backend"].get("links") or ()
     rtt = next((each.get("rtt") for each in links if each["address"] == member["address"]), None)
     if rtt is not None and member["direct"]:
         yield lasting(rtt)

@@ -14,17 +14,20 @@
     backend    all of it, as the daemon sees it; `health` and `report` say how it does
     release    the key of a process that died
     engine     makes the one, and does the other
+    inspection what `les check` finds out
 
 `docs/etcd.md` tells users of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from les_hooks import hookimpl
+from les_hooks import Context, hookimpl
 from les_hooks.backends import Engine
+from les_hooks.text import printable
 from les_plugins.etcd.engine import EtcdEngine
+from les_plugins.etcd.inspection import inspect
 from les_plugins.etcd.settings import EtcdConfig
 
 __all__ = ["EtcdConfig"]
@@ -34,6 +37,12 @@ __all__ = ["EtcdConfig"]
 def config_type() -> type[msgspec.Struct]:
     """What `[plugins.etcd]` can hold."""
     return EtcdConfig
+
+
+@hookimpl
+async def validate(ctx: Context) -> Sequence[str]:
+    """Complain about endpoints, files, rights and versions that will not do."""
+    return [type(line)(printable(line)) for line in await inspect(ctx.config, ctx.cluster)]
 
 
 @hookimpl

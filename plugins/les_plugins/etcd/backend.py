@@ -20,6 +20,7 @@ from les_plugins.etcd.pacing import Alarm
 from les_plugins.etcd.report import report
 from les_plugins.etcd.settings import EtcdConfig
 from les_plugins.etcd.store import Store, StoreError
+from les_plugins.etcd.tls import check_files
 from les_plugins.etcd.viewing import Viewer
 from les_plugins.etcd.watcher import Asker, Watcher
 
@@ -91,7 +92,10 @@ class EtcdBackend:
         self._changed()
 
     async def start(self) -> None:
-        """Nothing: etcd need not be there yet."""
+        """See that the files can be used; etcd itself need not be there yet. Raises StartError."""
+        config: EtcdConfig = self._seat.config
+        if config.has_files:
+            await asyncio.to_thread(check_files, config)
 
     async def join(self) -> None:
         """Take part as soon as etcd answers."""
@@ -143,7 +147,8 @@ class EtcdBackend:
 
     def status(self) -> Mapping[str, object]:
         """The endpoints, the lease and the key, as plain JSON values."""
-        return report(self._candidate, self._store, self._health, self._keeper.lease, self._clock())
+        asked = int(self._seat.config.ttl)
+        return report(self._candidate, self._store, self._health, self._keeper.lease, self._clock(), asked=asked)
 
     # -- what happens --------------------------------------------------------------------------------------------------
 

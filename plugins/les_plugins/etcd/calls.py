@@ -64,7 +64,7 @@ class Calls:
                 async with asyncio.timeout(self._attempt):
                     answer = await self._authorized(url, send)
             except TimeoutError:
-                why = f"no answer within {self._attempt:g} s"
+                why = f"no answer within {self._attempt:.3g} s"
             except EndpointError as error:
                 why = error.why
             except EtcdError as error:
@@ -99,6 +99,10 @@ class Calls:
                 why = error.words
         self._endpoints.failed(url, why)
         return RefusedError(f"{url}: {why}")
+
+    async def learned(self) -> None:
+        """Wait until nothing more is asked beside the calls; it is bounded."""
+        await asyncio.gather(*self._learning.values(), return_exceptions=True)
 
     async def close(self) -> None:
         """End what runs by itself."""

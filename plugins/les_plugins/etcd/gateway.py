@@ -1,7 +1,7 @@
 """The client of etcd's gRPC gateway: `store` over HTTP. For the backend and the cleanup of this plugin."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Self
@@ -96,9 +96,13 @@ class Gateway:
         """
         return _Watch(self._calls, self._endpoints, self._transport, prefix, revision)
 
-    def status(self) -> Sequence[object]:
+    def status(self) -> Sequence[Mapping[str, object]]:
         """How each endpoint does, as plain JSON values."""
         return self._endpoints.status()
+
+    async def learned(self) -> None:
+        """Wait until `status` tells the version of each endpoint that has answered, if it tells it at all."""
+        await self._calls.learned()
 
     async def close(self) -> None:
         """End what runs, and let connections go."""

@@ -53,7 +53,7 @@ class Keeper:
         health: Health,
         clock: Callable[[], Instant],
         changed: Callable[[], None],
-        compared: Callable[[Transacted, int, int], None],
+        compared: Callable[[Transacted, int, int], bool],
     ) -> None:
         self._store = store
         self._keys = keys
@@ -66,7 +66,7 @@ class Keeper:
         self._placement = Alarm()
         self._ttl = candidate.hold.ttl
         self._renewals = 0
-        self._near = False
+        self._near = self._doubtful = False
         self._placed = False
         self._dropped = 0
         self._attempted = ""
@@ -128,10 +128,11 @@ class Keeper:
         self._health.well(sent, self._now())
         self._renewals += 1
         near = self._candidate.is_near or self._candidate.confirming
-        if near or self._renewals % _RENEWALS_PER_PROOF == 0:
+        if near or self._doubtful or self._renewals % _RENEWALS_PER_PROOF == 0:
             await self._prove()
         self._changed()
-        return self._candidate.hold.ttl / (_RENEWALS_NEAR if near else _RENEWALS) - (self._now() - sent)
+        soon = near or self._doubtful
+        return self._candidate.hold.ttl / (_RENEWALS_NEAR if soon else _RENEWALS) - (self._now() - sent)
 
     async def _prove(self) -> None:
         """Read the own key through the quorum, and beside it whether anything has escaped the watch."""
@@ -148,7 +149,7 @@ class Keeper:
                 candidate.proven(sent, found.header, self._clock())
             elif found.header.revision >= own.revision:
                 candidate.evicted(self._clock())
-        self._compared(found, known, count)
+        self._doubtful = self._compared(found, known, count)
 
     # -- the key -------------------------------------------------------------------------------------------------------
 

@@ -103,3 +103,8 @@ class EtcdConfig(msgspec.Struct, frozen=True, kw_only=True):
         tls = (self.ca_file, self.cert_file)
         if any(tls) and any(url.startswith("http:") for url in self.endpoints):
             raise ValueError("endpoints: one begins with http: and certificates are set; write https:")
+
+    @property
+    def has_files(self) -> bool:
+        """Whether there is something to be read before etcd can be asked."""
+        return any((self.password_file, self.ca_file, self.cert_file))

@@ -3,7 +3,7 @@
 Values only, without a word of JSON; anybody in the plugin may import it. Names are those of etcd's own API (v3).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -241,7 +241,7 @@ class Store(Protocol):
         be dead: etcd need not tell, so compare it with a read now and then.
         """
 
-    def status(self) -> Sequence[object]:
+    def status(self) -> Sequence[Mapping[str, object]]:
         """How each endpoint does, as plain JSON values."""
 
     async def close(self) -> None:

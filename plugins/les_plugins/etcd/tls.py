@@ -1,4 +1,4 @@
-"""From `ca_file`, `cert_file` and `key_file` to what a connection to etcd takes. Private to `etcd`."""
+"""From the files of the configuration to what a connection to etcd takes. Private to `etcd`."""
 
 import ssl
 from typing import Final
@@ -8,10 +8,20 @@ from les_hooks.security import load_private
 from les_plugins.etcd.settings import EtcdConfig
 from les_plugins.lookup import os_words
 
-__all__ = ["load_context"]
+__all__ = ["check_files", "load_context"]
 
 _CONFIG_EXIT: Final = 78
 _MOST_BYTES: Final = 1024 * 1024  # a bundle of all authorities that browsers know has a quarter of it
+
+
+def check_files(config: EtcdConfig) -> None:
+    """Raise StartError for a file that is named and cannot be used, which says which and why."""
+    if any(url.startswith("https:") for url in config.endpoints):
+        load_context(config)
+    if config.password_file is not None:
+        load_private(
+            config.password_file, f"password_file {config.password_file}", "let the daemon's user alone read it"
+        )
 
 
 def load_context(config: EtcdConfig) -> ssl.SSLContext:

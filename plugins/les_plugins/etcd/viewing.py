@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import msgspec
+
 from les_hooks.backends import Role
 from les_hooks.events import Reason
 from les_hooks.members import UNSTAMPED, Address, Departure, Member, MemberKind, Part, View
 from les_plugins.etcd.candidate import Candidate
-from les_plugins.etcd.entry import Parting, Place
+from les_plugins.etcd.entry import Entry, Parting, Place
 from les_plugins.etcd.line import Standing
 
 __all__ = ["Viewer"]
@@ -51,7 +53,7 @@ class Viewer:
     def look(self, now: float, *, in_touch: bool) -> View | None:
         """Returns a view where it is another than the last. `in_touch`: what is known of the others is not too old."""
         candidate, before = self.candidate, self.view
-        if candidate.role is Role.JOINING and not before.settled:
+        if candidate.role in (Role.JOINING, Role.GONE) and not before.settled:
             return None
         leader, term = self._leader(in_touch=in_touch)
         view = replace(before, leading=candidate.role is Role.LEADER, leader=leader, term=term or before.term)
@@ -62,17 +64,14 @@ class Viewer:
             view = replace(view, reason=candidate.reason)
         elif view.leaderless and not before.leaderless:
             view = replace(view, reason=Reason.NO_LEADER)
-        standings = {s.entry.address: s for s in candidate.line.members() if s.entry is not None}
-        departed = tuple(self._departed(standings))
-        candidate.partings.clear()
-        view = replace(
-            view,
-            members=(*map(self._member, standings.values()), *self._unkeyed(standings)),
-            departed=departed,
-            leader_silent=candidate.leader_is_late,
-        )
-        self._members = standings
-        if replace(view, departed=()) == replace(before, departed=()) and not departed:
+        view = replace(view, departed=(), leader_silent=candidate.leader_is_late)
+        if candidate.line.revision:
+            standings = {s.entry.address: s for s in candidate.line.members() if s.entry is not None}
+            departed = tuple(self._departed(standings))
+            candidate.partings.clear()
+            view = replace(view, members=tuple(self._listed(standings)), departed=departed)
+            self._members = standings
+        if view == replace(before, departed=()):
             return None
         self.view = view
         return view
@@ -107,13 +106,6 @@ class Viewer:
                 return first.entry.role is not Role.LEADER
         return candidate.vacancy is not Reason.LEADER_LOST
 
-    def _unkeyed(self, standings: Mapping[Address, Standing]) -> Iterator[Member]:
-        """This node, where its key is gone: it is a member all the same, and comes back behind the others."""
-        mine = (member for member in self.view.members if member.address == self.me and self.me not in standings)
-        for member in mine:
-            role = self.candidate.role
-            yield replace(member, role=role, start_time=UNSTAMPED, fit=False, unfit="has no key in etcd at present")
-
     def _departed(self, now: Mapping[Address, Standing]) -> list[Departure]:
         """Who is gone since the last view; one at whose address another process stands is, too."""
         found = []
@@ -126,10 +118,15 @@ class Viewer:
             found.append(Departure(address=address, name=standing.entry.name, reason=reason))
         return found
 
-    def _member(self, standing: Standing) -> Member:
-        entry = standing.entry
-        assert entry is not None, "only those that can be read are members"
-        stands = standing.place is Place.LINE
+    def _listed(self, standings: Mapping[Address, Standing]) -> Iterator[Member]:
+        """The members; this node is one though its key has gone, the last of them."""
+        read = ((each.entry, each.place) for each in standings.values() if each.entry is not None)
+        yield from (self._member(entry, stands=place is Place.LINE) for entry, place in read)
+        if self.me not in standings:
+            entry = self.candidate.farewell.entry
+            yield self._member(msgspec.structs.replace(entry, unfit=entry.unfit or "has no key in etcd"), stands=False)
+
+    def _member(self, entry: Entry, *, stands: bool) -> Member:
         return Member(
             address=entry.address,
             name=entry.name,

@@ -63,8 +63,8 @@ class Watcher:
             finally:
                 self._stream.cancel()
                 await asyncio.gather(self._stream, return_exceptions=True)
-            if not self._stream.cancelled() and (error := self._stream.exception()) is not None:
-                self._broke(error)
+            if not self._stream.cancelled():
+                self._broke(self._stream.exception() or StoreError("the watch has ended"))
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def again(self) -> None:
@@ -73,8 +73,11 @@ class Watcher:
         if self._stream is not None:
             self._stream.cancel()
 
-    def compare(self, found: Transacted, known: int, count: int) -> None:
-        """Hold a read through the quorum against the line, which was known up to `known` and had `count` keys then."""
+    def compare(self, found: Transacted, known: int, count: int) -> bool:
+        """Hold a read through the quorum against the line, which was known up to `known` and had `count` keys then.
+
+        Returns whether to do so again soon: the watch may only be a little behind.
+        """
         line, revision = self._candidate.line, found.header.revision
         if revision < line.revision:
             self._log.error("etcd-went-back", revision=revision, known=line.revision)
@@ -88,6 +91,7 @@ class Watcher:
         elif self._candidate.is_near or self._is_behind(known):
             self._log.info("watch-behind", revision=revision, known=known)
             self.again()
+        return self._doubt is not None
 
     def _is_behind(self, known: int) -> bool:
         """Whether the watch has had its time to tell what a read has found."""
@@ -137,7 +141,7 @@ class Asker:
 
     def wake(self) -> None:
         """Others may be ahead now."""
-        if self._candidate.asks != self._asks:
+        if [each.revision for each in self._candidate.asks] != [each.revision for each in self._asks]:
             self._alarm.ring()
 
     async def run(self) -> None:

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.metrics_core import InfoMetricFamily
 
 from les_hooks.text import printable
-from les_plugins.metrics.told import Endpoint, Quorum, Told, endpoints
+from les_plugins.metrics.told import Backend, Endpoint, Quorum, Told, endpoints
 
 __all__ = ["MEMBER_STATES", "ROLES", "availability", "families"]
 
@@ -35,7 +35,6 @@ _PLAIN: tuple[tuple[str, str, Callable[[Told], float]], ...] = (
     ("les_fit", "Whether this node may lead; 0 for witnesses and observers.", lambda told: _own_state(told) == "fit"),
     ("les_maintenance", "Whether an operator has put this node into maintenance.", lambda told: told.maintenance.on),
     ("les_warnings", "What `les status` warns of.", lambda told: len(told.warnings)),
-    ("les_links", "Members to which this node has a link.", lambda told: len(told.backend.links)),
     ("les_audit_degraded", "Whether the audit trail cannot be written.", lambda told: told.audit.degraded is not None),
     (
         "les_audit_dropped_records",
@@ -77,8 +76,7 @@ def families(told: Told) -> Iterator[Metric]:
     states = Counter(_state(each.part, each.fit) for each in told.members)
     by_state = (((state,), states[state]) for state in MEMBER_STATES)
     yield _gauge("les_members", "Members that this node knows, itself included.", ("state",), by_state)
-    rtts = (((link.address,), link.rtt) for link in told.backend.links if link.rtt is not None)
-    yield _gauge("les_link_rtt_seconds", "The last round trip between this node and a member.", ("member",), rtts)
+    yield from _engine(told.backend)
     waiting = (((lane,), count) for lane, count in told.lanes.items())
     yield _gauge("les_events_waiting", "Events whose hooks have not ended.", ("lane",), waiting)
     wanted = (((each.name,), each.state == _LOADED) for each in told.plugins if each.state in (_LOADED, _FAILED))
@@ -95,6 +93,17 @@ def families(told: Told) -> Iterator[Metric]:
     for plugin in told.plugins:
         if plugin.name == _WEBHOOK and plugin.state == _LOADED:
             yield from _webhooks(endpoints(plugin))
+
+
+def _engine(backend: Backend) -> Iterator[Metric]:
+    """Of links where members have them with each other, and of what they meet in where that is something else."""
+    if backend.links is not None:
+        yield _gauge("les_links", "Members to which this node has a link.", (), (((), len(backend.links)),))
+        rtts = (((link.address,), link.rtt) for link in backend.links if link.rtt is not None)
+        yield _gauge("les_link_rtt_seconds", "The last round trip between this node and a member.", ("member",), rtts)
+    if backend.summary is not None:
+        text = "For how long what the backend asks, such as etcd, has not answered; 0 where it does."
+        yield _gauge("les_backend_failing_seconds", text, (), (((), backend.failing or 0.0),))
 
 
 def _own_state(told: Told) -> str:

@@ -76,10 +76,15 @@ class Quorum(msgspec.Struct, frozen=True):
 
 
 class Backend(msgspec.Struct, frozen=True):
-    """The engine; another than the built-in one may have neither links nor voters."""
+    """The engine; another than the built-in one may have neither links nor voters.
 
-    links: list[Link] = []
+    `failing` is for how many seconds what it asks has not answered, `summary` what it says of itself in words.
+    """
+
+    links: list[Link] | None = None
     quorum: Quorum = Quorum()
+    summary: str | None = None
+    failing: float | None = None
 
 
 class Certificate(msgspec.Struct, frozen=True):

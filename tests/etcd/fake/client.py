@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import repeat
 from typing import Any, Self, TypeVar
@@ -174,9 +174,9 @@ class Client:
         self._streams.pop(stream, None)
         self.etcd.unwatch(stream.watcher)
 
-    def status(self) -> Sequence[object]:
+    def status(self) -> Sequence[Mapping[str, object]]:
         """How the endpoint does."""
-        return [{"endpoint": self.name}]
+        return [{"endpoint": self.name, "used": True, "failing_since": None, "error": None, "version": None}]
 
     async def close(self) -> None:
         """End all watches."""

@@ -129,6 +129,22 @@ def test_what_needs_attention_is_said(status: dict[str, Any], words: str) -> Non
     assert text.count("Nothing needs attention.") == (words == "Nothing needs attention.")
 
 
+KEY = "etcd at http://10.0.0.9:2379; key of revision 7, lease of 5 s"
+STORE = {"summary": KEY, "failing": None}
+SILENT = {"summary": "etcd has not answered for 9 s", "failing": 9.0}
+
+
+def test_where_members_meet_in_a_store_there_is_nothing_of_links() -> None:
+    text = seen(a_snapshot(a_status(backend=STORE)))
+    assert "link" not in text.lower()
+    assert KEY in text
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_without_an_answer_of_the_store_that_is_why_nobody_is_known_to_lead(settled: bool) -> None:
+    says(a_status(leader=None, settled=settled, backend=SILENT), "No leader known etcd has not answered for 9 s.")
+
+
 def test_a_majority_says_how_the_votes_stand() -> None:
     status = a_status()
     voters = [{"address": address(index), "heard": index != 2} for index in range(3)]

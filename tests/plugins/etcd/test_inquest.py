@@ -1,5 +1,7 @@
 """Who is next acts at once only where it is known that the leader has lapsed; else it waits for a full lease."""
 
+import math
+
 import pytest
 
 from les_hooks.backends import Role
@@ -137,3 +139,12 @@ def test_of_whom_there_is_no_key_any_more_nothing_is_kept() -> None:
     assert (inquest.is_late(standing(revision=3)), inquest.is_late(standing(revision=4))) == (False, True)
     assert inquest.free_at(standing(revision=3), 100.0, 2) == 100.0 + wait_of(5)
     assert inquest.free_at(standing(revision=4), 100.0, 2) == 99.0 + SECOND
+
+
+def test_a_lease_is_over_when_etcd_said_so_and_it_was_not_renewed_since_whoever_holds_it() -> None:
+    inquest, before = Inquest(5), standing(Role.FOLLOWER)
+    for left, received in ((1, 99.0), (0, 99.1), (4, 99.3), (0, 103.0)):
+        inquest.asked(before, life(left), received)
+        assert inquest.over_at(before) == ((received + SECOND, 2) if left == 0 else (math.inf, 0))
+    inquest.forget(frozenset())
+    assert inquest.over_at(before) == (math.inf, 0)

@@ -49,7 +49,10 @@ def status(**changes: Any) -> dict[str, Any]:
         ],
         "audit": {"degraded": None, "dropped": 0, "seq": 12},
         "security": {"mode": "tls", "certificate": {"hosts": ["10.0.0.1"], "expires": 1893553445.0}},
+        # No backend has all of these, and each of them is told.
         "backend": {
+            "summary": "all is well",
+            "failing": None,
             "links": [{"address": B, "rtt": 0.0125, "age": 12.0}, {"address": C, "rtt": None, "age": 0.5}],
             "quorum": {
                 "mode": "majority",

@@ -110,10 +110,18 @@ async def test_without_voters_there_is_nothing_of_votes() -> None:
     assert not [name for name in found if "vote" in name]
 
 
-async def test_another_backend_need_have_neither_links_nor_votes() -> None:
-    found = await numbers(FakeNode(status(backend={"lease": "etcd"})))
-    assert found["les_links"] == 0
+@pytest.mark.parametrize(("failing", "told"), [(None, 0.0), (12.5, 12.5)])
+async def test_another_backend_has_no_links_and_tells_for_how_long_it_fails(failing: float | None, told: float) -> None:
+    found = await numbers(FakeNode(status(backend={"summary": "etcd", "failing": failing, "lease": "1f"})))
+    assert not [name for name in found if "link" in name or "vote" in name]
+    assert found["les_backend_failing_seconds"] == told
     assert found["les_status_available"] == 1
+
+
+async def test_a_backend_may_say_nothing_of_itself() -> None:
+    found = await numbers(FakeNode(status(backend={})))
+    assert found["les_status_available"] == 1
+    assert not [name for name in found if "link" in name or "backend" in name]
 
 
 async def test_queues_of_webhooks_are_told_by_endpoint() -> None:
