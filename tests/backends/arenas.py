@@ -22,7 +22,7 @@ from tests.backends.peers.fakes import free_port
 
 __all__ = ["EtcdArena", "PeersArena"]
 
-_TIMING = Timing(heartbeat=0.25, failure=1.0, settle=0.1, lease=2.0, loop_rate=0.25, alone_after=1.0)
+_TIMING = Timing(heartbeat=0.25, failure=0.75, settle=0.1, lease=1.6, loop_rate=0.25, alone_after=1.0)
 _NODES = 4
 
 

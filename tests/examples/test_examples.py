@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from les_hooks import load_config
 from les_hooks.config import advice
 from les_hooks.daemon import load_config as load_with_plugins
+from les_plugins.etcd import EtcdConfig
 from tests.backends.peers.fakes import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -100,6 +101,8 @@ def test_the_nodes_on_an_etcd_differ_in_what_is_their_own_and_meet_under_one_pre
         len([lines for lines in zip(*texts, strict=True) if len(set(lines)) > 1]) == 3
     )  # name, advertise, and the host
     etcd, readme = configs[0].plugins["etcd"].config, (EXAMPLES / "etcd" / "README.md").read_text()
+    assert isinstance(etcd, EtcdConfig)
+    assert etcd.password_file is not None
     assert f"grant-permission --prefix=true {etcd.username} readwrite {etcd.prefix}/" in readme
     assert f"--etcd {etcd.endpoints[0]} --advertise {configs[0].node.advertise}" in readme
     override = (EXAMPLES / "etcd" / "les-override.conf").read_text()

@@ -100,7 +100,12 @@ class ForgetsTerms(Engine):
 
 class WritesNothing(Engine):
     def make(self, seat: Seat, reports: Reports, clock: Callable[[], Instant], disk: Disk) -> FileLockBackend:
-        return super().make(seat, reports, clock, Memory())
+        return super().make(seat, reports, clock, Memory(note=lambda _: None))
+
+
+class WritesTwice(FileLockBackend):
+    async def _take_office(self) -> None:
+        await asyncio.gather(super()._take_office(), self._disk.save(self._sheet.term, 0.0))
 
 
 class NeverRenews(FileLockBackend):
@@ -288,6 +293,7 @@ _KINDS: Final[tuple[tuple[str, type[Any], str], ...]] = (
     ("who_has_only_started_is_not_seen", Eager, "who has not joined is not seen"),
     ("a_term_is_above_what_the_disk_remembers", ForgetsTerms, "it leads in the term 1, and 1000 was before"),
     ("a_term_is_written_down", WritesNothing, "the leader's term is on its disk"),
+    ("a_term_is_written_down", WritesTwice, "while it still writes"),
     ("authority_is_renewed", NeverRenews, "the leader leads on meanwhile"),
     ("beats_go_on", WithoutBeats, "on_beat of n0 is called"),
     ("beats_go_on", BeatsFromAThread, "from another thread"),

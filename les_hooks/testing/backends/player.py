@@ -13,19 +13,25 @@ from les_hooks.testing.backends.rules import broken_by_mandate, broken_by_view
 __all__ = ["Memory", "Player"]
 
 
+# As long as a disk that is not busy takes.
+_WRITE_SECONDS = 0.01
+
+
 @dataclass(slots=True)
 class Memory:
     """The disk of a node: a Disk for its backend."""
 
+    note: Callable[[str], None]
     term: int = 0
-    failing: bool = False
+    _busy: bool = False
 
     async def save(self, term: int, newest: float) -> None:
         """Remember a term."""
-        await asyncio.sleep(0)
-        if self.failing:
-            raise OSError("the disk is full")
-        self.term = max(self.term, term)
+        if self._busy:
+            self.note("the disk is called while it still writes")
+        self._busy = True
+        await asyncio.sleep(_WRITE_SECONDS)
+        self._busy, self.term = False, max(self.term, term)
 
     async def pledge(self, term: int, boot: Boot, lease: float) -> None:
         """Remember a vote."""
@@ -46,7 +52,7 @@ class Player:
     on_lead: Callable[["Player"], None]
     note: Callable[["Player", str], None]
     backend: Backend = field(init=False)
-    disk: Memory = field(default_factory=Memory)
+    disk: Memory = field(init=False)
     views: list[View] = field(default_factory=list)
     told: Mandate = NO_MANDATE
     beats: list[float] = field(default_factory=list)
@@ -60,6 +66,10 @@ class Player:
     """When its process was to be gone."""
     _demoting: bool = False
     _thread: int = field(default_factory=threading.get_ident)
+
+    def __post_init__(self) -> None:
+        """Give it a disk."""
+        self.disk = Memory(note=lambda fault: self.note(self, fault), term=self.seat.term)
 
     @property
     def reports(self) -> Reports:

@@ -1,6 +1,7 @@
 """The token that etcd gives for user and password. Private to `etcd`."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ Authenticate = Callable[[str, str, str], Awaitable[str]]
 
 # etcd takes a tenth of a second of its processor for each password, and all nodes may come at once.
 _LIMIT_SECONDS: Final = 10.0
+# So a node whose password is wrong does not have etcd do that several times a second.
+_REFUSED_SECONDS: Final = 5.0
 
 
 class Login:
@@ -33,6 +36,7 @@ class Login:
         self._token: str | None = None
         self._known = user is None
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._refused: tuple[str, float, str] = ("", -math.inf, "")
 
     async def token(self, url: str) -> str | None:
         """The token, from this endpoint if there is none yet.
@@ -67,11 +71,16 @@ class Login:
         assert self._user is not None
         async with asyncio.timeout(_LIMIT_SECONDS):
             password = await self._password()
+            refused, until, why = self._refused
+            if password == refused and asyncio.get_running_loop().time() < until:
+                raise RefusedError(why)
             try:
                 self._token = await self._authenticate(url, self._user, password)
             except EtcdError as error:
                 if error.wrong_password:
-                    raise RefusedError(f"{url}: wrong user or password ({self._user!r} is not let in)") from None
+                    why = f"{url}: wrong user or password ({self._user!r} is not let in)"
+                    self._refused = password, asyncio.get_running_loop().time() + _REFUSED_SECONDS, why
+                    raise RefusedError(why) from None
                 if not error.wants_no_token:
                     raise
                 self._token = None

@@ -72,6 +72,7 @@ class EtcdBackend:
         self._gone = asyncio.Event()
         self._told: tuple[Mandate, bool] = (self.mandate, False)
         self._saved = seat.term
+        self._writing = asyncio.Lock()
         self._beat = self._moment = math.inf
         self._telling = self._again = False
 
@@ -211,7 +212,8 @@ class EtcdBackend:
 
     async def _write(self, term: int) -> None:
         try:
-            await self._disk.save(term, 0.0)
+            async with self._writing:
+                await self._disk.save(term, 0.0)
         except OSError as error:
             # etcd itself counts the terms; what is lost is the warning of one that was restored from a backup.
             self._seat.log.warning("term-unsaved", term=term, reason=str(error))

@@ -24,8 +24,8 @@ __all__ = ["Candidate", "Own", "Wanted"]
 _HELD = frozenset({Reason.OPERATOR, Reason.CRITICAL, Reason.UNFIT})
 _LEADING = frozenset({Role.LEADER, Role.DEMOTING, Role.STOPPING})
 
-# So many behind the leader ask about it, as two hosts may die together. If everybody asked about who is ahead, that
-# would be two thirds of what etcd is asked at rest.
+# So many behind the leader ask about it, as two hosts may die together. Only they do, which keeps the load of a long
+# line flat.
 _NEAREST = 2
 
 # A resumed machine's wall clock jumps; what NTP corrects at a time is less.
@@ -171,8 +171,19 @@ class Candidate:
 
     @property
     def asks(self) -> tuple[Standing, ...]:
-        """Those about whose leases to ask etcd: all that are ahead, where they are few."""
-        return self._ahead if len(self._ahead) <= _NEAREST else ()
+        """Those ahead about whose leases etcd is to be asked."""
+        ahead = self._ahead
+        return ahead if len(ahead) <= _NEAREST else ()
+
+    @property
+    def overdue(self) -> tuple[Standing | None, float, int]:
+        """Whose key this node is to take away as the next in line, since when, and in which Raft term that was told.
+
+        The lease has run out, and etcd has not seen to that yet, which it does twice a second.
+        """
+        if self.role is not Role.FOLLOWER or not self._in_line or len(self._ahead) != 1:
+            return None, math.inf, 0
+        return self._ahead[0], *self.inquest.over_at(self._ahead[0])
 
     def litter(self, now: float) -> tuple[str, ...]:
         """The traces that this node is to take away: its own, and as the leader those of others that act no more."""

@@ -10,6 +10,8 @@ __all__ = ["Health"]
 
 # Several tasks ask, and what each is told may differ: the log is not to tell it at their pace.
 _TELL_AGAIN_SECONDS = 10.0
+# Who may not write a key may well renew a lease, or read: only where nothing is refused any more, all is well.
+_REFUSAL_SECONDS = 2.0
 
 
 class Health:
@@ -18,6 +20,7 @@ class Health:
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
         self._told = (-math.inf, "")
+        self._refused_at = -math.inf
         self.failing_since = math.inf
         self.why = ""
         """What the last call that failed has come to; empty where etcd answers."""
@@ -29,6 +32,8 @@ class Health:
     def failed(self, error: StoreError, now: float) -> None:
         """A call has failed."""
         self.why, self.refused = error.why, isinstance(error, RefusedError)
+        if self.refused:
+            self._refused_at = now
         told_at, told = self._told
         if self.failing_since == math.inf:
             self.failing_since, self._told = now, (now, error.why)
@@ -40,6 +45,6 @@ class Health:
     def well(self, sent: float, now: float) -> None:
         """A request was answered."""
         self.answered = max(self.answered, sent)
-        if self.failing_since < math.inf:
+        if self.failing_since < math.inf and now - self._refused_at >= _REFUSAL_SECONDS:
             self._log.info("etcd-answers", seconds=round(now - self.failing_since, 3))
             self.failing_since, self.why, self.refused = math.inf, "", False

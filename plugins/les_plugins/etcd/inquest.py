@@ -9,7 +9,6 @@ it is not known, the next in line waits for as long as a leader may act that was
 """
 
 import math
-from typing import Final
 
 from les_hooks.backends import Role
 from les_plugins.etcd.hold import DRIFT, reserve_of, wait_of
@@ -20,8 +19,6 @@ __all__ = ["Inquest", "ttl_of"]
 
 # Who says so has taken office with the key that it says it in.
 _IN_OFFICE = frozenset({Role.LEADER, Role.DEMOTING, Role.STOPPING})
-
-_UNKNOWN: Final = math.inf, 0
 
 
 def ttl_of(standing: Standing, otherwise: int) -> int:
@@ -38,7 +35,6 @@ class Inquest:
     def __init__(self, ttl: int) -> None:
         self._ttl = ttl
         self._lapsed: dict[int, tuple[float, int]] = {}
-        self._over: dict[int, tuple[float, int]] = {}
         self._late: set[int] = set()
 
     def asked(self, standing: Standing, life: Life, received: float) -> None:
@@ -52,44 +48,34 @@ class Inquest:
         else:
             self._late.discard(revision)
         most = (life.ttl + 1) * (1 + DRIFT) / (1 - DRIFT)
-        if most > reserve_of(life.granted_ttl):
-            self._over.pop(revision, None)
+        if most > reserve_of(life.granted_ttl) or entry is None or entry.role not in _IN_OFFICE:
             return
-        _note(self._over, revision, received + most, life.header.raft_term)
-        if entry is not None and entry.role in _IN_OFFICE:
-            _note(self._lapsed, revision, received + most, life.header.raft_term)
+        known, raft_term = self._lapsed.get(revision, (math.inf, 0))
+        if life.header.raft_term > raft_term:
+            known = math.inf  # what a leader of etcd said that was deposed since may never have been so
+        if life.header.raft_term >= raft_term:
+            self._lapsed[revision] = min(known, received + most), life.header.raft_term
 
     def is_late(self, standing: Standing) -> bool:
         """Whether it has missed a renewal."""
         return standing.revision in self._late
 
     def over_at(self, standing: Standing) -> tuple[float, int]:
-        """From when on its lease has run out, and the Raft term of etcd's in which that was told.
+        """From when on the key counts for nothing, infinite for unknown, and the Raft term in which etcd told so.
 
-        Infinite where it is not known, and where it was renewed since.
+        Its lease has run out then, and so has the time that its holder had for its demotion.
         """
-        return self._over.get(standing.revision, _UNKNOWN)
+        return self._lapsed.get(standing.revision, (math.inf, 0))
 
     def free_at(self, standing: Standing, gone: float, raft_term: int) -> float:
         """From when on who stood there acts no more; the key was gone at `gone`, as etcd told in that Raft term.
 
         What a leader of etcd said that was deposed meanwhile counts for nothing: it does not hear of renewals.
         """
-        lapsed, term = self._lapsed.get(standing.revision, _UNKNOWN)
+        lapsed, term = self._lapsed.get(standing.revision, (math.inf, 0))
         return min(lapsed if term >= raft_term else math.inf, gone + wait_of(ttl_of(standing, self._ttl)))
 
     def forget(self, revisions: frozenset[int]) -> None:
         """Keep what is known of the keys of these revisions alone."""
-        for known in (self._lapsed, self._over):
-            for revision in known.keys() - revisions:
-                del known[revision]
+        self._lapsed = {revision: known for revision, known in self._lapsed.items() if revision in revisions}
         self._late &= revisions
-
-
-def _note(known: dict[int, tuple[float, int]], revision: int, moment: float, raft_term: int) -> None:
-    before, told_in = known.get(revision, _UNKNOWN)
-    if raft_term > told_in:
-        # What a leader of etcd said that was deposed since may never have been so.
-        known[revision] = moment, raft_term
-    elif raft_term == told_in:
-        known[revision] = min(before, moment), raft_term

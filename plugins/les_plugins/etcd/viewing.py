@@ -119,12 +119,14 @@ class Viewer:
         return found
 
     def _listed(self, standings: Mapping[Address, Standing]) -> Iterator[Member]:
-        """The members; this node is one though its key has gone, the last of them."""
-        read = ((each.entry, each.place) for each in standings.values() if each.entry is not None)
-        yield from (self._member(entry, stands=place is Place.LINE) for entry, place in read)
+        """The members. This node is one though its key is gone, and comes back behind the others."""
+        for standing in standings.values():
+            assert standing.entry is not None, "only those that can be read are members"
+            yield self._member(standing.entry, stands=standing.place is Place.LINE)
         if self.me not in standings:
             entry = self.candidate.farewell.entry
-            yield self._member(msgspec.structs.replace(entry, unfit=entry.unfit or "has no key in etcd"), stands=False)
+            unfit = entry.unfit or "has no key in etcd at present"
+            yield self._member(msgspec.structs.replace(entry, unfit=unfit), stands=False)
 
     def _member(self, entry: Entry, *, stands: bool) -> Member:
         return Member(

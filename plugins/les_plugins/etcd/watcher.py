@@ -4,6 +4,7 @@ Private to `etcd`.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
@@ -14,7 +15,16 @@ from les_plugins.etcd.entry import Keys
 from les_plugins.etcd.health import Health
 from les_plugins.etcd.line import Standing
 from les_plugins.etcd.pacing import Alarm
-from les_plugins.etcd.store import CompactedError, Range, Store, StoreError, Transacted
+from les_plugins.etcd.store import (
+    CompactedError,
+    Comparison,
+    Delete,
+    Range,
+    Store,
+    StoreError,
+    Transacted,
+    Transaction,
+)
 
 __all__ = ["Asker", "Watcher"]
 
@@ -79,8 +89,9 @@ class Watcher:
         Returns whether to do so again soon: the watch may only be a little behind.
         """
         line, revision = self._candidate.line, found.header.revision
-        if revision < line.revision:
-            self._log.error("etcd-went-back", revision=revision, known=line.revision)
+        # What the watch has told since the read was sent may be newer than its answer.
+        if revision < known:
+            self._log.error("etcd-went-back", revision=revision, known=known)
             self._rewound()
         elif not self._listed or line.revision != known:
             self._doubt = None
@@ -127,7 +138,7 @@ class Watcher:
 
 
 class Asker:
-    """Asks etcd how long the leases ahead of this node's have left, and often where one is late."""
+    """Asks etcd how long the leases ahead have left, and takes away the key of a leader whose lease is over."""
 
     def __init__(
         self, store: Store, candidate: Candidate, *, clock: Callable[[], Instant], changed: Callable[[], None]
@@ -150,14 +161,32 @@ class Asker:
             self._asks = self._candidate.asks
             for standing in self._asks:
                 await self._ask(standing)
+            await self._clear()
             late = any(map(self._candidate.inquest.is_late, self._asks))
             pause = _LATE_SECONDS if late else self._candidate.hold.ttl / _ASKS_PER_LEASE
-            await self._alarm.wait(pause if self._asks else None)
+            _, due, _ = self._candidate.overdue
+            left = due - self._now()
+            await self._alarm.wait(min(pause, left if left > 0.0 else pause) if self._asks else None)
+
+    async def _clear(self) -> None:
+        """Take away the key of a leader that acts no more."""
+        standing, due, raft_term = self._candidate.overdue
+        if standing is None or self._now() < due:
+            return
+        with contextlib.suppress(StoreError):
+            found = await self._store.range(Range(key=standing.key, keys_only=True))
+            # A leader of etcd that was deposed does not hear of renewals, and knows of no later term.
+            if found.header.raft_term == raft_term:
+                mine = Comparison(key=standing.key, create_revision=standing.revision)
+                await self._store.transact(Transaction(compare=(mine,), then=(Delete(key=standing.key),)))
 
     async def _ask(self, standing: Standing) -> None:
         try:
             life = await self._store.time_to_live(standing.lease)
         except StoreError:
             return  # it is not known then, which is what there is to know
-        self._candidate.inquest.asked(standing, life, self._clock().boottime)
+        self._candidate.inquest.asked(standing, life, self._now())
         self._changed()
+
+    def _now(self) -> float:
+        return self._clock().boottime

@@ -37,8 +37,8 @@ class HostLoop:
 
     Its time is that of the host's clock. While `paused` nothing in it runs, and everything that was due runs when it
     is woken, as with SIGSTOP. Once `dead` nothing in it runs ever again, not even what ends a task in order: SIGKILL.
-    Only what a backend needs is there: callbacks, timers, tasks and futures; neither threads nor sockets. So it is no
-    AbstractEventLoop by type, and asyncio does not ask for one.
+    Only what a backend needs is there: callbacks, timers, tasks and futures; neither sockets nor real threads. So it is
+    no AbstractEventLoop by type, and asyncio does not ask for one.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -123,6 +123,15 @@ class HostLoop:
 
     def create_future(self) -> "asyncio.Future[Any]":
         return asyncio.Future(loop=self._self)
+
+    def run_in_executor(self, _executor: None, function: Callable[[Unpack[Ts]], T], *args: *Ts) -> "asyncio.Future[T]":
+        """What a thread would do is done at once: time does not go on meanwhile."""
+        done = self.create_future()
+        try:
+            done.set_result(function(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         self.errors.append(context)

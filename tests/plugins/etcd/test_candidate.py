@@ -755,6 +755,18 @@ def test_the_two_behind_the_leader_ask_about_those_ahead_and_nobody_else_does() 
     assert near == [True, True, False, False, False]
 
 
+def test_the_next_one_takes_away_the_key_of_a_leader_whose_lease_is_over() -> None:
+    """etcd does so twice a second, and nobody need wait for that."""
+    stage = led_by_other()
+    assert stage.candidate.overdue == (stage.candidate.asks[0], math.inf, 0)
+    stage.candidate.inquest.asked(stage.candidate.asks[0], life(0), stage.boottime)
+    standing, due, raft_term = stage.candidate.overdue
+    assert standing is not None
+    assert stage.boottime + 1.0 < due < stage.boottime + 1.05
+    assert raft_term == 2
+    assert leading().candidate.overdue == (None, math.inf, 0)
+
+
 def test_who_is_not_in_line_asks_nobody() -> None:
     stage = led_by_other()
     stage.candidate.evicted(stage.now)

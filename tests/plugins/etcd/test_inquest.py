@@ -141,10 +141,18 @@ def test_of_whom_there_is_no_key_any_more_nothing_is_kept() -> None:
     assert inquest.free_at(standing(revision=4), 100.0, 2) == 99.0 + SECOND
 
 
-def test_a_lease_is_over_when_etcd_said_so_and_it_was_not_renewed_since_whoever_holds_it() -> None:
-    inquest, before = Inquest(5), standing(Role.FOLLOWER)
-    for left, received in ((1, 99.0), (0, 99.1), (4, 99.3), (0, 103.0)):
-        inquest.asked(before, life(left), received)
-        assert inquest.over_at(before) == ((received + SECOND, 2) if left == 0 else (math.inf, 0))
-    inquest.forget(frozenset())
-    assert inquest.over_at(before) == (math.inf, 0)
+def test_the_key_of_a_leader_counts_for_nothing_once_its_lease_has_run_out() -> None:
+    inquest = Inquest(5)
+    assert inquest.over_at(standing()) == (math.inf, 0)
+    inquest.asked(standing(), life(1), 99.0)
+    assert inquest.over_at(standing()) == (math.inf, 0)
+    inquest.asked(standing(), life(0), 99.5)
+    inquest.asked(standing(), life(0), 99.9)
+    assert inquest.over_at(standing()) == (99.5 + SECOND, 2)
+
+
+def test_the_key_of_who_has_not_led_yet_counts_until_etcd_takes_it_away() -> None:
+    """It may be renewed at the last moment, and lead."""
+    inquest = Inquest(5)
+    inquest.asked(standing(Role.FOLLOWER), life(0), 99.0)
+    assert inquest.over_at(standing(Role.FOLLOWER)) == (math.inf, 0)

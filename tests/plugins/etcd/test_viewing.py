@@ -338,3 +338,11 @@ def test_the_next_one_is_told_that_the_leader_is_silent_and_that_it_is_not() -> 
     for left, silent in ((1, True), (4, False)):
         watched.stage.candidate.inquest.asked(watched.stage.candidate.asks[0], life(left), watched.stage.boottime)
         assert watched.look().leader_silent is silent
+
+
+def test_who_knows_nothing_of_etcd_any_more_tells_of_the_members_that_it_knew() -> None:
+    watched = follower()
+    before = watched.viewer.view.members
+    watched.stage.line.forget()
+    watched.stage.candidate.role = Role.FOLLOWER
+    assert watched.look().members == before
