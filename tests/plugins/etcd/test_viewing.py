@@ -178,6 +178,12 @@ def test_with_a_new_leader_it_is_no_news() -> None:
     assert watched.viewer.leaderless_at == math.inf
 
 
+def test_who_leaves_before_it_has_joined_has_nothing_to_tell() -> None:
+    watched = Watched(Stage())
+    watched.stage.candidate.leave()
+    assert watched.has_no_news()
+
+
 # -- this node leads no more -------------------------------------------------------------------------------------------
 
 
@@ -255,6 +261,18 @@ def test_this_node_is_a_member_while_it_has_no_key() -> None:
     watched.stage.place()
     view = watched.look()
     assert (names(view), view.members[-1].fit) == (["b", "a"], True)
+
+
+def test_members_are_members_until_there_is_another_list() -> None:
+    """etcd went back to an older state, and what it holds is not known yet."""
+    watched = follower()
+    watched.stage.candidate.rewound(watched.stage.now)
+    view = watched.look()
+    assert (names(view), view.departed, view.leader) == (["b", "a"], (), None)
+    watched.stage.vanish("b")
+    watched.stage.read()
+    view = watched.look()
+    assert (names(view), view.departed) == (["a"], departed("b", Reason.TIMEOUT))
 
 
 # -- who is gone -------------------------------------------------------------------------------------------------------
