@@ -189,8 +189,7 @@ class EtcdBackend:
 
     def _rewound(self) -> None:
         """etcd is at an older revision than it was: it is another one, or was restored from a backup."""
-        self._candidate.line.forget()
-        self._candidate.evicted(self._clock())
+        self._candidate.rewound(self._clock())
         self._keeper.drop()
         self._watcher.again()
         self._changed()

@@ -11,11 +11,12 @@ import msgspec
 
 from les_hooks.backends import Identity, Instant, Role, Trigger, next_role
 from les_hooks.events import Reason
-from les_hooks.members import NO_MANDATE, Address, Mandate, Part
+from les_hooks.members import NO_MANDATE, Address, Boot, Mandate, Part
 from les_plugins.etcd.entry import Entry, Parting, Place
 from les_plugins.etcd.hold import Hold, wait_of
 from les_plugins.etcd.inquest import Inquest, ttl_of
 from les_plugins.etcd.line import Gone, Line, Standing
+from les_plugins.etcd.store import Header
 
 __all__ = ["Candidate", "Own", "Wanted"]
 
@@ -72,6 +73,8 @@ class Candidate:
         """Why it leads no more."""
         self.vacancy = Reason.FIRST
         """How the last leadership ended that it saw."""
+        self.partings: dict[Boot, Parting] = {}
+        """What processes have said of their going whose keys went since somebody cleared this."""
         self._identity = identity
         self._held_for = hold
         self._floor = floor
@@ -83,21 +86,22 @@ class Candidate:
         self._awaited: dict[int, float] = {}
         self._bequest: Address | None = None
         self._heir: Address | None = None
-        self._evicted = False
         self._lapsed = False
         self._last_release = math.inf
         self._doubt_since = -math.inf
         self._offset = now.wall - now.boottime
         self._behind = False
         self._twin = ""
+        self._first = math.inf
+        self._elders: set[Boot] = set()
+        self._blind_until = -math.inf
+        self._goal = self.place
 
     # -- what it comes to ----------------------------------------------------------------------------------------------
 
     @property
     def place(self) -> Place:
-        """Where its key should stand."""
-        if self.role in _LEADING and not self._evicted:
-            return Place.LINE
+        """Where a new key of this node belongs. Who follows gets one when that changes; a leader keeps its own."""
         return Place.ASIDE if self.obstacle or self._identity.part is not Part.MEMBER else Place.LINE
 
     @property
@@ -113,8 +117,8 @@ class Candidate:
 
     @property
     def wanted(self) -> Wanted | None:
-        """The key that it should have; None for who has left."""
-        return None if self.role is Role.GONE else Wanted(place=self.place, stint=self._stint, entry=self._entry)
+        """The key that it should have; None for who has left. No stint is ever wanted in two places."""
+        return None if self.role is Role.GONE else Wanted(place=self._goal, stint=self._stint, entry=self._entry)
 
     @property
     def farewell(self) -> Wanted:
@@ -162,7 +166,7 @@ class Candidate:
 
     @property
     def is_near(self) -> bool:
-        """Whether it leads, or is the next to."""
+        """Whether it leads, or is the first or the second in line: who must know soon where it stands."""
         return self.role in _LEADING or (self._in_line and len(self._ahead) <= 1)
 
     @property
@@ -186,7 +190,7 @@ class Candidate:
     def next_moment(self) -> float:
         """When time alone changes something; infinite for never."""
         moments = [self._held_until]
-        if self.role is Role.LEADER:
+        if self.role in _LEADING and not self._lapsed:
             moments.append(self.hold.act_until)
         if self._in_line and not self._ahead and self.role is Role.FOLLOWER:
             moments.append(self._free_at)
@@ -223,16 +227,20 @@ class Candidate:
         if now.boottime >= self._held_until:
             self._held_until, self._held_why = -math.inf, ""
             self._come_back(now)
-        if self.role in _LEADING and not self._lapsed and now.boottime >= self.hold.release_by:
+        if self._is_over(now):
             self._lapse()
-        if self.role is Role.LEADER and now.boottime >= self.hold.act_until:
-            self._lapse()
+        if self.role is Role.LEADER and self._lapsed:
             self._give_up(Trigger.EXPIRED, Reason.SLEPT if slept else Reason.LEASE_LOST)
         self._take_office(now)
 
     def placed(self, own: Own) -> None:
         """This key stands now."""
-        self.own = own
+        self.own, self._first = own, min(self._first, own.revision)
+
+    def proven(self, sent: float, header: Header, now: Instant) -> None:
+        """A read through the quorum, sent then, has found its key. To a leader it brings nothing back."""
+        if not self._is_over(now):
+            self.hold.proven(sent, header)
 
     def saw(self, gone: list[Gone], raft_term: int, now: Instant) -> None:
         """The line has changed, or only the revision that it is known at; these keys are no more."""
@@ -247,7 +255,7 @@ class Candidate:
             # It was gone before this node looked.
             self._awaited.setdefault(stray.revision, now.boottime + wait_of(ttl_of(stray, self.hold.ttl)))
         self._awaited = {stray.revision: self._awaited[stray.revision] for stray in strays}
-        self._free_at = max(self._awaited.values(), default=-math.inf)
+        self._free_at = max((self._blind_until, *self._awaited.values()))
         if self.role is Role.JOINING and self.standing is not None:
             self.role = next_role(self.role, Trigger.SETTLED)
         self.inquest.forget(frozenset(standing.revision for standing in self.line.all(Place.LINE)))
@@ -258,21 +266,28 @@ class Candidate:
     def evicted(self, now: Instant) -> None:
         """Its key is gone, and it has not taken it away; or its lease is."""
         self.own, self.moves = None, False
-        self._move(now)
         if self.role in _LEADING:
-            self._evicted = True
+            # Since then somebody else may have led, of whom a wish for an heir would know nothing.
+            self._bequest = None
             self._lapse()
         if self.role is Role.LEADER:
             self._give_up(Trigger.EXPIRED, Reason.LEASE_LOST)
         self.hold.lose()
+        self._move(now)
+
+    def rewound(self, now: Instant) -> None:
+        """etcd was put back to an older state: what was known of it is void, and a leader of the newer one may act."""
+        self.line.forget()
+        self._first, self._elders = math.inf, set()
+        self._blind_until = now.boottime + wait_of(self.hold.ttl)
+        self.evicted(now)
 
     def judge(self, unfit: str, reason: Reason, now: Instant) -> None:
         """Say why it may not lead; empty where it may."""
-        was, self._unfit = self._unfit, unfit
+        self._unfit = unfit
         if unfit and self.role is Role.LEADER:
             self.resign(reason, "was unfit while it led", now)
-        elif bool(was) is not bool(unfit) and self.role is Role.FOLLOWER:
-            self._move(now)
+        self._come_back(now)
 
     def resign(self, reason: Reason, why: str, now: Instant) -> None:
         """Give up leadership, if it has it, and be unfit for a while where the reason wants it."""
@@ -294,7 +309,6 @@ class Candidate:
         if self.role not in (Role.DEMOTING, Role.STOPPING):
             return
         self.role = next_role(self.role, Trigger.RELEASED)
-        self._evicted = False
         self._move(now)
         self._heir, self._bequest = self._bequest, None
 
@@ -324,6 +338,13 @@ class Candidate:
         self.role = next_role(self.role, trigger)
         self.reason, self.vacancy = reason, Reason.LEADER_RESIGNED
 
+    def _is_over(self, now: Instant) -> bool:
+        """Whether its leadership has come to its end and it has not noticed yet.
+
+        Others count on it that nothing brings that back: not for the demotion either, which has until the lease ends.
+        """
+        return self.role in _LEADING and not self._lapsed and now.boottime >= self.hold.act_until
+
     def _lapse(self) -> None:
         """What it took must be gone, and what is known too late brings it back no more."""
         if not self._lapsed:
@@ -333,19 +354,26 @@ class Candidate:
         standing = gone.standing
         if standing.boot == self._identity.boot:
             return
+        if standing.boot is not None and gone.parting:
+            self.partings[standing.boot] = gone.parting
         if not gone.orderly:
             free_at = self.inquest.free_at(standing, now.boottime, raft_term) if gone.led else -math.inf
             self._awaited[standing.revision] = free_at
-        if gone.led:
+        # By its own word it did not lead, and it has left in order.
+        idle = gone.orderly and standing.entry is not None and standing.entry.role not in _LEADING
+        if gone.led and not idle:
             self.vacancy = self._ending_of(gone)
 
     def _find_twin(self) -> str:
         """The key of another process at this node's address that was there before it; empty for none."""
-        mine = self.own.revision if self.own is not None else math.inf
         for standing in (*self.line.all(Place.LINE), *self.line.all(Place.ASIDE)):
             entry = standing.entry
-            same = entry is not None and entry.address == self._identity.address
-            if same and standing.boot != self._identity.boot and standing.revision < mine:
+            if entry is None or entry.address != self._identity.address or entry.boot == self._identity.boot:
+                continue
+            # Who has moved since was there before all the same: else the two would drive each other round.
+            if standing.revision < self._first:
+                self._elders.add(entry.boot)
+            if entry.boot in self._elders:
                 return standing.key
         return ""
 
@@ -354,11 +382,18 @@ class Candidate:
         if not gone.orderly:
             return Reason.LEADER_LOST
         partings = {Parting.GOODBYE: Reason.LEADER_LEFT, Parting.CRASHED: Reason.LEADER_LOST}
-        return partings.get(self.line.parting_of(gone.standing), Reason.LEADER_RESIGNED)
+        return partings.get(gone.parting, Reason.LEADER_RESIGNED)
 
     def _yield_to_heir(self, now: Instant) -> None:
         """Let the one pass whom the last leader wants."""
-        if self.role is not Role.FOLLOWER or not self._in_line or self._ahead:
+        own = self.own
+        if (
+            self.role is not Role.FOLLOWER
+            or own is None
+            or own.stint != self._stint
+            or not self._in_line
+            or self._ahead
+        ):
             return
         for heir, wished in self.line.wishes():
             mine = heir.entry is not None and heir.entry.address == self._identity.address
@@ -368,15 +403,16 @@ class Candidate:
                 return
 
     def _come_back(self, now: Instant) -> None:
-        """Go where it belongs, if that is elsewhere."""
-        own = self.own
-        if self.role is not Role.FOLLOWER or own is None or own.stint != self._stint:
+        """Go where it belongs, if that is elsewhere. The key of a leader stays until it is released."""
+        if self.role not in (Role.JOINING, Role.FOLLOWER):
             return
-        if own.place is not self.place or (own.place is Place.LINE and own.revision <= self._floor):
+        own = self.own
+        low = own is not None and own.stint == self._stint and own.revision <= self._floor
+        if self.place is not self._goal or (self._goal is Place.LINE and low):
             self._move(now)
 
     def _move(self, now: Instant) -> None:
-        """Want a new key."""
-        self._stint += 1
+        """Want a new key where it belongs."""
+        self._stint, self._goal = self._stint + 1, self.place
         self._since = now.wall
         self._heir = None

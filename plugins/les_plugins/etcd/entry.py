@@ -107,9 +107,14 @@ class Keys:
 
     def is_trace(self, key: str) -> bool:
         """Whether this key is one."""
-        return key.startswith(f"{self.prefix}{_TRACE}/")
+        return self._folder(key) == _TRACE
 
     def place(self, key: str) -> Place | None:
         """Where this key stands; None for one that no node of ours makes."""
-        place, slash, rest = key.removeprefix(self.prefix).partition("/")
-        return Place(place) if slash and rest and place in set(Place) else None
+        folder = self._folder(key)
+        return Place(folder) if folder in set(Place) else None
+
+    def _folder(self, key: str) -> str:
+        """What a name stands in; empty where that is not one name in one folder."""
+        folder, _, name = key.removeprefix(self.prefix).partition("/")
+        return folder if name and "/" not in name else ""

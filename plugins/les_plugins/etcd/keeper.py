@@ -146,7 +146,7 @@ class Keeper:
         self._health.well(sent, self._now())
         if own is not None and candidate.own == own and not candidate.moves:
             if any(kv.create_revision == own.revision for kv in found.ranged[0].kvs):
-                candidate.hold.proven(sent, found.header)
+                candidate.proven(sent, found.header, self._clock())
             elif found.header.revision >= own.revision:
                 candidate.evicted(self._clock())
         self._doubtful = self._compared(found, known, count)
@@ -207,7 +207,7 @@ class Keeper:
             self._candidate.evicted(self._clock())
             return
         self._stands(Own(key=own.key, place=own.place, stint=own.stint, revision=own.revision, entry=wanted.entry))
-        self._candidate.hold.proven(sent, done.header)
+        self._candidate.proven(sent, done.header, self._clock())
 
     async def _move(self, own: Own | None, wanted: Wanted) -> None:
         """Put a new key in the place of the old one, in one revision. What came of it is known in the end."""
@@ -231,7 +231,7 @@ class Keeper:
         else:
             candidate.evicted(self._clock())
             return
-        candidate.hold.proven(sent, done.header)
+        candidate.proven(sent, done.header, self._clock())
         candidate.saw([], done.header.raft_term, self._clock())
 
     def _stands(self, own: Own) -> None:

@@ -5,6 +5,7 @@ Pure; private to `etcd`. It is fed with lists and with what the watch tells, and
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from les_hooks.backends import Role
 from les_hooks.members import Address, Boot
@@ -35,21 +36,30 @@ class Standing:
         return self.entry.boot if self.entry is not None else None
 
     @property
+    def rank(self) -> tuple[int, str]:
+        """The lower, the more senior. No node makes two keys at one revision; if somebody does, one is first."""
+        return self.revision, self.key
+
+    @property
     def name(self) -> str:
         """The last part of the key, which its trace has as well."""
         return self.key.rpartition("/")[2]
+
+
+_rank = attrgetter("rank")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
     """A key that is there no more. `led`: it was the first in line until then, so that its node may have led.
 
-    `orderly`: its trace is gone as well.
+    `orderly`: its trace is gone as well. `parting` is what its process has said of its going.
     """
 
     standing: Standing
     led: bool
     orderly: bool
+    parting: Parting
 
 
 class Line:
@@ -82,12 +92,12 @@ class Line:
     def all(self, place: Place) -> tuple[Standing, ...]:
         """Those that stand there, the most senior first."""
         found = (standing for standing in self._standings.values() if standing.place is place)
-        return tuple(sorted(found, key=lambda standing: standing.revision))
+        return tuple(sorted(found, key=_rank))
 
     @property
     def first(self) -> Standing | None:
         """Who leads, or is to."""
-        return min(self._standing_in_line(), key=lambda standing: standing.revision, default=None)
+        return min(self._standing_in_line(), key=_rank, default=None)
 
     @property
     def leader(self) -> Standing | None:
@@ -100,19 +110,14 @@ class Line:
         own = self._standings.get(key)
         if own is None or own.place is not Place.LINE:
             return ()
-        return tuple(standing for standing in self.all(Place.LINE) if standing.revision < own.revision)
+        return tuple(standing for standing in self.all(Place.LINE) if standing.rank < own.rank)
 
     @property
     def strays(self) -> tuple[Standing, ...]:
         """The traces whose keys are gone, oldest first; `revision` is that of the key, too."""
         names = {standing.name for standing in self._standing_in_line()}
         found = (trace for name, trace in self._traces.items() if name not in names)
-        return tuple(sorted(found, key=lambda trace: trace.revision))
-
-    def parting_of(self, standing: Standing) -> Parting:
-        """What the process that stood there says of its going, if it still has a key."""
-        own = (other.entry for other in self._standings.values() if other.boot == standing.boot)
-        return next((entry.parting for entry in own if entry is not None), Parting.NONE)
+        return tuple(sorted(found, key=_rank))
 
     def wishes(self) -> Iterator[tuple[Standing, int]]:
         """Those in line whom a leader that gave up wants as the next, each with the revision of the wish."""
@@ -171,15 +176,14 @@ class Line:
         """All of one revision."""
         lost = []
         for change in changes:
+            key = change.kv.key
+            before = self._standings.get(key)
             if change.kind is ChangeKind.PUT:
                 self._take(change.kv)
-                continue
-            self._faults.pop(change.kv.key, None)
-            if self._keys.is_trace(change.kv.key):
-                self._traces.pop(change.kv.key.rpartition("/")[2], None)
-            standing = self._standings.pop(change.kv.key, None)
-            if standing is not None:
-                lost.append(standing)
+            else:
+                self._drop(key)
+            if before is not None and self._is_gone(key, before):
+                lost.append(before)
         return self._gone(lost)
 
     def _gone(self, lost: Iterable[Standing]) -> list[Gone]:
@@ -187,19 +191,34 @@ class Line:
         return [
             Gone(
                 standing=standing,
-                led=standing.place is Place.LINE and (first is None or standing.revision < first.revision),
+                led=standing.place is Place.LINE and (first is None or standing.rank < first.rank),
                 orderly=standing.name not in self._traces,
+                parting=self._parting_of(standing),
             )
-            for standing in sorted(lost, key=lambda standing: standing.revision)
+            for standing in sorted(lost, key=_rank)
         ]
+
+    def _parting_of(self, standing: Standing) -> Parting:
+        if standing.entry is None:
+            return Parting.NONE
+        said = (
+            other.entry.parting for other in self._standings.values() if other.entry and other.boot == standing.boot
+        )
+        return next((parting for parting in said if parting), standing.entry.parting)
 
     def _is_gone(self, key: str, standing: Standing) -> bool:
         now = self._standings.get(key)
         return now is None or now.revision != standing.revision
 
+    def _drop(self, key: str) -> None:
+        """Know of this key no more."""
+        self._faults.pop(key, None)
+        self._standings.pop(key, None)
+        if self._keys.is_trace(key):
+            self._traces.pop(key.rpartition("/")[2], None)
+
     def _take(self, kv: KeyValue) -> None:
-        self._faults.pop(kv.key, None)
-        self._standings.pop(kv.key, None)
+        self._drop(kv.key)
         place, is_trace = self._keys.place(kv.key), self._keys.is_trace(kv.key)
         entry, fault = None, ""
         try:

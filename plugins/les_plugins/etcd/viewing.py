@@ -68,6 +68,7 @@ class Viewer:
         if candidate.line.revision:
             standings = {s.entry.address: s for s in candidate.line.members() if s.entry is not None}
             departed = tuple(self._departed(standings))
+            candidate.partings.clear()
             view = replace(view, members=tuple(self._listed(standings)), departed=departed)
             self._members = standings
         if view == replace(before, departed=()):
@@ -87,16 +88,23 @@ class Viewer:
     def _turn(self, view: View, now: float) -> View:
         """The accepted leader is another one."""
         if self.view.leader is not None:
-            # Of one that was lost nobody knows when it ceased to lead; nor does a node that slept.
-            gave_up = self.view.leader == self.me
-            lost = self.candidate.reason is Reason.SLEPT if gave_up else self.candidate.vacancy is Reason.LEADER_LOST
-            self.vacated_at = -math.inf if lost else now
+            self.vacated_at = now if self._gave_up(self.view.leader) else -math.inf
         if view.leader is None:
             self.leaderless_at = now + self.grace
             return replace(view, vacant=None)
         self.leaderless_at = math.inf
         vacant = now - self.vacated_at if self.vacated_at > -math.inf else None
         return replace(view, vacant=vacant, reason=self.candidate.vacancy)
+
+    def _gave_up(self, leader: Address) -> bool:
+        """Whether it has just ceased to lead. Of one that was lost nobody knows when; nor does a node that slept."""
+        candidate = self.candidate
+        if leader == self.me:
+            return candidate.reason is not Reason.SLEPT
+        for first in candidate.line.all(Place.LINE)[:1]:
+            if first.entry is not None and first.entry.address == leader:
+                return first.entry.role is not Role.LEADER
+        return candidate.vacancy is not Reason.LEADER_LOST
 
     def _departed(self, now: Mapping[Address, Standing]) -> list[Departure]:
         """Who is gone since the last view; one at whose address another process stands is, too."""
@@ -105,15 +113,15 @@ class Viewer:
             present = now.get(address)
             if address == self.me or standing.entry is None or (present and present.boot == standing.boot):
                 continue
-            reason = Reason.RESTARTED if present else _DEPARTURES.get(standing.entry.parting, Reason.TIMEOUT)
+            parting = self.candidate.partings.get(standing.entry.boot, standing.entry.parting)
+            reason = Reason.RESTARTED if present else _DEPARTURES.get(parting, Reason.TIMEOUT)
             found.append(Departure(address=address, name=standing.entry.name, reason=reason))
         return found
 
     def _listed(self, standings: Mapping[Address, Standing]) -> Iterator[Member]:
         """The members; this node is one though its key has gone, the last of them."""
-        for standing in standings.values():
-            if standing.entry is not None:
-                yield self._member(standing.entry, stands=standing.place is Place.LINE)
+        read = ((each.entry, each.place) for each in standings.values() if each.entry is not None)
+        yield from (self._member(entry, stands=place is Place.LINE) for entry, place in read)
         if self.me not in standings:
             entry = self.candidate.farewell.entry
             yield self._member(msgspec.structs.replace(entry, unfit=entry.unfit or "has no key in etcd"), stands=False)

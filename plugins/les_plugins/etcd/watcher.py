@@ -150,7 +150,7 @@ class Asker:
             self._asks = self._candidate.asks
             for standing in self._asks:
                 await self._ask(standing)
-            late = any(self._candidate.inquest.is_late(standing) for standing in self._asks)
+            late = any(map(self._candidate.inquest.is_late, self._asks))
             pause = _LATE_SECONDS if late else self._candidate.hold.ttl / _ASKS_PER_LEASE
             await self._alarm.wait(pause if self._asks else None)
 
