@@ -275,9 +275,13 @@ class Candidate:
         self.hold.lose()
         self._move(now)
 
-    def rewound(self, now: Instant) -> None:
-        """etcd was put back to an older state: what was known of it is void, and a leader of the newer one may act."""
+    def rewound(self, floor: int, now: Instant) -> None:
+        """etcd was put back to an older state: what was known of it is void, and a leader of the newer one may act.
+
+        Whoever leads now must be above the term `floor` all the same.
+        """
         self.line.forget()
+        self._floor = max(self._floor, floor)
         self._first, self._elders = math.inf, set()
         self._blind_until = now.boottime + wait_of(self.hold.ttl)
         self.evicted(now)
@@ -363,6 +367,10 @@ class Candidate:
         idle = gone.orderly and standing.entry is not None and standing.entry.role not in _LEADING
         if gone.led and not idle:
             self.vacancy = self._ending_of(gone)
+        if gone.led and gone.removed:
+            # It acts until it hears of that.
+            wait = wait_of(ttl_of(standing, self.hold.ttl))
+            self._blind_until = max(self._blind_until, now.boottime + wait)
 
     def _find_twin(self) -> str:
         """The key of another process at this node's address that was there before it; empty for none."""

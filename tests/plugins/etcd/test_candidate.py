@@ -560,7 +560,7 @@ def test_a_key_in_line_at_the_term_that_was_seen_is_not_led_with() -> None:
 
 def test_after_etcd_went_back_to_an_older_state_a_leader_of_the_newer_one_is_waited_for() -> None:
     stage = led_by_other()
-    stage.candidate.rewound(stage.now)
+    stage.candidate.rewound(0, stage.now)
     stage.store = Store()
     stage.lease += 0x10
     stage.join()
@@ -572,7 +572,7 @@ def test_after_etcd_went_back_to_an_older_state_a_leader_of_the_newer_one_is_wai
 
 def test_a_leader_is_demoted_when_etcd_went_back_to_an_older_state() -> None:
     stage = leading()
-    stage.candidate.rewound(stage.now)
+    stage.candidate.rewound(0, stage.now)
     assert (stage.role(), stage.line.revision) == (Role.DEMOTING, 0)
 
 
@@ -837,7 +837,7 @@ def play(stage: Stage, step: str, turn: int) -> None:
         case "evict" if not gone:
             candidate.evicted(stage.now)
         case "rewind" if not gone:
-            candidate.rewound(stage.now)
+            candidate.rewound(0, stage.now)
             stage.store.revision = max(1, stage.store.revision // 2)
             stage.store.kvs.clear()
         case "go":

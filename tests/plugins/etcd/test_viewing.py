@@ -266,7 +266,7 @@ def test_this_node_is_a_member_while_it_has_no_key() -> None:
 def test_members_are_members_until_there_is_another_list() -> None:
     """etcd went back to an older state, and what it holds is not known yet."""
     watched = follower()
-    watched.stage.candidate.rewound(watched.stage.now)
+    watched.stage.candidate.rewound(0, watched.stage.now)
     view = watched.look()
     assert (names(view), view.departed, view.leader) == (["b", "a"], (), None)
     watched.stage.vanish("b")
