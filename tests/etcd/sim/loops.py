@@ -124,9 +124,7 @@ class HostLoop:
     def create_future(self) -> "asyncio.Future[Any]":
         return asyncio.Future(loop=self._self)
 
-    def run_in_executor(
-        self, _executor: None, function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
-    ) -> "asyncio.Future[T]":
+    def run_in_executor(self, _executor: None, function: Callable[[Unpack[Ts]], T], *args: *Ts) -> "asyncio.Future[T]":
         """What a thread would do is done at once: time does not go on meanwhile."""
         done = self.create_future()
         try:

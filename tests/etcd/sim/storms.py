@@ -93,7 +93,6 @@ class _Storm:
         """End all faults; soon exactly one leads, and all see that, and who is there."""
         world.tell("* calm")
         _regain_majority(world)
-        _catch_up(world)
         for twin in world.twins:
             _end_twin(world, twin)
         while any(host.process is not None and host.process.leaving for host in world.hosts):
@@ -216,18 +215,18 @@ def _delete_key(world: World, host: Host) -> None:
 
 
 def _restore(world: World, host: Host) -> None:
-    """etcd comes back from a backup; sooner or later the operator raises its revision, as the handbook says."""
+    """etcd comes back from a backup, as the handbook has it: all nodes end before, and its revision is raised."""
     keyspace = world.etcd.keyspace
     if world.etcd.lame or keyspace.revision == keyspace.compacted:
         return
-    oldest = max(keyspace.compacted, keyspace.revision - 30, 1)
-    world.highest = max(world.highest, keyspace.revision)
-    world.etcd.restore(world.random.randint(oldest, keyspace.revision))
-    world.loop.call_later(world.random.uniform(0.0, world.settings.ttl), _catch_up, world)
-
-
-def _catch_up(world: World) -> None:
-    while not world.etcd.lame and world.etcd.keyspace.revision <= world.highest:
+    for each in (*world.hosts, *world.twins):
+        if each.process is not None:
+            world.crash(each, cleanup_after=None)
+            if each in world.hosts:
+                _start_later(world, each)
+    highest = keyspace.revision
+    world.etcd.restore(world.random.randint(max(keyspace.compacted, highest - 30, 1), highest))
+    while keyspace.revision <= highest:
         world.etcd.transact(Transaction(then=(Put(key="/revision", value=b"", lease=0),)))
 
 

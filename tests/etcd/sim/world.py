@@ -154,8 +154,6 @@ class World:
         self.etcd = Etcd(self.loop.time, self.random, rate=self.random.uniform(0.99, 1.01))
         self.hosts = [self._host(name) for name in names]
         self.twins: list[Host] = []
-        self.highest = 0
-        """The highest revision that etcd had before it came back from a backup."""
         self._gone: list[HostLoop] = []
 
     def _host(self, name: str) -> Host:

@@ -76,6 +76,44 @@ def test_a_key_that_cannot_be_read_blocks_who_is_behind_it_until_it_is_gone() ->
     stage.join()
     assert stage.role() is Role.FOLLOWER
     stage.hear(stage.store.do(Delete(key=key)))
+    # It had no trace, as if somebody had taken that away.
+    stage.go(FULL)
+    stage.renew()
+    assert stage.role() is Role.LEADER
+
+
+def test_a_leader_whose_key_and_trace_somebody_else_takes_away_is_waited_for() -> None:
+    """As `etcdctl del --prefix` does, with the node's own key: the leader acts until it hears of that."""
+    stage = led_by_other()
+    stage.hear(stage.store.do(*(Delete(key=key) for key in list(stage.store.kvs))))
+    stage.place()
+    stage.renew()
+    assert stage.stands() is Place.LINE
+    assert stage.role() is Role.FOLLOWER
+    assert stage.candidate.waits_until == pytest.approx(stage.boottime + FULL)
+    stage.go(FULL)
+    stage.renew()
+    assert stage.role() is Role.LEADER
+
+
+def test_that_everything_was_taken_away_is_seen_in_a_list_as_well() -> None:
+    stage = led_by_other()
+    stage.deaf = True
+    stage.store.do(*(Delete(key=key) for key in list(stage.store.kvs)))
+    stage.read()
+    stage.deaf = False
+    stage.place()
+    stage.renew()
+    assert stage.candidate.waits_until == pytest.approx(stage.boottime + FULL)
+
+
+def test_of_a_leader_that_had_left_before_a_list_nobody_is_afraid() -> None:
+    """Its last key may have gone before; that of the node itself is still there."""
+    stage = led_by_other()
+    stage.deaf = True
+    stage.move("b")
+    stage.vanish("b")
+    stage.read()
     assert stage.role() is Role.LEADER
 
 
@@ -568,6 +606,19 @@ def test_after_etcd_went_back_to_an_older_state_a_leader_of_the_newer_one_is_wai
     stage.go(FULL)
     stage.renew()
     assert stage.role() is Role.LEADER
+
+
+def test_terms_do_not_go_back_with_etcd() -> None:
+    stage = leading()
+    stage.candidate.rewound(7, stage.now)
+    stage.demote()
+    stage.store = Store()
+    stage.lease += 0x10
+    stage.join()
+    stage.go(FULL)
+    stage.renew()
+    assert stage.role() is Role.FOLLOWER
+    assert "lower revision than the term 7" in stage.candidate.obstacle
 
 
 def test_a_leader_is_demoted_when_etcd_went_back_to_an_older_state() -> None:
