@@ -55,6 +55,8 @@ class EtcdBackend:
             clock=clock,
             changed=self._changed,
             compared=lambda found, known, count: self._watcher.compare(found, known, count),
+            # What took the key away may have been a backup, and then the line is another one.
+            dropped=lambda: self._watcher.again(),
         )
         self._watcher = Watcher(
             store,
@@ -190,9 +192,8 @@ class EtcdBackend:
 
     def _rewound(self) -> None:
         """etcd is at an older revision than it was: it is another one, or was restored from a backup."""
-        self._candidate.rewound(self._clock())
+        self._candidate.rewound(self._saved, self._clock())
         self._keeper.drop()
-        self._watcher.again()
         self._changed()
 
     async def _tick(self) -> None:

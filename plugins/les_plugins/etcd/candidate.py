@@ -108,7 +108,8 @@ class Candidate:
     def obstacle(self) -> str:
         """Why it may not lead, in words; empty where it may."""
         if self._behind:
-            return f"etcd is at a lower revision than the term {self._floor}, which this node has seen"
+            seen = f"a lower revision than the term {self._floor}, which this node has seen"
+            return f"etcd is at {seen}; each write of anybody's raises it"
         if self._twin:
             return f"another process stands at this address, with the key {self._twin}"
         if self.role in (Role.DEMOTING, Role.STOPPING):
@@ -286,9 +287,13 @@ class Candidate:
         self.hold.lose()
         self._move(now)
 
-    def rewound(self, now: Instant) -> None:
-        """etcd was put back to an older state: what was known of it is void, and a leader of the newer one may act."""
+    def rewound(self, floor: int, now: Instant) -> None:
+        """etcd was put back to an older state: what was known of it is void, and a leader of the newer one may act.
+
+        Whoever leads now must be above the term `floor` all the same.
+        """
         self.line.forget()
+        self._floor = max(self._floor, floor)
         self._first, self._elders = math.inf, set()
         self._blind_until = now.boottime + wait_of(self.hold.ttl)
         self.evicted(now)
@@ -374,6 +379,10 @@ class Candidate:
         idle = gone.orderly and standing.entry is not None and standing.entry.role not in _LEADING
         if gone.led and not idle:
             self.vacancy = self._ending_of(gone)
+        if gone.led and gone.removed:
+            # It acts until it hears of that.
+            wait = wait_of(ttl_of(standing, self.hold.ttl))
+            self._blind_until = max(self._blind_until, now.boottime + wait)
 
     def _find_twin(self) -> str:
         """The key of another process at this node's address that was there before it; empty for none."""

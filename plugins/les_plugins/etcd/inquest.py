@@ -36,9 +36,12 @@ class Inquest:
         self._ttl = ttl
         self._lapsed: dict[int, tuple[float, int]] = {}
         self._late: set[int] = set()
+        self._raft_terms: dict[int, int] = {}
 
     def asked(self, standing: Standing, life: Life, received: float) -> None:
         """Take an answer about the lease of who stood so when etcd was asked; whole seconds, rounded down."""
+        known_term = self._raft_terms.get(life.header.member_id)
+        self._raft_terms[life.header.member_id] = life.header.raft_term
         if life.ttl < 0:
             return
         revision, entry = standing.revision, standing.entry
@@ -47,6 +50,9 @@ class Inquest:
             self._late.add(revision)
         else:
             self._late.discard(revision)
+        # A server asks the leader that it knows, and then names the Raft term that it knows, which may be a newer one.
+        if known_term != life.header.raft_term:
+            return
         most = (life.ttl + 1) * (1 + DRIFT) / (1 - DRIFT)
         if most > reserve_of(life.granted_ttl) or entry is None or entry.role not in _IN_OFFICE:
             return

@@ -42,7 +42,9 @@ _RETRY_NEAR_SECONDS = 0.25
 
 
 class Keeper:
-    """`changed` is called whenever the candidate was told something, `compared` with what a comparison has found."""
+    """`changed` is called whenever the candidate was told something, `compared` with what a comparison has found,
+    `dropped` when the lease was given up and, with it, whatever key it had.
+    """
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Keeper:
         clock: Callable[[], Instant],
         changed: Callable[[], None],
         compared: Callable[[Transacted, int, int], bool],
+        dropped: Callable[[], None],
     ) -> None:
         self._store = store
         self._keys = keys
@@ -62,11 +65,13 @@ class Keeper:
         self._clock = clock
         self._changed = changed
         self._compared = compared
+        self._on_dropped = dropped
         self._renewal = Alarm()
         self._placement = Alarm()
         self._ttl = candidate.hold.ttl
         self._renewals = 0
-        self._near = self._doubtful = False
+        self._urgent = False, False
+        self._doubtful = False
         self._placed = False
         self._dropped = 0
         self._attempted = ""
@@ -78,15 +83,17 @@ class Keeper:
         if self._placed and self._candidate.own is None:
             self.drop()
         self._placement.ring()
-        near = self._candidate.is_near or self._candidate.confirming
-        if near and not self._near:
+        urgent = self._candidate.is_near, self._candidate.confirming
+        if any(now and not before for now, before in zip(urgent, self._urgent, strict=True)):
             self._renewal.ring()
-        self._near = near
+        self._urgent = urgent
 
     def drop(self) -> None:
         """Take another lease. A key that this one may still have, as an answer was lost, goes with it."""
-        self._dropped, self.lease, self._placed, self._attempted = self.lease, 0, False, ""
+        self._dropped = self.lease or self._dropped
+        self.lease, self._placed, self._attempted = 0, False, ""
         self._renewal.ring()
+        self._on_dropped()
 
     # -- the lease -----------------------------------------------------------------------------------------------------
 
@@ -102,10 +109,10 @@ class Keeper:
             await self._renewal.wait(pause)
 
     async def _grant(self) -> float:
-        if self._dropped:
+        dropped, self._dropped = self._dropped, 0
+        if dropped:
             with contextlib.suppress(StoreError):
-                await self._store.revoke(self._dropped)
-            self._dropped = 0
+                await self._store.revoke(dropped)
         sent = self._now()
         granted = await self._store.grant(self._ttl)
         self.lease, self._candidate.hold.ttl, self._renewals = granted.lease, granted.ttl, 0

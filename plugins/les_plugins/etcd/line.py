@@ -53,13 +53,15 @@ _rank = attrgetter("rank")
 class Gone:
     """A key that is there no more. `led`: it was the first in line until then, so that its node may have led.
 
-    `orderly`: its trace is gone as well. `parting` is what its process has said of its going.
+    `orderly`: its trace is gone as well. `parting` is what its process has said of its going. `removed`: the trace is
+    gone, but the process left no other key, as it does when it takes both away itself: so somebody else did.
     """
 
     standing: Standing
     led: bool
     orderly: bool
     parting: Parting
+    removed: bool = False
 
 
 class Line:
@@ -152,7 +154,8 @@ class Line:
             self._take(kv)
         self.revision = ranged.header.revision
         lost = [standing for key, standing in before.items() if self._is_gone(key, standing)]
-        return self._gone(lost)
+        # Between two lists it may have had another key, and have left; but not all of them at once.
+        return self._gone(lost, all_removed=len(lost) == len(before))
 
     def follow(self, batch: Batch) -> list[Gone]:
         """Take what the watch tells; returns what has gone. What is known already changes nothing."""
@@ -184,16 +187,19 @@ class Line:
                 self._drop(key)
             if before is not None and self._is_gone(key, before):
                 lost.append(before)
-        return self._gone(lost)
+        return self._gone(lost, all_removed=True)
 
-    def _gone(self, lost: Iterable[Standing]) -> list[Gone]:
+    def _gone(self, lost: Iterable[Standing], *, all_removed: bool) -> list[Gone]:
+        """`all_removed`: those that have no other key were not removed by their own process."""
         first = self.first
+        boots = {standing.boot for standing in self._standings.values()}
         return [
             Gone(
                 standing=standing,
                 led=standing.place is Place.LINE and (first is None or standing.rank < first.rank),
                 orderly=standing.name not in self._traces,
                 parting=self._parting_of(standing),
+                removed=all_removed and standing.name not in self._traces and standing.boot not in boots,
             )
             for standing in sorted(lost, key=_rank)
         ]

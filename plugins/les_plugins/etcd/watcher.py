@@ -91,8 +91,7 @@ class Watcher:
         line, revision = self._candidate.line, found.header.revision
         # What the watch has told since the read was sent may be newer than its answer.
         if revision < known:
-            self._log.error("etcd-went-back", revision=revision, known=known)
-            self._rewound()
+            self._went_back(revision, known)
         elif not self._listed or line.revision != known:
             self._doubt = None
         elif not found.ranged[1].kvs and found.ranged[1].count == count:
@@ -104,6 +103,10 @@ class Watcher:
             self.again()
         return self._doubt is not None
 
+    def _went_back(self, revision: int, known: int) -> None:
+        self._log.error("etcd-went-back", revision=revision, known=known)
+        self._rewound()
+
     def _is_behind(self, known: int) -> bool:
         """Whether the watch has had its time to tell what a read has found."""
         now = self._clock().boottime
@@ -114,9 +117,11 @@ class Watcher:
     async def _follow(self) -> None:
         line = self._candidate.line
         if not self._listed:
-            sent = self._clock().boottime
+            sent, known = self._clock().boottime, line.revision
             ranged = await self._store.range(Range(key=self._keys.prefix, prefix=True))
             self._health.well(sent, self._clock().boottime)
+            if ranged.header.revision < known:
+                self._went_back(ranged.header.revision, known)
             self._listed = True
             self._candidate.saw(line.replace(ranged), ranged.header.raft_term, self._clock())
             self._changed()

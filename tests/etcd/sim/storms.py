@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from les_plugins.etcd.entry import Keys, read_entry
-from les_plugins.etcd.store import KeyValue
+from les_plugins.etcd.store import Delete, KeyValue, Put, Transaction
 from tests.election.sim.violation import Violation
 from tests.etcd.sim.loops import SeededLoop
 from tests.etcd.sim.world import EngineFor, Host, Settings, World
@@ -93,12 +93,15 @@ class _Storm:
         """End all faults; soon exactly one leads, and all see that, and who is there."""
         world.tell("* calm")
         _regain_majority(world)
+        for twin in world.twins:
+            _end_twin(world, twin)
+        while any(host.process is not None and host.process.leaving for host in world.hosts):
+            _thaw(world)
+            await asyncio.sleep(0.1)
+        _thaw(world)
         for host in world.hosts:
-            _heal(host)
             if host.process is None:
                 world.start(host)
-            assert host.process is not None
-            host.process.loop.paused = False
             world.set_fitness(host, "")
         await asyncio.sleep(self._calm_seconds)
         world.look()
@@ -114,12 +117,22 @@ class _Storm:
                 raise Violation("members are the keys", f"{name} sees {members}, and there are {there}")
 
 
+def _prefix(world: World) -> str:
+    return Keys(world.settings.config.prefix, world.settings.cluster).prefix
+
+
 def _keys(world: World) -> list[KeyValue]:
-    prefix = Keys(world.settings.config.prefix, world.settings.cluster).prefix
-    return [kv for kv in world.etcd.keyspace.kvs.values() if kv.key.startswith(prefix) and kv.lease]
+    return [kv for kv in world.etcd.keyspace.kvs.values() if kv.key.startswith(_prefix(world)) and kv.lease]
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------
+
+
+def _thaw(world: World) -> None:
+    for host in world.hosts:
+        _heal(host)
+        if host.process is not None:
+            host.process.loop.paused = False
 
 
 def _heal(host: Host) -> None:
@@ -149,11 +162,7 @@ def _crash(world: World, host: Host) -> None:
     else:
         world.crash(host, cleanup_after=world.random.uniform(0.0, 1.0))
 
-    def restart() -> None:
-        if host.process is None:
-            world.start(host)
-
-    world.loop.call_later(world.random.uniform(1.0, 10.0), restart)
+    _start_later(world, host)
 
 
 def _pause(world: World, host: Host) -> None:
@@ -162,6 +171,63 @@ def _pause(world: World, host: Host) -> None:
         _for_a_while(
             world, lambda: setattr(process.loop, "paused", True), lambda: setattr(process.loop, "paused", False)
         )
+
+
+def _leave(world: World, host: Host) -> None:
+    world.stop(host)
+    _start_later(world, host)
+
+
+def _start_later(world: World, host: Host) -> None:
+    def start() -> None:
+        if host.process is None:
+            world.start(host)
+
+    world.loop.call_later(world.random.uniform(1.0, 10.0), start)
+
+
+def _twin(world: World, host: Host) -> None:
+    twin = world.twin(host)
+    world.loop.call_later(world.random.uniform(0.0, 4.0 * world.settings.ttl), _end_twin, world, twin)
+
+
+def _end_twin(world: World, twin: Host) -> None:
+    if twin.process is not None:
+        world.crash(twin, cleanup_after=world.random.choice((None, 0.1)))
+
+
+def _jump(world: World, host: Host) -> None:
+    host.clock.wall_offset += world.random.choice((-3600.0, 5.0))
+
+
+def _delete_all(world: World, host: Host) -> None:
+    """An operator takes everything away, in one revision."""
+    keys = [kv.key for kv in world.etcd.keyspace.kvs.values() if kv.key.startswith(_prefix(world))]
+    if not world.etcd.lame:
+        world.etcd.transact(Transaction(then=tuple(Delete(key=key) for key in keys)))
+
+
+def _delete_key(world: World, host: Host) -> None:
+    """An operator takes one key away, of whomever."""
+    keys = _keys(world)
+    if keys and not world.etcd.lame:
+        world.etcd.transact(Transaction(then=(Delete(key=world.random.choice(keys).key),)))
+
+
+def _restore(world: World, host: Host) -> None:
+    """etcd comes back from a backup, as the handbook has it: all nodes end before, and its revision is raised."""
+    keyspace = world.etcd.keyspace
+    if world.etcd.lame or keyspace.revision == keyspace.compacted:
+        return
+    for each in (*world.hosts, *world.twins):
+        if each.process is not None:
+            world.crash(each, cleanup_after=None)
+            if each in world.hosts:
+                _start_later(world, each)
+    highest = keyspace.revision
+    world.etcd.restore(world.random.randint(max(keyspace.compacted, highest - 30, 1), highest))
+    while keyspace.revision <= highest:
+        world.etcd.transact(Transaction(then=(Put(key="/revision", value=b"", lease=0),)))
 
 
 def _revoke_early(world: World, host: Host) -> None:
@@ -205,6 +271,12 @@ FAULTS: Final[dict[str, Fault]] = {
     "early revocation": _revoke_early,
     "no majority": _lose_majority,
     "crash": _crash,
+    "leave": _leave,
+    "twin": _twin,
+    "wall clock": _jump,
+    "everything deleted": _delete_all,
+    "key deleted": _delete_key,
+    "backup": _restore,
     "pause": _pause,
     "step down": lambda world, host: world.step_down(host),
     "transfer": lambda world, host: world.transfer(host, world.random.choice(world.hosts)),

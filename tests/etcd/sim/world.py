@@ -25,6 +25,7 @@ EngineFor = Callable[[Store], Engine]
 """The engine under test, on that store."""
 
 _MOST_STORY: Final = 2000
+_LEAVE_SECONDS: Final = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class Process:
         self.office = Office(self.name, host.clock)
         self.view: View | None = None
         self.demote_seconds = 0.0
+        self.leaving = False
         self.loop = HostLoop(host.clock)
         self.seat = Seat(
             identity=Identity(
@@ -98,6 +100,12 @@ class Process:
     async def _join(self) -> None:
         await self.backend.start()
         await self.backend.join()
+
+    async def leave(self) -> None:
+        """End in order, as on SIGTERM."""
+        self.leaving = True
+        await self.backend.leave(_LEAVE_SECONDS)
+        self.world.ended(self)
 
     def _on_authority(self, mandate: Mandate) -> None:
         self.world.tell(f"{self.name} {mandate}")
@@ -145,6 +153,7 @@ class World:
         )
         self.etcd = Etcd(self.loop.time, self.random, rate=self.random.uniform(0.99, 1.01))
         self.hosts = [self._host(name) for name in names]
+        self.twins: list[Host] = []
         self._gone: list[HostLoop] = []
 
     def _host(self, name: str) -> Host:
@@ -166,6 +175,29 @@ class World:
         host.process = Process(self, host)
         self.judge.offices.append(host.process.office)
         self.tell(f"{host.process.name} starts")
+
+    def stop(self, host: Host) -> None:
+        """Have the process end in order; `ended` is called when it has."""
+        process = host.process
+        if process is not None and not process.leaving:
+            self.tell(f"{process.name} is to leave")
+            process.loop.create_task(process.leave())
+
+    def ended(self, process: Process) -> None:
+        """A process has left; where it could not wait for its hooks, the guard has ended them."""
+        self.tell(f"{process.name} has left")
+        process.office.leads = False
+        self.judge.hear_end(process.office)
+        self._gone.append(process.loop)
+        if process.host.process is process:
+            process.host.process = None
+
+    def twin(self, host: Host) -> Host:
+        """Start a process at the same address elsewhere, with a disk of its own."""
+        twin = self._host(host.name)
+        self.twins.append(twin)
+        self.start(twin)
+        return twin
 
     def crash(self, host: Host, *, cleanup_after: float | None) -> None:
         """Kill the process; the guard has ended its work after so many seconds, and releases its key.
@@ -215,8 +247,9 @@ class World:
 
     async def close(self) -> None:
         """End every task there is."""
-        loops = [host.process.loop for host in self.hosts if host.process is not None] + self._gone
-        for host in self.hosts:
+        hosts = [*self.hosts, *self.twins]
+        loops = [host.process.loop for host in hosts if host.process is not None] + self._gone
+        for host in hosts:
             host.client.cut = True
         for loop in loops:
             await loop.end()
@@ -234,7 +267,7 @@ class World:
 
     def look(self) -> None:
         """Raise what was found so far."""
-        for host in self.hosts:
+        for host in (*self.hosts, *self.twins):
             if host.process is not None and host.process.loop.errors and self.violation is None:
                 self.violation = Violation("no callback fails", str(host.process.loop.errors[0]))
         if self.violation is not None:

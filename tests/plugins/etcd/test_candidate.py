@@ -14,7 +14,7 @@ from les_plugins.etcd.candidate import Own
 from les_plugins.etcd.entry import Parting, Place
 from les_plugins.etcd.hold import reserve_of, span_of, wait_of
 from les_plugins.etcd.store import Delete, Put
-from tests.plugins.etcd.stage import KEYS, Stage, Store, address, header, lease_of, led_by_other, life
+from tests.plugins.etcd.stage import KEYS, Stage, Store, address, header, lease_of, led_by_other, life, tell
 
 FULL = wait_of(5)
 
@@ -76,6 +76,44 @@ def test_a_key_that_cannot_be_read_blocks_who_is_behind_it_until_it_is_gone() ->
     stage.join()
     assert stage.role() is Role.FOLLOWER
     stage.hear(stage.store.do(Delete(key=key)))
+    # It had no trace, as if somebody had taken that away.
+    stage.go(FULL)
+    stage.renew()
+    assert stage.role() is Role.LEADER
+
+
+def test_a_leader_whose_key_and_trace_somebody_else_takes_away_is_waited_for() -> None:
+    """As `etcdctl del --prefix` does, with the node's own key: the leader acts until it hears of that."""
+    stage = led_by_other()
+    stage.hear(stage.store.do(*(Delete(key=key) for key in list(stage.store.kvs))))
+    stage.place()
+    stage.renew()
+    assert stage.stands() is Place.LINE
+    assert stage.role() is Role.FOLLOWER
+    assert stage.candidate.waits_until == pytest.approx(stage.boottime + FULL)
+    stage.go(FULL)
+    stage.renew()
+    assert stage.role() is Role.LEADER
+
+
+def test_that_everything_was_taken_away_is_seen_in_a_list_as_well() -> None:
+    stage = led_by_other()
+    stage.deaf = True
+    stage.store.do(*(Delete(key=key) for key in list(stage.store.kvs)))
+    stage.read()
+    stage.deaf = False
+    stage.place()
+    stage.renew()
+    assert stage.candidate.waits_until == pytest.approx(stage.boottime + FULL)
+
+
+def test_of_a_leader_that_had_left_before_a_list_nobody_is_afraid() -> None:
+    """Its last key may have gone before; that of the node itself is still there."""
+    stage = led_by_other()
+    stage.deaf = True
+    stage.move("b")
+    stage.vanish("b")
+    stage.read()
     assert stage.role() is Role.LEADER
 
 
@@ -397,7 +435,7 @@ def test_after_a_lease_that_was_taken_away_the_next_waits_for_a_full_one() -> No
 
 def test_it_waits_no_time_for_one_that_was_seen_to_lapse() -> None:
     stage = led_by_other()
-    stage.candidate.inquest.asked(stage.candidate.asks[0], life(0), stage.boottime)
+    tell(stage.candidate.inquest, stage.candidate.asks[0], life(0), stage.boottime)
     stage.go(1.1)
     stage.vanish("b")
     assert stage.role() is Role.LEADER
@@ -410,7 +448,7 @@ def test_it_waits_for_one_that_was_seen_to_lapse_while_another_led() -> None:
     stage.enter("b")
     stage.join()
     for standing in stage.candidate.asks:
-        stage.candidate.inquest.asked(standing, life(0), stage.boottime)
+        tell(stage.candidate.inquest, standing, life(0), stage.boottime)
     stage.move("c")
     stage.say("b", role=Role.LEADER)
     stage.go(2.0)
@@ -560,7 +598,7 @@ def test_a_key_in_line_at_the_term_that_was_seen_is_not_led_with() -> None:
 
 def test_after_etcd_went_back_to_an_older_state_a_leader_of_the_newer_one_is_waited_for() -> None:
     stage = led_by_other()
-    stage.candidate.rewound(stage.now)
+    stage.candidate.rewound(0, stage.now)
     stage.store = Store()
     stage.lease += 0x10
     stage.join()
@@ -570,9 +608,22 @@ def test_after_etcd_went_back_to_an_older_state_a_leader_of_the_newer_one_is_wai
     assert stage.role() is Role.LEADER
 
 
+def test_terms_do_not_go_back_with_etcd() -> None:
+    stage = leading()
+    stage.candidate.rewound(7, stage.now)
+    stage.demote()
+    stage.store = Store()
+    stage.lease += 0x10
+    stage.join()
+    stage.go(FULL)
+    stage.renew()
+    assert stage.role() is Role.FOLLOWER
+    assert "lower revision than the term 7" in stage.candidate.obstacle
+
+
 def test_a_leader_is_demoted_when_etcd_went_back_to_an_older_state() -> None:
     stage = leading()
-    stage.candidate.rewound(stage.now)
+    stage.candidate.rewound(0, stage.now)
     assert (stage.role(), stage.line.revision) == (Role.DEMOTING, 0)
 
 
@@ -759,7 +810,7 @@ def test_the_next_one_takes_away_the_key_of_a_leader_whose_lease_is_over() -> No
     """etcd does so twice a second, and nobody need wait for that."""
     stage = led_by_other()
     assert stage.candidate.overdue == (stage.candidate.asks[0], math.inf, 0)
-    stage.candidate.inquest.asked(stage.candidate.asks[0], life(0), stage.boottime)
+    tell(stage.candidate.inquest, stage.candidate.asks[0], life(0), stage.boottime)
     standing, due, raft_term = stage.candidate.overdue
     assert standing is not None
     assert stage.boottime + 1.0 < due < stage.boottime + 1.05
@@ -782,7 +833,7 @@ def test_who_leads_or_ends_that_is_near() -> None:
 def test_only_the_next_one_tells_that_the_leader_is_late() -> None:
     stage = led_by_other()
     assert not stage.candidate.leader_is_late
-    stage.candidate.inquest.asked(stage.candidate.asks[0], life(1), stage.boottime)
+    tell(stage.candidate.inquest, stage.candidate.asks[0], life(1), stage.boottime)
     assert stage.candidate.leader_is_late
     stage.enter("c")
     assert stage.candidate.leader_is_late
@@ -849,7 +900,7 @@ def play(stage: Stage, step: str, turn: int) -> None:
         case "evict" if not gone:
             candidate.evicted(stage.now)
         case "rewind" if not gone:
-            candidate.rewound(stage.now)
+            candidate.rewound(0, stage.now)
             stage.store.revision = max(1, stage.store.revision // 2)
             stage.store.kvs.clear()
         case "go":

@@ -12,7 +12,7 @@ from les_plugins.etcd.entry import Parting, Place
 from les_plugins.etcd.hold import wait_of
 from les_plugins.etcd.store import Batch, Put
 from les_plugins.etcd.viewing import Viewer
-from tests.plugins.etcd.stage import KEYS, Stage, address, led_by_other, life
+from tests.plugins.etcd.stage import KEYS, Stage, address, led_by_other, life, tell
 
 GRACE = 0.5
 
@@ -266,7 +266,7 @@ def test_this_node_is_a_member_while_it_has_no_key() -> None:
 def test_members_are_members_until_there_is_another_list() -> None:
     """etcd went back to an older state, and what it holds is not known yet."""
     watched = follower()
-    watched.stage.candidate.rewound(watched.stage.now)
+    watched.stage.candidate.rewound(0, watched.stage.now)
     view = watched.look()
     assert (names(view), view.departed, view.leader) == (["b", "a"], (), None)
     watched.stage.vanish("b")
@@ -336,7 +336,7 @@ def test_one_that_moves_its_key_is_not_gone() -> None:
 def test_the_next_one_is_told_that_the_leader_is_silent_and_that_it_is_not() -> None:
     watched = follower()
     for left, silent in ((1, True), (4, False)):
-        watched.stage.candidate.inquest.asked(watched.stage.candidate.asks[0], life(left), watched.stage.boottime)
+        tell(watched.stage.candidate.inquest, watched.stage.candidate.asks[0], life(left), watched.stage.boottime)
         assert watched.look().leader_silent is silent
 
 

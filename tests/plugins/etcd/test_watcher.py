@@ -1,55 +1,105 @@
-"""The watch is held against reads: what must make a node begin anew, and what must not."""
+"""What a read through the quorum comes to, held against what the watch has told."""
 
-from typing import Any
+import asyncio
 
 import pytest
 import structlog
 
 from les_hooks.backends import Identity, Instant
-from les_hooks.members import Address, Boot
 from les_plugins.etcd.candidate import Candidate
-from les_plugins.etcd.entry import Keys
 from les_plugins.etcd.health import Health
 from les_plugins.etcd.line import Line
-from les_plugins.etcd.store import Header, Ranged, Transacted
+from les_plugins.etcd.store import Ranged, Transacted
 from les_plugins.etcd.watcher import Watcher
+from tests.etcd.fake import Client
+from tests.plugins.etcd.stage import KEYS, Store, address, boot, header
+from tests.plugins.etcd.test_line import puts
 
-KEYS = Keys("/les-hooks", "web")
-NOW = Instant(100.0, 1.8e9)
-
-
-def header(revision: int) -> Header:
-    return Header(cluster_id=1, member_id=1, revision=revision, raft_term=1)
+NOW = Instant(100.0, 1.7e9)
 
 
-def ranged(revision: int) -> Ranged:
-    return Ranged(header=header(revision), kvs=(), count=0)
+class Looking:
+    """A watcher without its task, that knows what the store holds."""
+
+    def __init__(self, store: Store, client: Client | None = None) -> None:
+        self.rewinds: list[int] = []
+        self.line = Line(KEYS)
+        self.line.replace(store.ranged())
+        identity = Identity(address=address("a"), name="a", version="1", boot=boot("a"))
+        log = structlog.wrap_logger(structlog.testing.ReturnLogger())
+        self.watcher = Watcher(
+            client,  # type: ignore[arg-type]  # nothing is asked where there is none
+            KEYS,
+            Candidate(identity, self.line, ttl=5, hold=3.0, floor=0, now=NOW),
+            health=Health(log),
+            clock=lambda: NOW,
+            changed=lambda: None,
+            rewound=lambda: self.rewinds.append(self.line.revision),
+            log=log,
+        )
+
+    def compare(self, revision: int, known: int) -> None:
+        """A read of that revision was sent when the line was known up to `known`."""
+        nothing = Ranged(header=header(revision), kvs=(), count=0)
+        found = Transacted(header=header(revision), succeeded=True, ranged=(nothing, nothing))
+        self.watcher.compare(found, known, 0)
 
 
-def found(revision: int) -> Transacted:
-    """An answer that has found nothing new."""
-    return Transacted(header=header(revision), succeeded=True, ranged=(ranged(revision), ranged(revision)))
+@pytest.fixture
+def store() -> Store:
+    """Three nodes, at revision 3."""
+    store = Store()
+    for name in "abc":
+        store.do(*puts(name))
+    return store
 
 
-@pytest.mark.parametrize(("answer", "rewound"), [(5, False), (7, False), (4, True)])
-def test_etcd_went_back_where_a_read_is_older_than_what_was_known_when_it_was_sent(answer: int, rewound: bool) -> None:
-    """What the watch has told meanwhile may be newer than the answer: etcd is not another one for that."""
-    told: list[str] = []
-    log: Any = structlog.get_logger()
-    line = Line(KEYS)
-    identity = Identity(address=Address("10.0.0.1:4000"), name="a", version="1.0", boot=Boot(1, "a"))
-    watcher = Watcher(
-        # It is not asked here.
-        None,  # type: ignore[arg-type]
-        KEYS,
-        Candidate(identity, line, ttl=5, hold=30.0, floor=0, now=NOW),
-        health=Health(log),
-        clock=lambda: NOW,
-        changed=lambda: told.append("changed"),
-        rewound=lambda: told.append("rewound"),
-        log=log,
-    )
-    line.replace(ranged(6))
-    watcher.compare(found(answer), known=5, count=0)
-    assert ("rewound" in told) is rewound
-    assert line.revision == 6
+def test_an_answer_that_the_watch_has_overtaken_is_no_older_etcd(store: Store) -> None:
+    """Both come over connections of their own, and one may be slow."""
+    looking = Looking(store)
+    looking.line.follow(store.do(*puts("d")))
+    looking.compare(3, known=3)
+    assert looking.rewinds == []
+
+
+def test_a_revision_below_what_was_known_before_is_an_older_etcd(store: Store) -> None:
+    looking = Looking(store)
+    looking.compare(2, known=3)
+    assert looking.rewinds == [3]
+
+
+class _Listing:
+    """A store that lists what there is, and of which every watch hangs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def range(self, _asked: object) -> Ranged:
+        return self._store.ranged()
+
+    def watch(self, _prefix: str, _revision: int) -> "_Listing":
+        return self
+
+    async def __aenter__(self) -> "_Listing":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def __aiter__(self) -> "_Listing":
+        return self
+
+    async def __anext__(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_list_below_what_was_known_before_is_of_an_older_etcd(store: Store) -> None:
+    older = Store()
+    older.do(*puts("a"))
+    looking = Looking(store, _Listing(older))  # type: ignore[arg-type]
+    running = asyncio.create_task(looking.watcher.run())
+    while looking.line.revision != 1:
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert looking.rewinds == [3]
