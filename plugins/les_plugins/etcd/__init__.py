@@ -7,7 +7,7 @@
     line       the keys in etcd's order
     hold       what a lease is worth to a leader, and until when
     inquest    whether a leader may still act whose key is gone
-    candidate  what a node is by all that; pure, as the four before it
+    candidate  what a node is by all that, with `vigil`, `tenure`, `twins` and `obstacles`; pure, as the four before it
     viewing    the same as a view
     keeper     the lease and the key
     watcher    what others do

@@ -5,51 +5,28 @@ sees to it that `wanted` stands in etcd. It reads no clock and asks nobody.
 """
 
 import math
-from dataclasses import dataclass
 
 import msgspec
 
 from les_hooks.backends import Identity, Instant, Role, Trigger, next_role
 from les_hooks.events import Reason
-from les_hooks.members import NO_MANDATE, Address, Boot, Mandate, Part
-from les_plugins.etcd.entry import Entry, Parting, Place
-from les_plugins.etcd.hold import Hold, wait_of
-from les_plugins.etcd.inquest import Inquest, ttl_of
+from les_hooks.members import Address, Boot, Mandate, Part
+from les_plugins.etcd.entry import Entry, Own, Parting, Place, Wanted
+from les_plugins.etcd.hold import Hold
+from les_plugins.etcd.inquest import Inquest
 from les_plugins.etcd.line import Gone, Line, Standing
+from les_plugins.etcd.obstacles import Obstacles
 from les_plugins.etcd.store import Header
+from les_plugins.etcd.tenure import LEADING, Tenure
+from les_plugins.etcd.twins import Twins
+from les_plugins.etcd.vigil import Vigil
 
-__all__ = ["Candidate", "Own", "Wanted"]
+__all__ = ["Candidate"]
 
-# As in the built-in election: what made it give up is not over because the hooks have ended.
-_HELD = frozenset({Reason.OPERATOR, Reason.CRITICAL, Reason.UNFIT})
-_LEADING = frozenset({Role.LEADER, Role.DEMOTING, Role.STOPPING})
 
 # So many behind the leader ask about it, as two hosts may die together. Only they do, which keeps the load of a long
 # line flat.
 _NEAREST = 2
-
-# A resumed machine's wall clock jumps; what NTP corrects at a time is less.
-_JUMP_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Own:
-    """The key of this node, as far as it knows; `revision` is the one that it was created at."""
-
-    key: str
-    place: Place
-    stint: int
-    revision: int
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """The key that this node should have: a new one wherever `stint` is another."""
-
-    place: Place
-    stint: int
-    entry: Entry
 
 
 class Candidate:
@@ -61,7 +38,6 @@ class Candidate:
 
     def __init__(self, identity: Identity, line: Line, *, ttl: int, hold: float, floor: int, now: Instant) -> None:
         self.line = line
-        self.hold = Hold(ttl)
         self.inquest = Inquest(ttl)
         self.role = Role.JOINING
         self.own: Own | None = None
@@ -76,26 +52,21 @@ class Candidate:
         self.partings: dict[Boot, Parting] = {}
         """What processes have said of their going whose keys went since somebody cleared this."""
         self._identity = identity
-        self._held_for = hold
         self._floor = floor
-        self._unfit = ""
-        self._held_until, self._held_why = -math.inf, ""
+        self._obstacles = Obstacles(hold)
         self._stint = 1
         self._since = now.wall
-        self._free_at = -math.inf
-        self._awaited: dict[int, float] = {}
+        self._tenure = Tenure(ttl, now)
+        self._vigil = Vigil(self._tenure.hold, self.inquest)
+        self._twins = Twins(identity)
         self._bequest: Address | None = None
         self._heir: Address | None = None
-        self._lapsed = False
-        self._last_release = math.inf
-        self._doubt_since = -math.inf
-        self._offset = now.wall - now.boottime
-        self._behind = False
-        self._twin = ""
-        self._first = math.inf
-        self._elders: set[Boot] = set()
-        self._blind_until = -math.inf
         self._goal = self.place
+
+    @property
+    def hold(self) -> Hold:
+        """What it has of its lease."""
+        return self._tenure.hold
 
     # -- what it comes to ----------------------------------------------------------------------------------------------
 
@@ -107,14 +78,7 @@ class Candidate:
     @property
     def obstacle(self) -> str:
         """Why it may not lead, in words; empty where it may."""
-        if self._behind:
-            seen = f"a lower revision than the term {self._floor}, which this node has seen"
-            return f"etcd is at {seen}; each write of anybody's raises it"
-        if self._twin:
-            return f"another process stands at this address, with the key {self._twin}"
-        if self.role in (Role.DEMOTING, Role.STOPPING):
-            return self._unfit or self._held_why or "still ends what it did as the leader"
-        return self._unfit or self._held_why
+        return self._obstacles.first(self.role)
 
     @property
     def wanted(self) -> Wanted | None:
@@ -145,19 +109,12 @@ class Candidate:
     @property
     def confirming(self) -> bool:
         """Whether the wall clock jumped since what its authority rests on."""
-        return self.role is Role.LEADER and self.hold.since <= self._doubt_since
+        return self.role is Role.LEADER and self._tenure.is_doubtful
 
     @property
     def mandate(self) -> Mandate:
         """How long it may act as a leader."""
-        if self.role not in _LEADING:
-            return NO_MANDATE
-        release_by = self._last_release if self._lapsed else self.hold.release_by
-        return Mandate(
-            act_until=self.hold.act_until if self.role is Role.LEADER else -math.inf,
-            release_by=release_by,
-            hold_until=-math.inf if self._lapsed or self.confirming else release_by,
-        )
+        return self._tenure.mandate(self.role)
 
     @property
     def standing(self) -> Standing | None:
@@ -168,7 +125,7 @@ class Candidate:
     @property
     def is_near(self) -> bool:
         """Whether it leads, or is the first or the second in line: who must know soon where it stands."""
-        return self.role in _LEADING or (self._in_line and len(self._ahead) <= 1)
+        return self.role in LEADING or (self._in_line and len(self._ahead) <= 1)
 
     @property
     def asks(self) -> tuple[Standing, ...]:
@@ -188,8 +145,8 @@ class Candidate:
 
     def litter(self, now: float) -> tuple[str, ...]:
         """The traces that this node is to take away: its own, and as the leader those of others that act no more."""
-        own = (stray for stray in self.line.strays if stray.boot == self._identity.boot and self.role not in _LEADING)
-        over = (stray for stray in self.line.strays if self._awaited.get(stray.revision, math.inf) <= now)
+        own = (stray for stray in self.line.strays if stray.boot == self._identity.boot and self.role not in LEADING)
+        over = (stray for stray in self.line.strays if self._vigil.is_over(stray, now))
         return tuple(stray.key for stray in (*own, *(over if self.role is Role.LEADER else ())))
 
     @property
@@ -201,17 +158,17 @@ class Candidate:
     @property
     def next_moment(self) -> float:
         """When time alone changes something; infinite for never."""
-        moments = [self._held_until]
-        if self.role in _LEADING and not self._lapsed:
+        moments = [self._obstacles.held_until]
+        if self.role in LEADING and not self._tenure.lapsed:
             moments.append(self.hold.act_until)
         if self._in_line and not self._ahead and self.role is Role.FOLLOWER:
-            moments.append(self._free_at)
+            moments.append(self._vigil.until)
         return min((moment for moment in moments if moment > -math.inf), default=math.inf)
 
     @property
     def waits_until(self) -> float:
         """Until when it waits for a leader that may still act, -inf where it does not."""
-        return self._free_at if self._in_line and not self._ahead and self.role is Role.FOLLOWER else -math.inf
+        return self._vigil.until if self._in_line and not self._ahead and self.role is Role.FOLLOWER else -math.inf
 
     @property
     def _is_evicted(self) -> bool:
@@ -232,42 +189,35 @@ class Candidate:
 
     def look(self, now: Instant, *, slept: bool = False) -> None:
         """Notice what time has done; `slept` says that nobody looked when it was due."""
-        offset = now.wall - now.boottime
-        if offset - self._offset > _JUMP_SECONDS:
-            self._doubt_since = now.boottime
-        self._offset = offset
-        if now.boottime >= self._held_until:
-            self._held_until, self._held_why = -math.inf, ""
+        self._tenure.look(now)
+        if self._obstacles.is_no_more_held(now.boottime):
             self._come_back(now)
-        if self._is_over(now):
-            self._lapse()
-        if self.role is Role.LEADER and self._lapsed:
+        if self._tenure.is_over(self.role, now.boottime):
+            self._tenure.lapse()
+        if self.role is Role.LEADER and self._tenure.lapsed:
             self._give_up(Trigger.EXPIRED, Reason.SLEPT if slept else Reason.LEASE_LOST)
         self._take_office(now)
 
     def placed(self, own: Own) -> None:
         """This key stands now."""
-        self.own, self._first = own, min(self._first, own.revision)
+        self.own = own
+        self._twins.placed(own.revision)
 
     def proven(self, sent: float, header: Header, now: Instant) -> None:
         """A read through the quorum, sent then, has found its key. To a leader it brings nothing back."""
-        if not self._is_over(now):
-            self.hold.proven(sent, header)
+        self._tenure.proven(sent, header, self.role, now.boottime)
 
     def saw(self, gone: list[Gone], raft_term: int, now: Instant) -> None:
         """The line has changed, or only the revision that it is known at; these keys are no more."""
-        self._behind = self.line.revision < self._floor and self.role not in _LEADING
-        self._twin = self._find_twin()
+        is_behind = self.line.revision < self._floor and self.role not in LEADING
+        self._obstacles.behind = self._floor if is_behind else 0
+        self._obstacles.twin = self._twins.find(self.line)
         if self._is_evicted:
             self.evicted(now)
         for one in gone:
             self._saw_gone(one, raft_term, now)
-        strays = [stray for stray in self.line.strays if stray.boot != self._identity.boot]
-        for stray in strays:
-            # It was gone before this node looked.
-            self._awaited.setdefault(stray.revision, now.boottime + wait_of(ttl_of(stray, self.hold.ttl)))
-        self._awaited = {stray.revision: self._awaited[stray.revision] for stray in strays}
-        self._free_at = max((self._blind_until, *self._awaited.values()))
+        others = (stray for stray in self.line.strays if stray.boot != self._identity.boot)
+        self._vigil.keep(others, now.boottime)
         if self.role is Role.JOINING and self.standing is not None:
             self.role = next_role(self.role, Trigger.SETTLED)
         self.inquest.forget(frozenset(standing.revision for standing in self.line.all(Place.LINE)))
@@ -278,10 +228,10 @@ class Candidate:
     def evicted(self, now: Instant) -> None:
         """Its key is gone, and it has not taken it away; or its lease is."""
         self.own, self.moves = None, False
-        if self.role in _LEADING:
+        if self.role in LEADING:
             # Since then somebody else may have led, of whom a wish for an heir would know nothing.
             self._bequest = None
-            self._lapse()
+            self._tenure.lapse()
         if self.role is Role.LEADER:
             self._give_up(Trigger.EXPIRED, Reason.LEASE_LOST)
         self.hold.lose()
@@ -294,13 +244,13 @@ class Candidate:
         """
         self.line.forget()
         self._floor = max(self._floor, floor)
-        self._first, self._elders = math.inf, set()
-        self._blind_until = now.boottime + wait_of(self.hold.ttl)
+        self._twins.forget()
+        self._vigil.begin_blind(now.boottime)
         self.evicted(now)
 
     def judge(self, unfit: str, reason: Reason, now: Instant) -> None:
         """Say why it may not lead; empty where it may."""
-        self._unfit = unfit
+        self._obstacles.unfit = unfit
         if unfit and self.role is Role.LEADER:
             self.resign(reason, "was unfit while it led", now)
         self._come_back(now)
@@ -309,8 +259,7 @@ class Candidate:
         """Give up leadership, if it has it, and be unfit for a while where the reason wants it."""
         if self.role is not Role.LEADER:
             return
-        if reason in _HELD:
-            self._held_until, self._held_why = now.boottime + self._held_for, why
+        self._obstacles.resigned(reason, why, now.boottime)
         self._give_up(Trigger.RESIGNED, reason)
 
     def transfer(self, target: Address) -> None:
@@ -343,28 +292,16 @@ class Candidate:
             return
         if self.place is not Place.LINE or own.stint != self._stint or own.revision <= self._floor:
             return
-        if now.boottime < self._free_at or now.boottime >= self.hold.act_until or self.hold.since <= self._doubt_since:
+        if now.boottime < self._vigil.until or not self._tenure.may_begin(now.boottime):
             return
         self.role = next_role(next_role(self.role, Trigger.NOMINATED), Trigger.CONFIRMED)
         self.term = own.revision
         self.reason = self.vacancy
-        self._lapsed = False
+        self._tenure.begin()
 
     def _give_up(self, trigger: Trigger, reason: Reason) -> None:
         self.role = next_role(self.role, trigger)
         self.reason, self.vacancy = reason, Reason.LEADER_RESIGNED
-
-    def _is_over(self, now: Instant) -> bool:
-        """Whether its leadership has come to its end and it has not noticed yet.
-
-        Others count on it that nothing brings that back: not for the demotion either, which has until the lease ends.
-        """
-        return self.role in _LEADING and not self._lapsed and now.boottime >= self.hold.act_until
-
-    def _lapse(self) -> None:
-        """What it took must be gone, and what is known too late brings it back no more."""
-        if not self._lapsed:
-            self._lapsed, self._last_release = True, self.hold.release_by
 
     def _saw_gone(self, gone: Gone, raft_term: int, now: Instant) -> None:
         standing = gone.standing
@@ -372,30 +309,11 @@ class Candidate:
             return
         if standing.boot is not None and gone.parting:
             self.partings[standing.boot] = gone.parting
-        if not gone.orderly:
-            free_at = self.inquest.free_at(standing, now.boottime, raft_term) if gone.led else -math.inf
-            self._awaited[standing.revision] = free_at
+        self._vigil.saw_gone(gone, raft_term, now.boottime)
         # By its own word it did not lead, and it has left in order.
-        idle = gone.orderly and standing.entry is not None and standing.entry.role not in _LEADING
+        idle = gone.orderly and standing.entry is not None and standing.entry.role not in LEADING
         if gone.led and not idle:
             self.vacancy = self._ending_of(gone)
-        if gone.led and gone.removed:
-            # It acts until it hears of that.
-            wait = wait_of(ttl_of(standing, self.hold.ttl))
-            self._blind_until = max(self._blind_until, now.boottime + wait)
-
-    def _find_twin(self) -> str:
-        """The key of another process at this node's address that was there before it; empty for none."""
-        for standing in (*self.line.all(Place.LINE), *self.line.all(Place.ASIDE)):
-            entry = standing.entry
-            if entry is None or entry.address != self._identity.address or entry.boot == self._identity.boot:
-                continue
-            # Who has moved since was there before all the same: else the two would drive each other round.
-            if standing.revision < self._first:
-                self._elders.add(entry.boot)
-            if entry.boot in self._elders:
-                return standing.key
-        return ""
 
     def _ending_of(self, gone: Gone) -> Reason:
         """How that leadership ended, as events name it."""

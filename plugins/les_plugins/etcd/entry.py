@@ -10,6 +10,7 @@ then, and goes with the key only where the node itself, or who cleaned up after 
 key is that of somebody who may have led and has not said that this is over.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -20,7 +21,7 @@ from les_hooks.backends import Role
 from les_hooks.members import NAME, Address, Boot, Part
 from les_hooks.wire import excerpt, is_address, is_boot, phrase
 
-__all__ = ["MOST_ENTRY_BYTES", "Entry", "Keys", "Parting", "Place", "read_entry", "write_entry"]
+__all__ = ["MOST_ENTRY_BYTES", "Entry", "Keys", "Own", "Parting", "Place", "Wanted", "read_entry", "write_entry"]
 
 MOST_ENTRY_BYTES: Final = 4096
 """More is nothing that a node of ours writes."""
@@ -118,3 +119,23 @@ class Keys:
         """What a name stands in; empty where that is not one name in one folder."""
         folder, _, name = key.removeprefix(self.prefix).partition("/")
         return folder if name and "/" not in name else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """The key of this node, as far as it knows; `revision` is the one that it was created at."""
+
+    key: str
+    place: Place
+    stint: int
+    revision: int
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The key that this node should have: a new one wherever `stint` is another."""
+
+    place: Place
+    stint: int
+    entry: Entry

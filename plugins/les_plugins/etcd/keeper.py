@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from les_hooks.backends import Instant
-from les_plugins.etcd.candidate import Candidate, Own, Wanted
-from les_plugins.etcd.entry import Keys, Place, read_entry, write_entry
+from les_plugins.etcd.candidate import Candidate
+from les_plugins.etcd.entry import Keys, Own, Place, Wanted, read_entry, write_entry
 from les_plugins.etcd.health import Health
 from les_plugins.etcd.pacing import Alarm
 from les_plugins.etcd.store import (

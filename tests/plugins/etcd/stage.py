@@ -6,8 +6,8 @@ import msgspec
 
 from les_hooks.backends import Identity, Instant, Role
 from les_hooks.members import Address, Boot, Part
-from les_plugins.etcd.candidate import Candidate, Own
-from les_plugins.etcd.entry import Entry, Keys, Place, write_entry
+from les_plugins.etcd.candidate import Candidate
+from les_plugins.etcd.entry import Entry, Keys, Own, Place, write_entry
 from les_plugins.etcd.inquest import Inquest
 from les_plugins.etcd.keeper import moving
 from les_plugins.etcd.line import Gone, Line, Standing

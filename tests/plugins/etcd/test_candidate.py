@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from les_hooks.backends import Role
 from les_hooks.events import Reason
 from les_hooks.members import NO_MANDATE, Part
-from les_plugins.etcd.candidate import Own
-from les_plugins.etcd.entry import Parting, Place
+from les_plugins.etcd.entry import Own, Parting, Place
 from les_plugins.etcd.hold import reserve_of, span_of, wait_of
 from les_plugins.etcd.store import Delete, Put
 from tests.plugins.etcd.stage import KEYS, Stage, Store, address, header, lease_of, led_by_other, life, tell
