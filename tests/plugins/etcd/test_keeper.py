@@ -6,7 +6,7 @@ from random import Random
 
 import structlog
 
-from les_hooks.backends import Identity, Instant
+from les_hooks.backends import Identity, Instant, Role
 from les_hooks.events import Reason
 from les_plugins.etcd.candidate import Candidate
 from les_plugins.etcd.entry import Place
@@ -96,7 +96,10 @@ def test_a_key_that_is_gone_is_not_written_anew_by_what_is_said_in_it() -> None:
     async def story(keeping: Keeping) -> None:
         own = keeping.candidate.own
         assert own is not None
-        keeping.etcd.transact(Transaction(then=(Delete(key=own.key), Delete(key=KEYS.trace(own.key[-3:])))))
+        await asyncio.sleep(0.1)
+        assert own.entry.role is Role.FOLLOWER
+        assert keeping.candidate.role is Role.LEADER
+        keeping.etcd.transact(Transaction(then=(Delete(key=own.key),)))
         keeping.candidate.resign(Reason.OPERATOR, "stepped down", keeping.now())
         keeping.changed()
         await asyncio.sleep(0.1)
@@ -126,7 +129,8 @@ def test_a_key_is_not_moved_that_is_there_no_more() -> None:
     async def story(keeping: Keeping) -> None:
         own = keeping.candidate.own
         assert own is not None
-        keeping.candidate.judge("a disk is full", Reason.UNFIT, keeping.now())
+        keeping.candidate.resign(Reason.TRANSFER, "gives up", keeping.now())
+        keeping.candidate.released(keeping.now())
         keeping.etcd.transact(Transaction(then=(Delete(key=own.key),)))
         lease = keeping.keeper.lease
         keeping.changed()
