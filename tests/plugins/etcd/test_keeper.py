@@ -146,17 +146,21 @@ def test_a_first_key_whose_answer_was_lost_does_not_stand_beside_the_next() -> N
     async def story(keeping: Keeping) -> None:
         keeping.etcd.revoke(keeping.keeper.lease)
         keeping.read()
-        await asyncio.sleep(0.01)
-        keeping.client.lost_answers = True
-        keeping.read()
+        keeping.candidate.released(keeping.now())
+        keeping.client.delay = lambda: 0.1
+        async with asyncio.timeout(10.0):
+            while not keeping.keeper.lease:
+                await asyncio.sleep(0.01)
+            keeping.client.lost_answers = True
+            while not keeping.keys(Place.LINE):
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.15)
+        keeping.client.lost_answers = False
+        assert keeping.candidate.own is None
         keeping.candidate.judge("a disk is full", Reason.UNFIT, keeping.now())
         keeping.changed()
-        await asyncio.sleep(3.0)
-        keeping.client.lost_answers = False
-        keeping.candidate.judge("", Reason.UNFIT, keeping.now())
-        keeping.changed()
-        await asyncio.sleep(3.0)
-        assert len(keeping.keys(Place.LINE)) + len(keeping.keys(Place.ASIDE)) == 1
+        await asyncio.sleep(4.0)
+        assert (keeping.keys(Place.LINE), len(keeping.keys(Place.ASIDE))) == ([], 1)
 
     told(story)
 
