@@ -466,8 +466,10 @@ def test_it_waits_only_until_the_old_leader_says_that_it_has_ended() -> None:
 
 def test_a_newcomer_waits_for_a_leader_of_which_there_is_only_the_trace() -> None:
     stage = Stage()
+    stage.deaf = True
     stage.enter("b", role=Role.LEADER)
     stage.store.do(Delete(key=stage.key_of("b")))
+    stage.deaf, stage.missed = False, []
     stage.join()
     assert stage.candidate.waits_until == pytest.approx(stage.boottime + FULL)
     stage.go(FULL)
