@@ -100,7 +100,12 @@ class PeersArena:
         self._addresses = tuple(Address(f"127.0.0.1:{free_port()}") for _ in range(_NODES))
         electorate = Electorate(voters=tuple(sorted(self._addresses[:3])), lease=_TIMING.lease) if majority else None
         self.engine = PeersEngine(self._addresses, electorate)
-        self.traits = Traits(
+        self.traits = self.traits_of(majority=majority)
+
+    @staticmethod
+    def traits_of(*, majority: bool) -> Traits:
+        """What may be asked of it; without a majority, each side of a cut may have its leader."""
+        return Traits(
             replaced_within=4.0, lost_within=8.0, leads_alone=not majority, exclusive=majority, can_cut=majority
         )
 
@@ -124,12 +129,13 @@ class PeersArena:
 class EtcdArena:
     """The plugin `etcd`, each node with a wire of its own to the server."""
 
+    traits = Traits(replaced_within=2.0, lost_within=9.0, can_cut=True)
+
     def __init__(self, url: str, cluster: str) -> None:
         self._server = parse_address(url.removeprefix("http://"))
         self._prefix = f"/{cluster}"
         self._wires: dict[int, Wire] = {}
         self.engine = backends()["etcd"]
-        self.traits = Traits(replaced_within=2.0, lost_within=9.0, can_cut=True)
 
     async def place(self, node: int) -> Place:
         if node not in self._wires:

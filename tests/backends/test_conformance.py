@@ -4,11 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from les_hooks.testing.backends import CONFORMANCE, Arena, Check
+from les_hooks.testing.backends import CONFORMANCE, Check, Traits
 from tests.backends.arenas import EtcdArena, PeersArena
 from tests.etcd.server import Server
 
-CHECKS = pytest.mark.parametrize("check", CONFORMANCE, ids=str)
+
+def asked(traits: Traits, only: frozenset[str] = frozenset()) -> pytest.MarkDecorator:
+    """Each check that can be asked where this holds; of these `only` the named ones, where there are names."""
+    checks = [check for check in CONFORMANCE if not check.unmet(traits) and (not only or check.name in only)]
+    return pytest.mark.parametrize("check", checks, ids=str)
 
 
 @pytest.fixture(scope="module")
@@ -18,35 +22,30 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def see(check: Check, arena: Arena) -> None:
-    """Run it, or skip where this arena is none for it."""
-    if unmet := check.unmet(arena.traits):
-        pytest.skip(unmet)
-    check.run(arena)
-
-
-@CHECKS
+@asked(PeersArena.traits_of(majority=False))
 def test_peers_conform(check: Check) -> None:
-    see(check, PeersArena())
+    check.run(PeersArena())
 
 
 # Votes change when a leadership may begin and when it must end; the rest is the same, and each start takes a lease.
-VOTED = {
-    "the_next_leads_once_it_is_released",
-    "an_unfit_leader_is_demoted",
-    "a_leader_that_leaves_is_demoted_first",
-    "a_leader_that_crashes_is_replaced",
-    "a_dead_leader_is_released",
-    "a_leader_that_is_cut_off_ends_first",
-    "a_follower_that_is_cut_off_does_not_lead",
-}
+VOTED = frozenset(
+    {
+        "the_next_leads_once_it_is_released",
+        "an_unfit_leader_is_demoted",
+        "a_leader_that_leaves_is_demoted_first",
+        "a_leader_that_crashes_is_replaced",
+        "a_dead_leader_is_released",
+        "a_leader_that_is_cut_off_ends_first",
+        "a_follower_that_is_cut_off_does_not_lead",
+    }
+)
 
 
-@pytest.mark.parametrize("check", [check for check in CONFORMANCE if check.name in VOTED], ids=str)
+@asked(PeersArena.traits_of(majority=True), only=VOTED)
 def test_peers_with_a_majority_conform(check: Check) -> None:
-    see(check, PeersArena(majority=True))
+    check.run(PeersArena(majority=True))
 
 
-@CHECKS
+@asked(EtcdArena.traits)
 def test_etcd_conforms(check: Check, etcd: Server) -> None:
-    see(check, EtcdArena(etcd.url, check.name))
+    check.run(EtcdArena(etcd.url, check.name))

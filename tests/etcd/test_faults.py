@@ -36,7 +36,7 @@ def test_a_leader_that_leaves_is_followed_when_its_demote_script_has_ended(three
     words = [f"{line.node} {line.word}" for line in three.story() if line.word != "works"]
     assert words[:2] == [f"{leader.name} demoting", f"{leader.name} demoted"]
     assert words[2].endswith(" elected")
-    assert elected - three.told(leader, "demoted").at < SLACK_SECONDS / 2
+    assert elected - three.told(leader, "demoted").at < SLACK_SECONDS
     for follower in followers:
         follower.hears(f"member.left {leader.address} goodbye")
 
@@ -48,9 +48,9 @@ def test_a_daemon_that_is_killed_is_followed_when_its_guard_has_cleaned_up(three
     followers = three.followers(leader)
     _, elected = three.succeeded(*followers)
     assert three.told(leader, "demoted").at <= elected
-    # A cleanup is a Python that starts; a lease would have lasted longer than that.
-    assert elected - killed < TTL_SECONDS / 2
-    assert three.worked_last(leader) - killed < SLACK_SECONDS / 2
+    # A cleanup is a Python that starts; a lease, renewed six times in a ttl, would have lasted longer than that.
+    assert elected - killed < TTL_SECONDS * 3 / 4
+    assert three.worked_last(leader) - killed < SLACK_SECONDS
     for follower in followers:
         follower.hears(f"member.lost {leader.address} crashed")
 

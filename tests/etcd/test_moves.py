@@ -92,7 +92,8 @@ def test_leadership_goes_to_whom_it_is_given(trio: Trio) -> None:
     began = time.monotonic()
     moved = leader.les("transfer", line[2])
     assert moved.returncode == 0, moved.stderr
-    assert time.monotonic() - began < TTL_SECONDS / 2, "nobody waits for a lease"
+    # The command starts a Python, too.
+    assert time.monotonic() - began < TTL_SECONDS * 3 / 4, "nobody waits for a lease"
     assert trio.leader().address == line[2]
 
 

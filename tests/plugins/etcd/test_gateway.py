@@ -110,7 +110,7 @@ async def test_when_all_fail_each_is_named_with_how_and_the_call_has_an_end() ->
         begun = time.monotonic()
         with pytest.raises(UnreachableError) as caught:
             await client.keep_alive(5)
-        assert time.monotonic() - begun < 2 * ATTEMPT + 0.3
+        assert time.monotonic() - begun < 2.5
         assert caught.value.why == f"{silent.url}: no answer within 0.2 s; {broken.url}: fails with status 502"
         silent.otherwise = GRANTED
         await client.grant(5)

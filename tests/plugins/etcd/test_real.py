@@ -210,16 +210,16 @@ async def test_it_knows_which_etcd_it_is(etcd: Server) -> None:
 async def test_a_frozen_server_costs_one_attempt_and_a_watch_of_it_says_nothing(etcd: Server, tmp_path: Path) -> None:
     """Both are of one etcd by what they say, as nobody asks them both."""
     with Server(tmp_path, flags=FAST) as frozen:
-        async with asking(frozen.url, etcd.url, attempt=0.4) as client:
+        async with asking(frozen.url, etcd.url, attempt=0.8) as client:
             freeze(frozen)
             begun = time.monotonic()
             await client.range(ALL)
-            assert 0.4 <= time.monotonic() - begun < 1.0
+            assert 0.8 <= time.monotonic() - begun < 1.6
             begun = time.monotonic()
             await client.range(ALL)
-            assert time.monotonic() - begun < 0.4
+            assert time.monotonic() - begun < 0.8
             first: Any = client.status()[0]
-            assert first["error"] == "no answer within 0.4 s"
+            assert first["error"] == "no answer within 0.8 s"
             frozen.thaw()
             frozen.wait()
         async with asking(frozen.url, attempt=0.4) as client, client.watch("/les-hooks/", 1) as batches:
@@ -244,7 +244,7 @@ async def test_all_of_them_gone_is_said_at_once_and_over_when_they_are_back(tmp_
             begun = time.monotonic()
             with pytest.raises(UnreachableError, match=r"refused.*refused"):
                 await client.keep_alive(lease.lease)
-            assert time.monotonic() - begun < 1.0
+            assert time.monotonic() - begun < 2.0, "no attempt was waited for"
             etcd.start().wait()
             assert (await client.keep_alive(lease.lease)).ttl == 60
 
@@ -266,7 +266,7 @@ async def test_a_server_without_its_majority_says_so_and_ends_its_watches(tmp_pa
             begun = time.monotonic()
             with pytest.raises(UnreachableError, match="no leader"):
                 await client.range(ALL)
-            assert time.monotonic() - begun < 1.0, "it need not be waited for"
+            assert time.monotonic() - begun < 2.0, "it need not be waited for"
     finally:
         one.close()
         two.close()
