@@ -749,6 +749,17 @@ def test_a_wish_goes_with_the_next_key() -> None:
     assert stage.entry().heir is None
 
 
+def test_a_wish_is_forgotten_by_who_leads_again() -> None:
+    stage = leading()
+    stage.candidate.transfer(address("b"))
+    stage.demote()
+    assert stage.entry().heir == address("b")
+    stage.move("b", Place.ASIDE)
+    assert stage.role() is Role.LEADER
+    stage.place()
+    assert stage.entry().heir is None
+
+
 # -- leaving -----------------------------------------------------------------------------------------------------------
 
 
