@@ -9,7 +9,7 @@ from les_plugins.etcd.hold import Hold
 from les_plugins.etcd.inquest import Inquest
 from les_plugins.etcd.line import Gone, Line, Standing
 from les_plugins.etcd.settings import EtcdConfig
-from les_plugins.etcd.store import Header
+from les_plugins.etcd.store import Header, Life
 from tests.etcd.sim.naive import NaiveBackend, NaiveEngine
 from tests.etcd.sim.plugin import PluginEngine
 from tests.etcd.sim.storms import storm
@@ -89,9 +89,14 @@ def test_what_a_deposed_leader_of_etcd_says_of_leases_is_found_where_it_counts()
     def believing(self: Inquest, standing: Standing, gone: float, raft_term: int) -> float:
         return free_at(self, standing, gone, 0)
 
-    free_at = Inquest.free_at
+    def trusting(self: Inquest, standing: Standing, life: Life, received: float) -> None:
+        self._raft_terms[life.header.member_id] = life.header.raft_term
+        asked(self, standing, life, received)
+
+    free_at, asked = Inquest.free_at, Inquest.asked
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Inquest, "free_at", believing)
+        patch.setattr(Inquest, "asked", trusting)
         assert finds(NEVER_TWO, ("stale", "new etcd leader", "early revocation"), PluginEngine)
 
 
