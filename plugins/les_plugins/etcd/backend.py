@@ -75,7 +75,8 @@ class EtcdBackend:
         self._told: tuple[Mandate, bool] = (self.mandate, False)
         self._saved = seat.term
         self._writing = asyncio.Lock()
-        self._beat = self._moment = math.inf
+        self._beat = math.inf
+        self._moments = math.inf, math.inf
         self._telling = self._again = False
 
     # -- what the daemon calls -----------------------------------------------------------------------------------------
@@ -185,9 +186,9 @@ class EtcdBackend:
             self._gone.set()
         self._keeper.wake()
         self._asker.wake()
-        moment = min(candidate.next_moment, self._viewer.leaderless_at)
-        if moment != self._moment:
-            self._moment = moment
+        moments = candidate.next_moment, self._viewer.leaderless_at
+        if moments != self._moments:
+            self._moments = moments
             self._alarm.ring()
 
     def _rewound(self) -> None:

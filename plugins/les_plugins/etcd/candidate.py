@@ -297,6 +297,7 @@ class Candidate:
         self.role = next_role(next_role(self.role, Trigger.NOMINATED), Trigger.CONFIRMED)
         self.term = own.revision
         self.reason = self.vacancy
+        self._heir = None
         self._tenure.begin()
 
     def _give_up(self, trigger: Trigger, reason: Reason) -> None:

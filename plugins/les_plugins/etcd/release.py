@@ -28,7 +28,8 @@ async def release_keys(seat: Seat, keys: Keys, store: Store) -> None:
 def _parting(standing: Standing, keys: Keys) -> Transaction:
     """Its trace goes at the same revision, so that nobody takes the key for one that was lost."""
     assert standing.entry is not None, "its boot was read in it"
-    entry = msgspec.structs.replace(standing.entry, parting=Parting.CRASHED)
+    # A wish of an earlier leadership would be a new one under a new key.
+    entry = msgspec.structs.replace(standing.entry, parting=Parting.CRASHED, heir=None)
     aside = f"{keys.prefix}{Place.ASIDE}/{standing.name}.crashed"
     return Transaction(
         compare=(Comparison(key=standing.key, create_revision=standing.revision),),

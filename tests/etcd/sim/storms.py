@@ -11,7 +11,7 @@ from tests.election.sim.violation import Violation
 from tests.etcd.sim.loops import SeededLoop
 from tests.etcd.sim.world import EngineFor, Host, Settings, World
 
-__all__ = ["FAULTS", "Found", "storm"]
+__all__ = ["BEYOND", "FAULTS", "Found", "storm"]
 
 # A key of a node that is gone stays for a ttl, and up to half a second longer; who is next may wait for one more.
 _CALM_TTLS = 3.0
@@ -86,7 +86,7 @@ class _Storm:
             host = leading[0] if leading and draw.random() < 0.5 else draw.choice(world.hosts)
             fault = draw.choice(self._faults)
             world.tell(f"* {fault} {host.name}")
-            FAULTS[fault](world, host)
+            (FAULTS | BEYOND)[fault](world, host)
             world.look()
 
     async def _calm(self, world: World) -> None:
@@ -209,6 +209,13 @@ def _delete_all(world: World, host: Host) -> None:
         world.etcd.transact(Transaction(then=tuple(Delete(key=kv.key) for kv in _keys(world))))
 
 
+def _delete_everything(world: World, host: Host) -> None:
+    """An operator takes every key away, and the traces, in one revision."""
+    keys = [kv.key for kv in world.etcd.keyspace.kvs.values() if kv.key.startswith(_prefix(world))]
+    if not world.etcd.lame:
+        world.etcd.transact(Transaction(then=tuple(Delete(key=key) for key in keys)))
+
+
 def _delete_key(world: World, host: Host) -> None:
     """An operator takes one key away, of whomever."""
     keys = _keys(world)
@@ -286,3 +293,6 @@ FAULTS: Final[dict[str, Fault]] = {
     "slow demotion": _slow_demotion,
 }
 """By name; each begins, and those that last end by themselves."""
+
+BEYOND: Final[dict[str, Fault]] = {"everything deleted": _delete_everything}
+"""Only those are safe from these who look on: a newcomer to an empty prefix cannot know of who may still act."""

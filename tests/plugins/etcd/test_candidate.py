@@ -466,8 +466,10 @@ def test_it_waits_only_until_the_old_leader_says_that_it_has_ended() -> None:
 
 def test_a_newcomer_waits_for_a_leader_of_which_there_is_only_the_trace() -> None:
     stage = Stage()
+    stage.deaf = True
     stage.enter("b", role=Role.LEADER)
     stage.store.do(Delete(key=stage.key_of("b")))
+    stage.deaf, stage.missed = False, []
     stage.join()
     assert stage.candidate.waits_until == pytest.approx(stage.boottime + FULL)
     stage.go(FULL)
@@ -743,6 +745,17 @@ def test_a_wish_goes_with_the_next_key() -> None:
     stage.candidate.transfer(address("b"))
     stage.demote()
     stage.candidate.judge("a disk is full", Reason.UNFIT, stage.now)
+    stage.place()
+    assert stage.entry().heir is None
+
+
+def test_a_wish_is_forgotten_by_who_leads_again() -> None:
+    stage = leading()
+    stage.candidate.transfer(address("b"))
+    stage.demote()
+    assert stage.entry().heir == address("b")
+    stage.move("b", Place.ASIDE)
+    assert stage.role() is Role.LEADER
     stage.place()
     assert stage.entry().heir is None
 
