@@ -20,9 +20,7 @@ def test_the_pure_core_is_covered_to_the_last_branch(tmp_path: Path) -> None:
     environment = {**os.environ, "COVERAGE_FILE": str(tmp_path / "coverage")}
     included = "--include=" + ",".join(f"plugins/les_plugins/etcd/{name}.py" for name in PURE)
     run = ["coverage", "run", "--branch", included, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    tests = [
-        f"tests/plugins/etcd/test_{name}.py" for name in ("entry", "line", "hold", "inquest", "candidate", "viewing")
-    ]
+    tests = [f"tests/plugins/etcd/test_{name}.py" for name in TESTED]
     for command in (
         # They must suffice without chance.
         [*python, *run, "-k", "not whatever_happens and not any_sequence", *tests],
