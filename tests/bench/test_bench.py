@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.bench.etcd import load
 from tests.needs import need_netns, need_tunnels
 from tests.network.secured import Secured
 
@@ -71,3 +72,11 @@ def test_a_program_that_is_not_installed_is_left_out_and_said_how_to_install() -
     said = _bench("vip", "--peer", "keepalived", "--peer", "ucarp", path="/nowhere")
     assert "left out: keepalived 1 s (keepalived is not installed: apt-get install keepalived)" in said
     assert "left out: ucarp (ucarp is not installed: apt-get install ucarp)" in said
+
+
+def test_what_nodes_ask_of_an_etcd_is_measured_by_their_place() -> None:
+    """Handovers beside `etcdctl lock` need longer than a test may take; `tests/etcd` has each of their faults."""
+    rows = {row.what for row in load.measure(4, seconds=1.0, calm=0.5)}
+    for place in ("leader", "next in line", "third in line", "each other", "mean of all"):
+        assert {f"{place}: requests", f"{place}: sent", f"{place}: received"} <= rows
+    assert "a second after a death: nodes that write" in rows
