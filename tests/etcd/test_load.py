@@ -1,9 +1,11 @@
 """What nodes ask of etcd: the same however many there are, and the death of one wakes one."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from les_hooks.events import Reason
 from tests.etcd.crowd import Crowd, Deed, Spent
 from tests.etcd.server import FAST, Server
 
@@ -36,15 +38,32 @@ def _is_flat(few: Sequence[Spent], many: Sequence[Spent]) -> bool:
 
 async def test_a_node_costs_etcd_no_more_among_thirty_than_among_three(tmp_path: Path) -> None:
     with Server(tmp_path / "etcd", flags=FAST) as etcd:
-        found = []
-        for count in (3, 30):
-            async with Crowd(etcd.url, count, prefix=f"/crowd{count}", ttl_seconds=_TTL_SECONDS) as crowd:
-                await crowd.settled()
-                # What the last of them has had the others do is no rest yet.
-                await crowd.rest(_TTL_SECONDS)
-                found.append(await crowd.rest(_REST_SECONDS))
-    few, many = found
+        async with (
+            Crowd(etcd.url, 3, prefix="/few", ttl_seconds=_TTL_SECONDS) as three,
+            Crowd(etcd.url, 30, prefix="/many", ttl_seconds=_TTL_SECONDS) as thirty,
+        ):
+            # What the last of them has had the others do is no rest yet.
+            await thirty.rest(_TTL_SECONDS)
+            few, many = await asyncio.gather(three.rest(_REST_SECONDS), thirty.rest(_REST_SECONDS))
     assert _is_flat(few, many), (few, many)
+
+
+async def test_a_hundred_nodes_follow_one_leader_and_the_next_one_when_it_steps_down(tmp_path: Path) -> None:
+    # All share a loop, in which each is told of each: renewals come late there, and a longer ttl bears that.
+    with Server(tmp_path / "etcd") as etcd:
+        async with Crowd(etcd.url, 100, prefix="/crowd", ttl_seconds=10) as crowd:
+            leader = await crowd.settled()
+            before = leader.view
+            leader.backend.step_down(Reason.OPERATOR)
+            successor = await crowd.settled()
+            after = successor.view
+    assert before is not None
+    assert after is not None
+    assert successor.address == before.members[1].address
+    assert after.term > before.term
+    assert [each.address for each in after.members] == [
+        each.address for each in (*before.members[1:], before.members[0])
+    ]
 
 
 async def test_the_death_of_a_leader_wakes_one_candidate_of_thirty(tmp_path: Path) -> None:

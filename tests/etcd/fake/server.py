@@ -247,12 +247,6 @@ class Etcd:
         self._end_watches("the connection was lost")
         self._arm()
 
-    def set_rate(self, rate: float) -> None:
-        """Let its clock run so much faster than the true time."""
-        now = self._true()
-        self._clock = Clock(boottime=self._clock.show(now), since=now, rate=rate)
-        self._arm()
-
     # -- leases that run out -------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
