@@ -45,6 +45,7 @@ class FakeNode:
             reason=Reason.FIRST,
         )
         self.story = Story()
+        self.backend = SimpleNamespace(status=dict)
         self.stopping = False
         self.is_leader = True
         self.authority = SimpleNamespace(left=lambda: 1.0)

@@ -64,6 +64,23 @@ def test_a_user_without_a_right_to_the_prefix_is_told(tmp_path: Path) -> None:
             until(lambda: "permission denied" in daemons[0].les("status").stdout, "les status says what is wrong")
 
 
+def test_a_leader_that_etcd_refuses_makes_way_though_its_lease_would_be_renewed(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("right\n", encoding="ascii")
+    password.chmod(0o600)
+    user = f'username = "les"\npassword_file = "{password}"\n'
+    with Server(tmp_path / "etcd") as etcd:
+        daemons = [lone(tmp_path / "a", 1, [etcd.url]), lone(tmp_path / "b", 2, [etcd.url], user)]
+        try:
+            assert _leader([daemons[0].start()]) is daemons[0]
+            assert _leader([daemons[0], daemons[1].start()]) is daemons[0]
+            etcd.enable_auth("les", "right")
+            until(lambda: daemons[1].status().get("is_me"), "who may lead does")
+            assert not daemons[0].status()["is_me"]
+        finally:
+            close(daemons)
+
+
 def test_with_certificates_both_sides_know_each_other(tmp_path: Path) -> None:
     authority = TestAuthority(tmp_path / "tls")
     mine = authority.issue("node", "127.0.0.1")

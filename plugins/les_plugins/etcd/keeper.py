@@ -19,6 +19,7 @@ from les_plugins.etcd.store import (
     LeaseGoneError,
     Put,
     Range,
+    RefusedError,
     Store,
     StoreError,
     Transacted,
@@ -72,6 +73,7 @@ class Keeper:
         self._renewals = 0
         self._urgent = False, False
         self._doubtful = False
+        self._unproven = self._refused = False
         self._placed = False
         self._dropped = 0
         self._attempted = ""
@@ -92,6 +94,7 @@ class Keeper:
         """Take another lease. A key that this one may still have, as an answer was lost, goes with it."""
         self._dropped = self.lease or self._dropped
         self.lease, self._placed, self._attempted = 0, False, ""
+        self._unproven = self._refused = False
         self._renewal.ring()
         self._on_dropped()
 
@@ -122,7 +125,15 @@ class Keeper:
 
     async def _renew(self) -> float:
         """Renew the lease, and see to it that the renewal counts; returns after how many seconds to do it again."""
-        sent, lease = self._now(), self.lease
+        lease = self.lease
+        # etcd renews for whoever knows the lease, also for who may read and write nothing any more. The key of such a
+        # node must not stay at the head of the line.
+        if self._unproven or self._refused:
+            await self._prove()
+            self._changed()
+            if self._refused or lease != self.lease:
+                return self._retry
+        sent = self._now()
         kept = await self._store.keep_alive(lease)
         if lease != self.lease:
             return 0.0
@@ -145,11 +156,13 @@ class Keeper:
         """Read the own key through the quorum, and beside it whether anything has escaped the watch."""
         candidate, own = self._candidate, self._candidate.own
         sent, known, count = self._now(), candidate.line.revision, candidate.line.count
+        self._unproven = True
         asked = (
             Range(key=own.key if own is not None else self._keys.prefix, keys_only=True),
             Range(key=self._keys.prefix, prefix=True, min_mod_revision=known + 1, limit=1, keys_only=True),
         )
         found = await self._store.transact(Transaction(then=asked))
+        self._unproven = False
         self._health.well(sent, self._now())
         if own is not None and candidate.own == own and not candidate.moves:
             if any(kv.create_revision == own.revision for kv in found.ranged[0].kvs):
@@ -169,7 +182,9 @@ class Keeper:
                     await (self._sweep() if wanted is None else self._place(wanted))
                 except StoreError as error:
                     self._health.failed(error, self._now())
-                    if isinstance(error, LeaseGoneError):
+                    lease_is_gone = isinstance(error, LeaseGoneError)
+                    self._refused = isinstance(error, RefusedError) and not lease_is_gone and self._is_behind
+                    if lease_is_gone:
                         self._renewal.ring()
                     await asyncio.sleep(self._retry)
                 self._changed()
@@ -225,6 +240,7 @@ class Keeper:
         before = own if own is not None and own.key != key else None
         sent, candidate.moves, self._attempted = self._now(), own is not None, key
         done = await self._store.transact(moving(self._keys, before, key, wanted, lease))
+        self._refused = False
         candidate.moves, self._attempted = False, ""
         self._health.well(sent, self._now())
         if lease != self.lease or candidate.own != own:
@@ -240,6 +256,12 @@ class Keeper:
             return
         candidate.proven(sent, done.header, self._clock())
         candidate.saw([], done.header.raft_term, self._clock())
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether its key stands where it should be no more."""
+        wanted, own = self._candidate.wanted, self._candidate.own
+        return wanted is not None and own is not None and own.stint != wanted.stint
 
     def _stands(self, own: Own) -> None:
         self._placed = True

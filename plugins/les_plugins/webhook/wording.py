@@ -18,6 +18,7 @@ _BECAUSE = {
     Reason.TRANSFER: "an operator had it handed over",
     Reason.UNFIT: "a check of the node fails",
     Reason.NO_MAJORITY: "too few voters answered in time",
+    Reason.LEASE_LOST: "its lease was not renewed in time, or was taken away",
     Reason.CRITICAL: "a critical plugin failed",
     Reason.SLEPT: "the node did not run for a while",
     Reason.UNSAVED: "the state directory could not be written",

@@ -77,7 +77,10 @@ class Client:
         self._flush()
 
     def refuse(self, why: str) -> None:
-        """Answer each call with a no, until `why` is empty; watches that stand are left alone."""
+        """Answer each call with a no, until `why` is empty; watches that stand are left alone, and leases renewed.
+
+        The last is as etcd does it: who knows a lease may renew it, with any name or none.
+        """
         self.refusal = why
 
     def break_watches(self) -> None:
@@ -124,7 +127,8 @@ class Client:
         for _ in repeat(None, self.tries):
             self.requests[kind] += 1
             answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-            self.etcd.loop.call_later(self.delay(), self._arrive, serve, answer)
+            guarded = kind != "keep_alive"
+            self.etcd.loop.call_later(self.delay(), self._arrive, serve, answer, guarded)
             try:
                 async with asyncio.timeout(self.attempt):
                     return await answer
@@ -132,15 +136,15 @@ class Client:
                 continue
         raise UnreachableError(f"{self.name}: no answer in {self.attempt:g} s")
 
-    def _arrive(self, serve: Callable[[], Any], answer: "asyncio.Future[Any]") -> None:
-        """Serve a request, and send the answer on its way."""
+    def _arrive(self, serve: Callable[[], Any], answer: "asyncio.Future[Any]", guarded: bool) -> None:
+        """Serve a request, and send the answer on its way; `guarded` is one that can be refused."""
         if self._cut or self.etcd.lame:
             return
         result: Any
         try:
-            result = RefusedError(self.refusal) if self.refusal else serve()
+            result = RefusedError(self.refusal) if self.refusal and guarded else serve()
         except Later as later:
-            self.etcd.loop.call_later(later.seconds, self._arrive, serve, answer)
+            self.etcd.loop.call_later(later.seconds, self._arrive, serve, answer, guarded)
             return
         except StoreError as error:
             result = error
