@@ -7,6 +7,7 @@ from tests.cluster import Daemon
 from tests.etcd.lan import HostServer, Servers
 from tests.network.hosted import HostDaemon, Troupe
 from tests.network.lan import Host, Lan
+from tests.network.story import scripts
 
 __all__ = ["ACTS_SECONDS", "CLUSTER", "PREFIX", "SLACK_SECONDS", "TTL_SECONDS", "Nodes", "lone", "table"]
 
@@ -37,9 +38,11 @@ def table(
     )
 
 
-def lone(folder: Path, number: int, endpoints: Sequence[str], more: str = "") -> Daemon:
-    """A node without a host of its own; its address is a mere name."""
+def lone(folder: Path, number: int, endpoints: Sequence[str], more: str = "", story: Path | None = None) -> Daemon:
+    """A node without a host of its own; its address is a mere name. What its scripts do stands in the `story`."""
     daemon = Daemon(folder, 4000, ())
+    for event, body in (scripts(story) if story is not None else {}).items():
+        daemon.script(event, "story", body)
     daemon.address = f"127.0.0.{number}:4000"
     daemon.config.write_text(table(folder.name, daemon.address, endpoints, more), encoding="utf-8")
     return daemon

@@ -10,6 +10,7 @@ import pytest
 from tests.cluster import Daemon, close, until
 from tests.etcd.nodes import CLUSTER, PREFIX, TTL_SECONDS, lone
 from tests.etcd.server import Server
+from tests.network.story import mingled, parse
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,13 @@ class Trio:
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
     folder = tmp_path_factory.mktemp("moves")
     with Server(folder / "etcd") as etcd:
-        daemons = [lone(folder / name, number, [etcd.url]) for number, name in enumerate("abc", start=1)]
+        story = folder / "story"
+        daemons = [lone(folder / name, number, [etcd.url], story=story) for number, name in enumerate("abc", start=1)]
         try:
             yield Trio(etcd, [daemon.start() for daemon in daemons])
         finally:
             close(daemons)
+        assert mingled(parse(story)) == []
 
 
 @pytest.fixture

@@ -9,16 +9,20 @@ from pathlib import Path
 from tests.cluster import Daemon, close, until
 from tests.etcd.nodes import lone
 from tests.etcd.server import Server
+from tests.network.story import mingled, parse
 from tests.security.files import TestAuthority
 
 
 @contextlib.contextmanager
 def _two(folder: Path, endpoints: Sequence[str], more: str = "") -> Iterator[list[Daemon]]:
-    daemons = [lone(folder / name, number, endpoints, more) for number, name in enumerate("ab", start=1)]
+    """They never work side by side."""
+    story = folder / "story"
+    daemons = [lone(folder / name, number, endpoints, more, story) for number, name in enumerate("ab", start=1)]
     try:
         yield [daemon.start() for daemon in daemons]
     finally:
         close(daemons)
+    assert mingled(parse(story)) == []
 
 
 def _leader(daemons: Sequence[Daemon]) -> Daemon:
