@@ -117,7 +117,7 @@ class Registry:
     def _load(self, name: str) -> _Loaded:
         points = self._installed.get(name, ())
         if not points:
-            likely = difflib.get_close_matches(name, self._installed, n=1, cutoff=0.8)
+            likely = difflib.get_close_matches(name, self._installed, n=1, cutoff=0.7)
             hint = f"did you mean {likely[0]!r}? If not, " if likely else ""
             raise PluginError(name, f"is not installed; {hint}try: pip install les-hooks-{name}")
         if len(points) > 1:

@@ -165,6 +165,12 @@ def test_a_plugin_that_is_misspelt_says_what_was_likely_meant(make: Make) -> Non
     )
 
 
+def test_two_letters_that_changed_places_are_misspelt_too(make: Make) -> None:
+    registry = Registry([make("etcd")])
+    registry.load(["etdc"])
+    assert "did you mean 'etcd'?" in why(registry, "etdc")
+
+
 def test_a_name_that_two_distributions_offer_is_refused_for_both(make: Make) -> None:
     first = make("vip", distribution="les-hooks-vip")
     second = make("vip", distribution="les-hooks-other")

@@ -88,8 +88,8 @@ def init(
     reach etcd and not each other: they have no port and no secret, and --advertise merely names this one.
     """
     folder = folder.absolute()
+    check_etcd(given, insecure=insecure, witness=witness)
     role = _role(witness, observer, has_voters=given["voters"] is not None)
-    check_etcd(given, insecure=insecure)
     values = _values(given, role, folder, insecure)
     secret = folder / _SECRET if "security.secret_file" in values else None
     has_secret = secret is not None and secret.exists()

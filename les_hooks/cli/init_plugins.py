@@ -31,7 +31,7 @@ def vip_plugin(vip: Sequence[str], interface: str | None, role: Part, folder: Pa
     return {_VIP: _plugin(_VIP, table, folder, {f"plugins.{_VIP}.interface": "--interface"})}
 
 
-def check_etcd(given: Mapping[str, str | None], *, insecure: bool) -> None:
+def check_etcd(given: Mapping[str, str | None], *, insecure: bool, witness: bool) -> None:
     """Refuse what goes together with no etcd, and an etcd without a name for this node."""
     if given["etcd"] is None:
         return
@@ -40,6 +40,10 @@ def check_etcd(given: Mapping[str, str | None], *, insecure: bool) -> None:
         raise click.UsageError(
             f"{', '.join(beside) or '--insecure'} is for nodes that reach each other: with --etcd they meet in etcd, "
             "and have no port"
+        )
+    if witness:
+        raise click.UsageError(
+            "--witness is for nodes that vote, which none does with --etcd; take --observer to watch"
         )
     if given["advertise"] is None:
         raise click.UsageError("--etcd goes with --advertise HOST:PORT, which names this node among the others")

@@ -50,6 +50,7 @@ async def plugin_findings(config: Config, bench: Hooks) -> list[Finding]:
     ]
     if config.cluster.role is Part.WITNESS:
         found.append(Finding(area="plugins", what="none is loaded", message=NO_HOOKS, problem=False))
+    found += _idle_engines(config, bench)
     for name in bench.registry.loaded:
         result = await bench.dispatcher.ask(name, "validate", config.plugins[name].timeout)
         if result is None:
@@ -62,6 +63,17 @@ async def plugin_findings(config: Config, bench: Hooks) -> list[Finding]:
                 for line in result.value
             ]
     return found
+
+
+def _idle_engines(config: Config, bench: Hooks) -> Iterator[Finding]:
+    """Who could say who leads, and was configured, and is not asked: the nodes of such a file never meet."""
+    backend = config.cluster.backend
+    for name in (each.plugin for each in bench.registry.implementations("backends") if each.plugin != backend):
+        message = (
+            f'does nothing, as leaders come from backend = "{backend}"; set backend = "{name}" under [cluster], or '
+            f"take out [plugins.{name}]"
+        )
+        yield Finding(area="plugins", what=name, message=message)
 
 
 def vote_findings(config: Config) -> Iterator[Finding]:

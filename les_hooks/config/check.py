@@ -28,6 +28,8 @@ REFUSED: Any = object()
 # More would help nobody, and the search for suggestions costs time.
 _MOST_PROBLEMS = 200
 
+_BACKEND: KeyPath = ("cluster", "backend")
+
 _KINDS = {str: "a string", bool: "true or false", int: "a whole number", float: "a number"}
 _LISTS = (list, tuple, set, frozenset)
 
@@ -108,7 +110,7 @@ class Checker:
         values |= {f.encode_name: given[f.encode_name] for f in _fields(kind) if f.encode_name in given}
         missing = [f.encode_name for f in _fields(kind) if f.required and f.encode_name not in {**table, **given}]
         for key in missing:
-            self.refuse((*path, key), "is missing, and has no default")
+            self.refuse((*path, key), "is missing, and has no default", place=self._place_of_table(path))
         if missing or any(value is REFUSED for value in values.values()):
             return REFUSED
         values |= {
@@ -117,6 +119,11 @@ class Checker:
             if isinstance(field.default, Path) and field.encode_name not in table
         }
         return self.converted(kind, values | ({tag: table[tag]} if tag and tag in table else {}), path)
+
+    def _place_of_table(self, path: KeyPath) -> Place:
+        """Where a table is; that of a plugin which nothing but `backend` asks for is where that is said."""
+        here, asked = self.source.place(path), self.source.place(_BACKEND)
+        return asked if here.rank > asked.rank and path[:1] == ("plugins",) else here
 
     def value(self, hint: Any, raw: object, path: KeyPath) -> Any:
         """Check one value against a type; returns what `msgspec.convert` makes of it, or REFUSED."""

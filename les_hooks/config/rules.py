@@ -35,7 +35,8 @@ def check_rules(values: Values, checker: Checker) -> None:
     if values["cluster.seeds"] != values["cluster.voters"]:  # otherwise it has been said
         _each_once(_SEEDS, values["cluster.seeds"], checker)
     _often_enough(values["timing.heartbeat"], values["timing.failure"], checker)
-    check_quorum(values, checker)
+    if values["cluster.backend"] in (None, PEERS):
+        check_quorum(values, checker)
     _short_enough(values["control.socket"], checker)
     _short_enough(_socket_of(values["http.listen"]), checker, _LISTEN, example="unix:/run/les/http.sock")
     _guarded(values["http.listen"], values["http.token_file"], checker)

@@ -105,6 +105,14 @@ def test_check_complains_of_plugins_seeds_ports_and_folders(node: Daemon) -> Non
     assert found[f"audit {node.config}"] == f"{node.config} is no folder"
 
 
+def test_check_complains_of_a_table_whose_backend_is_not_asked(node: Daemon) -> None:
+    with node.config.open("a") as file:
+        file.write('[plugins.etcd]\nendpoints = ["http://127.0.0.1:1"]\n')
+    result = Les(node.config)("check")
+    assert result.exit_code == 1
+    assert 'etcd: does nothing, as leaders come from backend = "peers"; set backend = "etcd"' in result.stdout
+
+
 def test_check_complains_of_a_port_of_the_page_that_another_has(node: Daemon) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"

@@ -1,8 +1,12 @@
 """`[cluster] backend`: what a plugin's backend asks of the rest of the file."""
 
+from pathlib import Path
+
 import pytest
 
-from les_hooks.config import PEERS, advice, restart_keys
+from les_hooks.config import PEERS, advice, load_config, restart_keys
+from les_hooks.errors import ConfigError
+from les_plugins.etcd.settings import EtcdConfig
 from tests.config.conftest import Load, Problems
 
 NODE = '[node]\nadvertise = "10.0.0.1:4000"\n[cluster]\nbackend = "etcd"\n'
@@ -52,6 +56,17 @@ def test_the_address_has_no_default_as_all_hosts_would_have_the_same(problems: P
 )
 def test_what_only_the_nodes_themselves_can_do_is_refused(problems: Problems, lines: str, problem: str) -> None:
     assert problem in problems(f"{NODE}{lines}\n")
+
+
+def test_votes_that_nobody_asks_for_are_not_asked_for(problems: Problems) -> None:
+    assert len(problems(f'{NODE}quorum = "majority"\n')) == 1
+
+
+def test_a_backend_without_the_table_that_it_needs_is_told_where_it_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "les.toml"
+    file.write_text(NODE)
+    with pytest.raises(ConfigError, match=r"les.toml:4:1: plugins.etcd.endpoints: is missing"):
+        load_config(file, plugin_types=lambda _: {"etcd": EtcdConfig})
 
 
 def test_an_observer_may_look_on(load: Load) -> None:

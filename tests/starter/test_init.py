@@ -134,6 +134,7 @@ def test_nodes_that_meet_in_etcd_have_a_name_and_neither_port_nor_secret(tmp_pat
         (("--etcd", "http://a:2379", "--bind", "10.0.0.1:4000"), "--bind is for nodes that reach each other"),
         (("--etcd", "http://a:2379", "--seeds", "a:4000", "--voters", "a:4000"), "--seeds, --voters is for nodes"),
         (("--etcd", "http://a:2379", "--insecure"), "--insecure is for nodes that reach each other"),
+        (("--etcd", "http://a:2379", "--advertise", "a:1", "--witness"), "--witness is for nodes that vote"),
         (("--interface", "eth0"), "--interface goes with --vip"),
         (("--vip", "10.0.0.100/24", "--observer"), "no address ever comes to a node with --observer"),
         (("--vip", "10.0.0.100/24", "--witness", "--voters", "127.0.0.1:4000"), "comes to a node with --witness"),

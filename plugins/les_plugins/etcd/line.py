@@ -235,7 +235,8 @@ class Line:
             fault = "is none of les-hooks; it is left alone"
         elif is_trace == bool(kv.lease):
             # No node of ours makes one, and in line it would stand in the way for ever.
-            fault = "has a lease or lacks one, so no node of les-hooks wrote it; it counts for nothing, delete it"
+            lease = "a lease" if kv.lease else "no lease"
+            fault = f"has {lease}, so no node of les-hooks wrote it; it counts for nothing, delete it"
         else:
             standing = Standing(
                 key=kv.key,
