@@ -2,7 +2,7 @@
 
 from structlog.typing import FilteringBoundLogger
 
-from les_hooks.config import Config
+from les_hooks.config import PEERS, Config
 from les_hooks.members import parse_address
 from les_hooks.security import Credentials, TlsFiles
 
@@ -10,7 +10,9 @@ __all__ = ["credentials_of", "host_of", "tls_files_of"]
 
 
 def credentials_of(config: Config, log: FilteringBoundLogger) -> Credentials:
-    """Read the files that `[security]` names. Raises StartError."""
+    """Read the files that `[security]` names, where nodes prove themselves to each other. Raises StartError."""
+    if config.cluster.backend != PEERS:
+        return Credentials(None, log)
     return Credentials(config.security.secret_file, log, tls_files=tls_files_of(config), host=host_of(config))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 from structlog.testing import LogCapture
@@ -12,6 +13,7 @@ from structlog.testing import LogCapture
 from les_hooks import Config, load_config
 from les_hooks.backends import Engine, Seat
 from les_hooks.daemon import Node
+from les_hooks.daemon.credentials import credentials_of
 from les_hooks.daemon.engines import find_engine
 from les_hooks.daemon.release import release
 from les_hooks.errors import StartError
@@ -120,3 +122,10 @@ async def test_without_the_plugin_the_cleanup_goes_on(tmp_path: Path) -> None:
     capture = LogCapture()
     await release(config, DEAD, registry, structlog.wrap_logger(structlog.PrintLogger(), [capture]))
     assert capture.entries[0]["event"] == "release-failed"
+
+
+def test_files_for_other_nodes_are_not_read_where_none_connects(tmp_path: Path) -> None:
+    config, _ = load(tmp_path, giving(lambda: {"raft": Raft()}))
+    security = msgspec.structs.replace(config.security, secret_file=tmp_path / "none")
+    credentials = credentials_of(msgspec.structs.replace(config, security=security), structlog.get_logger())
+    assert credentials.secrets is None

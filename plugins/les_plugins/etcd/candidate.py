@@ -88,7 +88,7 @@ class Candidate:
     @property
     def farewell(self) -> Wanted:
         """Its last key, of whom nothing is left."""
-        entry = msgspec.structs.replace(self._entry, parting=Parting.GOODBYE)
+        entry = msgspec.structs.replace(self._entry, parting=Parting.GOODBYE, heir=None)
         return Wanted(place=Place.ASIDE, stint=self._stint + 1, entry=entry)
 
     @property
@@ -121,6 +121,11 @@ class Candidate:
         """Its own key, once the line shows it."""
         found = self.line.find(self.own.key) if self.own is not None else None
         return found if found is not None and self.own is not None and found.revision == self.own.revision else None
+
+    @property
+    def twins(self) -> tuple[str, ...]:
+        """The keys of other processes that go by this node's address."""
+        return self._twins.all(self.line)
 
     @property
     def is_near(self) -> bool:

@@ -69,4 +69,6 @@ def _warnings(candidate: Candidate, health: Health, now: Instant, asked: int) ->
             f"etcd gives leases of {candidate.hold.ttl} s and no shorter ones, where plugins.etcd.ttl asks for {asked} "
             "s: it is one and a half of its election timeouts"
         )
+    for key in candidate.twins:
+        yield f"another process goes by the address of this node, with the key {key}; give each an advertise of its own"
     yield from candidate.line.faults

@@ -1,11 +1,12 @@
 """Other processes at this node's own address. Pure; private to `etcd`."""
 
 import math
+from collections.abc import Iterator
 
 from les_hooks.backends import Identity
 from les_hooks.members import Boot
 from les_plugins.etcd.entry import Place
-from les_plugins.etcd.line import Line
+from les_plugins.etcd.line import Line, Standing
 
 __all__ = ["Twins"]
 
@@ -28,13 +29,20 @@ class Twins:
 
     def find(self, line: Line) -> str:
         """The key of another process that was there before this one; empty for none."""
-        for standing in (*line.all(Place.LINE), *line.all(Place.ASIDE)):
-            entry = standing.entry
-            if entry is None or entry.address != self._identity.address or entry.boot == self._identity.boot:
-                continue
+        for standing, boot in self._others(line):
             # Who has moved since was there before all the same: else the two would drive each other round.
             if standing.revision < self._first:
-                self._elders.add(entry.boot)
-            if entry.boot in self._elders:
+                self._elders.add(boot)
+            if boot in self._elders:
                 return standing.key
         return ""
+
+    def all(self, line: Line) -> tuple[str, ...]:
+        """The keys of all other processes at this address."""
+        return tuple(standing.key for standing, _ in self._others(line))
+
+    def _others(self, line: Line) -> Iterator[tuple[Standing, Boot]]:
+        for standing in (*line.all(Place.LINE), *line.all(Place.ASIDE)):
+            entry = standing.entry
+            if entry is not None and entry.address == self._identity.address and entry.boot != self._identity.boot:
+                yield standing, entry.boot

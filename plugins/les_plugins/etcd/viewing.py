@@ -69,7 +69,7 @@ class Viewer:
             standings = {s.entry.address: s for s in candidate.line.members() if s.entry is not None}
             departed = tuple(self._departed(standings))
             candidate.partings.clear()
-            view = replace(view, members=tuple(self._listed(standings)), departed=departed)
+            view = replace(view, members=tuple(self._listed(standings, in_touch=in_touch)), departed=departed)
             self._members = standings
         if view == replace(before, departed=()):
             return None
@@ -118,11 +118,14 @@ class Viewer:
             found.append(Departure(address=address, name=standing.entry.name, reason=reason))
         return found
 
-    def _listed(self, standings: Mapping[Address, Standing]) -> Iterator[Member]:
+    def _listed(self, standings: Mapping[Address, Standing], *, in_touch: bool) -> Iterator[Member]:
         """The members. This node is one though its key is gone, and comes back behind the others."""
         for standing in standings.values():
             assert standing.entry is not None, "only those that can be read are members"
-            yield self._member(standing.entry, stands=standing.place is Place.LINE)
+            entry = standing.entry
+            if not in_touch and entry.role is Role.LEADER:
+                entry = msgspec.structs.replace(entry, role=Role.FOLLOWER)  # nobody knows whether it still is
+            yield self._member(entry, stands=standing.place is Place.LINE)
         if self.me not in standings:
             entry = self.candidate.farewell.entry
             unfit = entry.unfit or "has no key in etcd at present"

@@ -644,6 +644,13 @@ def test_another_process_that_was_at_this_address_before_keeps_this_one_aside() 
     assert stage.role() is Role.LEADER
 
 
+def test_every_other_process_at_this_address_is_told_of() -> None:
+    stage = leading()
+    assert stage.candidate.twins == ()
+    stage.enter("a", counter=9)
+    assert len(stage.candidate.twins) == 1
+
+
 def test_one_that_came_later_does_not() -> None:
     stage = leading()
     stage.enter("a", counter=7)

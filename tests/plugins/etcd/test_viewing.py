@@ -346,3 +346,10 @@ def test_who_knows_nothing_of_etcd_any_more_tells_of_the_members_that_it_knew() 
     watched.stage.line.forget()
     watched.stage.candidate.role = Role.FOLLOWER
     assert watched.look().members == before
+
+
+def test_out_of_touch_nobody_is_known_to_lead() -> None:
+    watched = follower()
+    view = watched.look(in_touch=False)
+    assert view.leader is None
+    assert {member.role for member in view.members} == {Role.FOLLOWER}
