@@ -248,11 +248,11 @@ class Keeper:
         fresh = Own(key=key, place=wanted.place, stint=wanted.stint, revision=done.header.revision, entry=wanted.entry)
         if done.succeeded:
             self._stands(fresh)
-        elif done.ranged[0].kvs:  # an earlier attempt that had no answer
-            found = done.ranged[0].kvs[0]
-            self._stands(replace(fresh, revision=found.create_revision, entry=read_entry(found.value)))
+        elif (attempted := _attempt(fresh, done)) is not None:
+            self._stands(attempted)
         else:
             candidate.evicted(self._clock())
+            self.drop()  # with whatever else is on it
             return
         candidate.proven(sent, done.header, self._clock())
         candidate.saw([], done.header.raft_term, self._clock())
@@ -285,6 +285,14 @@ class Keeper:
 
     def _now(self) -> float:
         return self._clock().boottime
+
+
+def _attempt(fresh: Own, done: Transacted) -> Own | None:
+    """What an earlier attempt has written that had no answer; None for nothing, and for what is none of this node's."""
+    for found in done.ranged[0].kvs:
+        with contextlib.suppress(ValueError):
+            return replace(fresh, revision=found.create_revision, entry=read_entry(found.value))
+    return None
 
 
 def moving(keys: Keys, own: Own | None, key: str, wanted: Wanted, lease: int) -> Transaction:

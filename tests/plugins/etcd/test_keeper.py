@@ -13,7 +13,7 @@ from les_plugins.etcd.entry import Place
 from les_plugins.etcd.health import Health
 from les_plugins.etcd.keeper import Keeper
 from les_plugins.etcd.line import Line
-from les_plugins.etcd.store import Delete, Range, Transaction
+from les_plugins.etcd.store import Delete, Put, Range, Transaction
 from tests.etcd.fake import Client, Etcd
 from tests.plugins.etcd.stage import KEYS, address, boot
 from tests.virtual import VirtualLoop
@@ -161,6 +161,29 @@ def test_a_first_key_whose_answer_was_lost_does_not_stand_beside_the_next() -> N
         keeping.changed()
         await asyncio.sleep(4.0)
         assert (keeping.keys(Place.LINE), len(keeping.keys(Place.ASIDE))) == ([], 1)
+
+    told(story)
+
+
+def test_a_first_key_in_which_somebody_else_has_written_since_ends_no_node() -> None:
+    async def story(keeping: Keeping) -> None:
+        keeping.etcd.revoke(keeping.keeper.lease)
+        keeping.read()
+        keeping.candidate.released(keeping.now())
+        keeping.client.delay = lambda: 0.1
+        async with asyncio.timeout(10.0):
+            while not keeping.keeper.lease:
+                await asyncio.sleep(0.01)
+            keeping.client.lost_answers = True
+            while not keeping.keys(Place.LINE):
+                await asyncio.sleep(0.01)
+        (key,) = keeping.keys(Place.LINE)
+        keeping.etcd.transact(Transaction(then=(Put(key=key, value=b"?", lease=keeping.keeper.lease),)))
+        await asyncio.sleep(0.15)
+        keeping.client.lost_answers = False
+        await asyncio.sleep(4.0)
+        assert keeping.candidate.own is not None
+        assert keeping.keys(Place.LINE) == [keeping.candidate.own.key] != [key]
 
     told(story)
 
