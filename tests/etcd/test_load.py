@@ -78,6 +78,8 @@ async def test_the_death_of_a_leader_wakes_one_candidate_of_thirty(tmp_path: Pat
     assert leader is crowd.nodes[0]
     assert passed < _TTL_SECONDS, "the machine is too busy to tell"
     assert Deed.WRITE in deeds[0]
-    assert not any(each & {Deed.WRITE, Deed.LIST} for each in deeds[1:]), deeds
+    # The two behind the leader may read sooner than their watch tells, and then they list.
+    assert not any(Deed.WRITE in each for each in deeds[1:]), deeds
+    assert not any(Deed.LIST in each for each in deeds[3:]), deeds
     # The two behind the leader look after it.
     assert [number for number, each in enumerate(deeds) if Deed.ASK in each] in ([1, 2], [0, 1, 2]), deeds
